@@ -1,0 +1,123 @@
+"""The public calls: check the arguments, choose a backend, call it.
+
+A backend is a module with available() -> (usable, why not) and the two functions of bptt.py: forward(...) and backward(...).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import params as check
+from ..bptt import Gradients, Tape
+
+Array = Any
+BACKENDS = ("reference",)  # in the order in which `doctor` lists them
+
+
+class Choice(NamedTuple):
+    """The backend that "auto" takes, and why."""
+
+    name: str
+    reason: str
+
+
+def available() -> dict[str, tuple[bool, str]]:
+    """Name -> (usable, why not) of every backend."""
+    return {name: load(name).available() for name in BACKENDS}
+
+
+def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
+    """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
+    if np.asarray(x).dtype == np.complex128:
+        return Choice("reference", "complex128 runs on the NumPy cells only")
+    return Choice("reference", "NumPy arrays, and no faster backend is installed")
+
+
+def load(name: str) -> Any:
+    return import_module(f".{name}", __name__)
+
+
+def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
+    """The backend to run: `name` itself, or the choice for "auto". Raises ValueError if it is unknown or cannot run here."""
+    if name == "auto":
+        return choose(cell, params, x).name
+    if name not in BACKENDS:
+        raise ValueError(f"backend: expected auto or one of {', '.join(BACKENDS)}, got {name!r}")
+    ok, why = load(name).available()
+    if not ok:
+        raise ValueError(f"backend: {name} is not usable here: {why}")
+    return name
+
+
+def forward(
+    cell: Any,
+    params: dict[str, Array],
+    x: Array,
+    initial_state: tuple[Array, ...] | None = None,
+    lengths: Array | None = None,
+    mask: Array | None = None,
+    go_backwards: bool = False,
+    zero_masked_outputs: bool = False,
+    *,
+    x_scale: Array | None = None,
+    h_scale: Array | None = None,
+    save: bool = True,
+    backend: str = "auto",
+) -> tuple[Array, tuple[Array, ...], Tape | None]:
+    """Run a cell over a batch of sequences.
+
+    x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype
+    initial_state   tuple of [B,H], one per state (h,) or (h, c); None, or None inside, is zero
+    lengths         [B] integers in 0..T: the same as mask = arange(T) < lengths
+    mask            [B,T] bool, True at live steps, any pattern. A masked step copies the state through, and what x holds
+                    there is never seen. y repeats the last live output, 0 before the first one
+    go_backwards    run over the reversed time axis of x and mask; y comes out in processing order
+    zero_masked_outputs   every masked y is 0 instead
+    x_scale         [B,I] or per gate [G,B,I]: multiplies x in the input products, constant over time (dropout)
+    h_scale         [B,H] or per gate [G,B,H]: multiplies h in the recurrent products, never the carried state
+    save            False keeps nothing for backward
+    backend         "auto" or a name of backends.available(); a backend asked for by name never falls back
+
+    Returns y [B,T,H] (fresh, contiguous), state (tuple of [B,H] after the last step) and the tape (None if save=False).
+    Raises ValueError or TypeError: argument, expected, got.
+    """
+    x = check.check_x(x)
+    params = check.check_params(cell, params, x.shape[2], x.dtype)
+    units = params["Wh"].shape[0]
+    s0 = check.check_initial_state(initial_state, cell, x, units)
+    live = check.check_mask(mask, lengths, cell, x)
+    x_scale = check.check_scale("x_scale", x_scale, ("I", x.shape[2]), cell, x)
+    h_scale = check.check_scale("h_scale", h_scale, ("H", units), cell, x)
+    name = usable(backend, cell, params, x)
+    if x.dtype == np.complex128 and name != "reference":
+        raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
+    return load(name).forward(cell, params, x, s0, live, bool(go_backwards), bool(zero_masked_outputs), x_scale, h_scale, bool(save))
+
+
+def backward(
+    tape: Tape | None,
+    dy: Array | None = None,
+    dstate: tuple[Array | None, ...] | None = None,
+    *,
+    wrt: tuple[str, ...] = ("x", "params", "initial_state"),
+) -> Gradients:
+    """Backpropagation through time, on the backend that made the tape.
+
+    dy       [B,T,H], the gradient of the loss by y, in the order of y; None is zero
+    dstate   tuple of [B,H], the gradient by each final state; None, or None inside, is zero. dy or dstate must be given
+    wrt      which gradients to compute; the others are None
+
+    Returns Gradients: .x [B,T,I], .params (dict), .initial_state (tuple). The tape is only read: it can be used again.
+    Raises ValueError or TypeError: argument, expected, got.
+    """
+    if tape is None:
+        raise ValueError("tape: got None: forward ran with save=False and kept nothing; call forward(..., save=True)")
+    if not isinstance(tape, Tape):
+        raise TypeError(f"tape: expected the Tape that forward returned, got {type(tape).__name__}")
+    if tape.x.dtype == np.complex128:
+        raise TypeError("tape: complex128 is forward only (it is the number side of gradcheck); run forward in float64")
+    dy, states = check.check_upstream(tape, dy, dstate)
+    return load(tape.backend).backward(tape, dy, states, check.check_wrt(wrt))

@@ -1,0 +1,239 @@
+"""The time loop in NumPy: forward makes a Tape, backward turns it into Gradients.
+
+    forward     all input products at once:  xg = x Wx + b
+                for each step:               hg = h_prev Wh;  s, saved = cell.forward(xg_t, hg, s_prev)
+    backward    for each step, last first:   d = d + dy_t;  dxg_t, dhg_t, d = cell.backward(d, ...);  d[h] += dhg_t Wh^T
+                all weight products at once: dWx = sum x_t^T dxg_t,  dWh = sum h_prev^T dhg_t,  dx = dxg Wx^T
+
+Letters: B batch, T time, I inputs, H units, G gates, A saved arrays, S states. Arguments are checked before they come here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """What backward needs from forward; the same on every backend, and only read by backward.
+
+    x [B,T,I], params, live ([B,T] bool or None), scales and the two flags are the caller's arrays, not copies.
+    states: one [B,T+1,H] per state; saved: [B,T,A,H], 0 at masked steps. Both in the time order of x: saved[:,t] belongs
+    to x[:,t]; slot 0 is the initial state and slot t+1 the state after x[:,t] (go_backwards: slot T, and slot t).
+    """
+
+    cell: Any
+    params: dict[str, Array]
+    x: Array
+    states: tuple[Array, ...]
+    saved: Array
+    live: Array | None
+    go_backwards: bool
+    zero_masked_outputs: bool
+    x_scale: Array | None
+    h_scale: Array | None
+    backend: str
+
+    def gate(self, name: str) -> Array:
+        """The saved gate `name` at every step: a view [B,T,H]. Raises ValueError for a name the cell does not save."""
+        if name not in self.cell.saved:
+            known = ", ".join(self.cell.saved) or "nothing"
+            raise ValueError(f"gate: {type(self.cell).__name__} saves {known}, got {name!r}")
+        return self.saved[:, :, self.cell.saved.index(name)]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays made by forward: B*H*(A*T + S*(T+1)) elements."""
+        return self.saved.nbytes + sum(s.nbytes for s in self.states)
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """x [B,T,I], params (dict, shapes as given), initial_state (tuple of [B,H]); None where `wrt` did not ask."""
+
+    x: Array | None
+    params: dict[str, Array] | None
+    initial_state: tuple[Array, ...] | None
+
+
+def product(a: Array, W: Array, scale: Array | None) -> Array:
+    """(a * scale) W for a [N,K], W [K,G*H]; scale is None, [N,K], or one per gate [G,N,K]."""
+    if scale is None or scale.ndim == 2:
+        return (a if scale is None else a * scale) @ W
+    return np.concatenate([(a * s) @ w for s, w in zip(scale, np.split(W, len(scale), axis=1))], axis=1)
+
+
+def product_da(d: Array, W: Array, scale: Array | None) -> Array:
+    """Undoes product(a, W, scale) towards a: d [N,G*H] -> [N,K]."""
+    if scale is None or scale.ndim == 2:
+        return d @ W.T if scale is None else (d @ W.T) * scale
+    G = len(scale)
+    return sum((dg @ w.T) * s for dg, w, s in zip(np.split(d, G, axis=1), np.split(W, G, axis=1), scale))
+
+
+def product_dW(a: Array, d: Array, scale: Array | None) -> Array:
+    """Undoes product(a, W, scale) towards W: a [N,K], d [N,G*H] -> [K,G*H]."""
+    if scale is None or scale.ndim == 2:
+        return (a if scale is None else a * scale).T @ d
+    return np.concatenate([(a * s).T @ dg for s, dg in zip(scale, np.split(d, len(scale), axis=1))], axis=1)
+
+
+def started_steps(live: Array, go_backwards: bool) -> Array:
+    """[B,T] bool in the time order of x: True from the first live step of each row on, in processing order."""
+    order = live[:, ::-1] if go_backwards else live
+    started = np.logical_or.accumulate(order, axis=1)
+    return started[:, ::-1] if go_backwards else started
+
+
+class Layout:
+    """Where a call's rows, gates and slots are: the index arithmetic that forward and backward share."""
+
+    def __init__(self, cell: Any, x: Array, live: Array | None, go_backwards: bool, h_scale: Array | None):
+        self.B, self.T, self.I = x.shape
+        self.steps = range(self.T - 1, -1, -1) if go_backwards else range(self.T)
+        self.before, self.after = (1, 0) if go_backwards else (0, 1)  # slot of s_prev and of s: t + before, t + after
+        every = np.arange(self.B * self.T)
+        self.rows = every if live is None else every[live.reshape(-1)]  # live steps, as rows of [B*T, ...]
+        self.batch = self.rows // self.T
+        self.gates = [list(phase) for phase in cell.phases]
+        self.h_scale = [h_scale[g] if h_scale is not None and h_scale.ndim == 3 else h_scale for g in self.gates]
+
+    def per_row(self, scale: Array | None) -> Array | None:
+        """A scale [B,K] or [G,B,K], constant over time, for the live rows."""
+        return None if scale is None else scale[..., self.batch, :]
+
+    def flat(self, a: Array) -> Array:
+        """[B,T,...] -> the live rows [N, K]."""
+        rows = a.reshape(self.B * self.T, int(np.prod(a.shape[2:])))
+        return rows if len(self.rows) == len(rows) else rows[self.rows]
+
+    def unflat(self, rows: Array) -> Array:
+        """Undoes flat: the live rows [N, K] -> [B,T,K], 0 at masked steps."""
+        K = rows.shape[1]
+        if len(self.rows) < self.B * self.T:
+            full = np.zeros((self.B * self.T, K), rows.dtype)
+            full[self.rows] = rows
+            rows = full
+        return rows.reshape(self.B, self.T, K)
+
+
+def columns(W: Array, gates: list[int], G: int) -> Array:
+    """The columns of some gates: [..., G*H] -> [..., len(gates)*H]."""
+    H = W.shape[-1] // G
+    return W.reshape(*W.shape[:-1], G, H)[..., gates, :].reshape(*W.shape[:-1], len(gates) * H)
+
+
+def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, backend="reference"):
+    """Run the cell over x; see backends.forward for the arguments. Returns y [B,T,H], final states, Tape or None."""
+    at = Layout(cell, x, live, go_backwards, h_scale)
+    G, H = len(cell.gates), params["Wh"].shape[0]
+    Wh = [columns(params["Wh"], g, G) for g in at.gates]
+    p = tuple(params["p"]) if cell.extras else ()
+    xg = product(at.flat(x), params["Wx"], at.per_row(x_scale))
+    if "b" in params or "bx" in params:
+        xg += params["b" if cell.shared else "bx"]
+    xg = at.unflat(xg).reshape(at.B, at.T, G, H)
+    bh = [columns(params["bh"], g, G) if "bh" in params else None for g in at.gates]
+
+    y = np.zeros((at.B, at.T, H), x.dtype)
+    states = tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0) if save else None
+    kept = np.zeros((at.B, at.T, len(cell.saved), H), x.dtype) if save else None
+    s, out = s0, np.zeros((at.B, H), x.dtype)
+    for slots, first in zip(states or (), s0):
+        slots[:, at.T if go_backwards else 0] = first
+    for step, t in enumerate(at.steps):
+        s_prev, operand, saved = s, s[0], ()
+        for k, gates in enumerate(at.gates):
+            hg = product(operand, Wh[k], at.h_scale[k])
+            if bh[k] is not None:
+                hg += bh[k]
+            by_gate = hg.reshape(at.B, len(gates), H).transpose(1, 0, 2)
+            operand, saved_k = cell.forward(k, xg[:, t, gates].transpose(1, 0, 2), by_gate, s_prev, saved, p)
+            saved = saved + tuple(saved_k)
+        s = operand
+        if live is None:
+            out = s[0]
+        else:
+            m = live[:, t, None]
+            s = tuple(np.where(m, new, old) for new, old in zip(s, s_prev))
+            saved = tuple(np.where(m, a, 0) for a in saved)
+            out = np.where(m, s[0], 0 if zero_masked_outputs else out)
+        y[:, step] = out
+        if save:
+            for slots, new in zip(states, s):
+                slots[:, t + at.after] = new
+            for a, value in enumerate(saved):
+                kept[:, t, a] = value
+    state = tuple(np.array(a) for a in s)
+    if not save:
+        return y, state, None
+    return y, state, Tape(cell, params, x, states, kept, live, go_backwards, zero_masked_outputs, x_scale, h_scale, backend)
+
+
+def backward(tape, dy, dstate, wrt):
+    """Backpropagation through time over a Tape; dy is in processing order. Returns Gradients."""
+    cell, params, x, live = tape.cell, tape.params, tape.x, tape.live
+    at = Layout(cell, x, live, tape.go_backwards, tape.h_scale)
+    G, H = len(cell.gates), params["Wh"].shape[0]
+    Wh = [columns(params["Wh"], g, G) for g in at.gates]
+    p = tuple(params["p"]) if cell.extras else ()
+    if dy is not None and live is not None:
+        heard = live if tape.zero_masked_outputs else started_steps(live, tape.go_backwards)
+        dy = np.where((heard[:, ::-1] if tape.go_backwards else heard)[:, :, None], dy, 0)
+
+    dxg = np.zeros((at.B, at.T, G, H), x.dtype)
+    dhg = dxg if cell.shared else np.zeros_like(dxg)
+    dp_sum = np.zeros((len(cell.extras), H), x.dtype)
+    ds = tuple(np.zeros((at.B, H), x.dtype) if d is None else d for d in dstate)
+    for step, t in reversed(list(enumerate(at.steps))):
+        s_prev = tuple(a[:, t + at.before] for a in tape.states)
+        s = tuple(a[:, t + at.after] for a in tape.states)
+        saved = tuple(tape.saved[:, t, a] for a in range(len(cell.saved)))
+        m = slice(None) if live is None else live[:, t, None]
+        if dy is not None:
+            ds = (ds[0] + dy[:, step], *ds[1:])  # y_t = h_t
+        d, d_operand, parts = ds, (), [0.0] * len(ds)
+        for k in reversed(range(len(at.gates))):
+            dxg_k, dhg_k, part, dp = cell.backward(k, d + d_operand, saved, s_prev, s, p)
+            parts = [a + b for a, b in zip(parts, part)]
+            for side, values in ((dxg, dxg_k), (dhg, dhg_k)):
+                for gate, value in zip(at.gates[k], values):
+                    side[:, t, gate] = value if live is None else np.where(m, value, 0)
+            if dp:
+                dp_sum += [(value if live is None else np.where(m, value, 0)).sum(0) for value in dp]
+            back = product_da(columns(dhg[:, t].reshape(at.B, G * H), at.gates[k], G), Wh[k], at.h_scale[k])  # hg = operand Wh
+            d_operand = (back,)
+        parts[0] = parts[0] + d_operand[0]  # phase 0's operand is h_prev
+        ds = tuple(parts) if live is None else tuple(np.where(m, a, b) for a, b in zip(parts, d))  # a masked step copies s
+
+    dx = grads = None
+    D = at.flat(dxg)
+    if "x" in wrt:
+        dx = at.unflat(product_da(D, params["Wx"], at.per_row(tape.x_scale)))
+    if "params" in wrt:
+        grads = param_gradients(tape, at, D, dhg, dp_sum)
+    return Gradients(dx, grads, tuple(np.array(d) for d in ds) if "initial_state" in wrt else None)
+
+
+def param_gradients(tape, at, D, dhg, dp_sum):
+    """The weight products over all live steps: D [N,G*H] is dxg, dhg [B,T,G,H] -> name -> gradient, in the order of params."""
+    cell, params = tape.cell, tape.params
+    G, H = dhg.shape[2:]
+    s_prev = tuple(a[:, at.before : at.T + at.before] for a in tape.states)
+    saved = tuple(tape.saved[:, :, a] for a in range(len(cell.saved)))
+    dWh = np.empty((H, G, H), D.dtype)
+    for k, gates in enumerate(at.gates):
+        operand = s_prev[0] if k == 0 else cell.operand(k - 1, saved, s_prev)
+        rows = product_dW(at.flat(operand), at.flat(dhg[:, :, gates]), at.per_row(at.h_scale[k]))
+        dWh[:, gates] = rows.reshape(H, len(gates), H)
+    grads = {"Wx": product_dW(at.flat(tape.x), D, at.per_row(tape.x_scale)), "Wh": dWh.reshape(H, G * H), "p": dp_sum}
+    if "b" in params:
+        grads["b"] = D.sum(0)
+    elif "bx" in params:
+        grads.update(bx=D.sum(0), bh=at.flat(dhg).sum(0))
+    return {name: grads[name] for name in params}

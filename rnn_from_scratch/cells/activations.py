@@ -1,0 +1,71 @@
+"""Activations, each with its slope written in the *output*: the tape keeps y = f(a), never a.
+
+Every branch looks at the real part alone, so a complex step through these functions gives exact derivatives,
+and is written so that NaN falls through it instead of becoming 0. Nothing overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any  # a NumPy array: float32, float64, or complex128 (forward only)
+
+
+class Activation(NamedTuple):
+    """f: pre-activation a -> output y.   slope: output y -> dy/da."""
+
+    f: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+
+
+def tanh(a: Array) -> Array:
+    return np.tanh(a)
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(-a)), from exp(-|a|) <= 1 so that no a overflows."""
+    positive = a.real >= 0
+    e = np.exp(np.where(positive, -a, a))
+    return np.where(positive, 1, e) / (1 + e)
+
+
+def relu(a: Array) -> Array:
+    return np.where(a.real <= 0, 0, a).astype(a.dtype, copy=False)
+
+
+def linear(a: Array) -> Array:
+    return a
+
+
+def hard_sigmoid(a: Array) -> Array:
+    """Keras 3: relu6(a + 3) / 6. (Keras 2 and ONNX use 0.2 a + 0.5: another cell under the same name.)"""
+    s = a + 3
+    return (np.where(s.real <= 0, 0, np.where(s.real >= 6, 6, s)) / 6).astype(a.dtype, copy=False)
+
+
+def one_where(condition: Array, y: Array) -> Array:
+    """1 where condition holds, else 0, in the dtype of y."""
+    return condition.astype(y.dtype)
+
+
+ACTIVATIONS = {
+    "tanh": Activation(tanh, lambda y: 1 - y * y),
+    "relu": Activation(relu, lambda y: one_where(y > 0, y)),
+    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
+    "linear": Activation(linear, lambda y: one_where(y == y, y)),
+    "hard_sigmoid": Activation(hard_sigmoid, lambda y: one_where((y > 0) & (y < 1), y) / 6),
+}
+RECURRENT_ACTIVATIONS = ("sigmoid", "hard_sigmoid")
+
+
+def check_names(cell: Any) -> None:
+    """Raise ValueError unless the cell's activation names are known."""
+    name = type(cell).__name__
+    if cell.activation not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)} for {name}, got {cell.activation!r}")
+    recurrent = getattr(cell, "recurrent_activation", "sigmoid")
+    if recurrent not in RECURRENT_ACTIVATIONS:
+        raise ValueError(f"recurrent_activation: expected one of {', '.join(RECURRENT_ACTIVATIONS)} for {name}, got {recurrent!r}")
