@@ -1,0 +1,104 @@
+"""The one table of cases: every backend, layer and oracle is run through it. A new cell is one row in CELLS."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import backends, cells
+from ..params import param_shapes
+
+Array = Any
+
+CELLS = {
+    "SimpleRNN": cells.SimpleRNN(),
+    "SimpleRNN relu": cells.SimpleRNN(activation="relu"),
+    "SimpleRNN linear, no bias": cells.SimpleRNN(activation="linear", use_bias=False),
+    "LSTM": cells.LSTM(),
+    "LSTM relu": cells.LSTM(activation="relu"),
+    "LSTM hard_sigmoid, no bias": cells.LSTM(recurrent_activation="hard_sigmoid", use_bias=False),
+    "PeepholeLSTM": cells.PeepholeLSTM(),
+    "PeepholeLSTM relu, no bias": cells.PeepholeLSTM(activation="relu", use_bias=False),
+    "PeepholeLSTM hard_sigmoid": cells.PeepholeLSTM(recurrent_activation="hard_sigmoid"),
+    "GRU reset after": cells.GRU(),
+    "GRU reset after, sigmoid, no bias": cells.GRU(activation="sigmoid", use_bias=False),
+    "GRU reset after, relu, hard_sigmoid": cells.GRU(activation="relu", recurrent_activation="hard_sigmoid"),
+    "GRU reset before": cells.GRU(reset_after=False),
+    "GRU reset before, relu": cells.GRU(reset_after=False, activation="relu"),
+    "GRU reset before, hard_sigmoid, no bias": cells.GRU(reset_after=False, activation="hard_sigmoid", use_bias=False),
+}
+
+# situation -> the options of forward; "rows" is a mask whose rows end early, start late, have gaps, are all dead, all live
+SITUATIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "reversed": {"go_backwards": True},
+    "lengths": {"mask": "right"},
+    "any mask": {"mask": "rows"},
+    "any mask, reversed, zeroed": {"mask": "rows", "go_backwards": True, "zero_masked_outputs": True},
+    "one scale": {"x_scale": "one", "h_scale": "one"},
+    "scale per gate, any mask": {"x_scale": "gates", "h_scale": "gates", "mask": "rows"},
+    "scale per gate, reversed": {"x_scale": "gates", "h_scale": "gates", "go_backwards": True},
+}
+
+
+class Problem(NamedTuple):
+    """Everything one run needs: forward(cell, params, x, **options), then backward(tape, dy, dstate)."""
+
+    cell: Any
+    params: dict[str, Array]
+    x: Array
+    options: dict[str, Any]
+    dy: Array
+    dstate: tuple[Array, ...]
+
+
+def problem(cell: Any, situation: str = "plain", dtype: str = "float64", sizes=(6, 7, 3, 5), seed: int = 0) -> Problem:
+    """Seeded random data for one row of the table; every gate has its own weights, initial states are not zero.
+
+    sizes: B, T, I, H.  x is NaN at masked steps. The float32 problem is the rounded float64 one.
+    """
+    B, T, I, H = sizes
+    G = len(cell.gates)
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape, scale=1.0):
+        return (rng.standard_normal(shape) * scale).astype(dtype)
+
+    params = {name: normal(*shape, scale=0.5) for name, shape in param_shapes(cell, I, H).items()}
+    x = normal(B, T, I)
+    options = dict(SITUATIONS[situation], initial_state=tuple(normal(B, H) for _ in cell.states))
+    dy, dstate = normal(B, T, H), tuple(normal(B, H) for _ in cell.states)
+    if "mask" in options:
+        options["mask"] = right_mask(rng, B, T) if options["mask"] == "right" else rows_mask(rng, B, T)
+        x[~options["mask"]] = np.nan
+    for name, width in (("x_scale", I), ("h_scale", H)):
+        if name in options:
+            shape = (G, B, width) if options[name] == "gates" else (B, width)
+            options[name] = (rng.integers(0, 3, shape) * 0.75).astype(dtype)
+    return Problem(cell, params, x, options, dy, dstate)
+
+
+def right_mask(rng: np.random.Generator, B: int, T: int) -> Array:
+    """Rows of length 0..T; the first is whole."""
+    lengths = rng.integers(0, T + 1, B)
+    lengths[:1] = T
+    return np.arange(T) < lengths[:, None]
+
+
+def rows_mask(rng: np.random.Generator, B: int, T: int) -> Array:
+    """Row patterns in turn: all live, ends early, starts late, gaps, all dead, dead at both ends."""
+    t = np.arange(T)
+    patterns = [t >= 0, t < T // 2 + 1, t >= T // 2, rng.random(T) < 0.5, t < 0, (t > 0) & (t < T - 1)]
+    return np.stack([patterns[b % len(patterns)] for b in range(B)]) if B else np.zeros((0, T), bool)
+
+
+def solve(p: Problem, backend: str = "reference") -> dict[str, Array]:
+    """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0)."""
+    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend)
+    grads = backends.backward(tape, p.dy, p.dstate)
+    assert grads.x is not None and grads.params is not None and grads.initial_state is not None
+    results = {"y": y, **dict(zip(p.cell.states, state)), "dx": grads.x}
+    results.update({f"d{name}": g for name, g in grads.params.items()})
+    results.update({f"d{name}0": g for name, g in zip(p.cell.states, grads.initial_state)})
+    return results

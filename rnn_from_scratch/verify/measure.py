@@ -1,0 +1,34 @@
+"""The error measure and the budgets that every comparison uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = Any
+EXACT = 1e-12  # float64, whatever is compared
+FLOOR = 1e-6  # float32: added to the allowed multiple of NumPy's own float32 error
+
+
+def error(a: Array, b: Array) -> float:
+    """max|a - b| / max|b|, b the truth. NaN or another shape is inf; an all-zero b demands exact zeros (0 or inf)."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        return float("inf")
+    if a.size == 0:
+        return 0.0
+    difference, scale = np.max(np.abs(a - b)), np.max(np.abs(b))
+    if not np.isfinite(difference) or not np.isfinite(scale):
+        return float("inf")
+    if scale == 0:
+        return 0.0 if difference == 0 else float("inf")
+    return float(difference / scale)
+
+
+def budget(name: str, own: float) -> float:
+    """What a float32 array may be off from its float64 twin: own is the error of float32 NumPy on the same case.
+
+    Twice as much for outputs and states, three times for gradients (names that begin with d), plus 1e-6.
+    """
+    return (3 if name.startswith("d") else 2) * own + FLOOR
