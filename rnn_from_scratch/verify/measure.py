@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,3 +32,31 @@ def budget(name: str, own: float) -> float:
     Twice as much for outputs and states, three times for gradients (names that begin with d), plus 1e-6.
     """
     return (3 if name.startswith("d") else 2) * own + FLOOR
+
+
+class Row(NamedTuple):
+    """One line of `rnn-from-scratch verify`: what was compared with what, the worst array, its error and what it may be."""
+
+    check: str  # gradcheck, tf.keras, torch.nn, ...
+    cell: str
+    situation: str
+    dtype: str
+    error: float | None  # None: not run
+    budget: float | None
+    text: str  # the worst array, the culprit, or the reason why the row was not run
+
+    @property
+    def status(self) -> str:
+        if self.error is None or self.budget is None:
+            return "skipped"
+        return "pass" if self.error <= self.budget else "fail"
+
+
+def compare(ours: dict[str, Array], truth: dict[str, Array], budgets: dict[str, float]) -> tuple[str, float, float]:
+    """The worst array of `truth` by error over budget: its name, error and budget. A missing array is inf."""
+    ratios = {}
+    for name, b in truth.items():
+        e = error(ours[name], b) if name in ours else float("inf")
+        ratios[name] = (e / budgets[name] if budgets[name] else (0.0 if e == 0 else float("inf")), e)
+    worst = max(ratios, key=lambda name: ratios[name][0])
+    return worst, ratios[worst][1], budgets[worst]
