@@ -94,10 +94,8 @@ def check_params(cell: Any, params: Any, inputs: int, dtype: np.dtype) -> dict[s
     expected = list(param_shapes(cell, 1, 1))
     missing, unknown = [n for n in expected if n not in params], [n for n in params if n not in expected]
     if missing or unknown:
-        raise ValueError(
-            f"params: expected exactly {', '.join(expected)} for {cell_name(cell)}; "
-            + "; ".join(f"{what} {', '.join(map(str, names))}" for what, names in (("missing", missing), ("unknown", unknown)) if names)
-        )
+        found = [f"{what} {', '.join(map(str, names))}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
+        raise ValueError(f"params: expected exactly {', '.join(expected)} for {cell_name(cell)}; {'; '.join(found)}")
     arrays = {n: np.asarray(params[n]) for n in expected}
     if arrays["Wh"].ndim != 2 or arrays["Wh"].shape[0] < 1:
         raise ValueError(f"Wh: expected [H, {letters(cell)}] for {cell_name(cell)}, got {list(arrays['Wh'].shape)}")
@@ -172,9 +170,8 @@ def check_scale(name: str, scale: Any, width: tuple[str, int], cell: Any, x: Arr
     if scale.ndim == 3:
         expect_shape(name, scale, f"[G, B, {letter}]", (G, B, size), cell)
     elif scale.shape != (B, size):
-        raise ValueError(
-            f"{name}: expected [B, {letter}] = {[B, size]} or [G, B, {letter}] = {[G, B, size]} for {cell_name(cell)}, got {list(scale.shape)}"
-        )
+        either = f"[B, {letter}] = {[B, size]} or [G, B, {letter}] = {[G, B, size]}"
+        raise ValueError(f"{name}: expected {either} for {cell_name(cell)}, got {list(scale.shape)}")
     expect_dtype(name, scale, x.dtype)
     return scale
 
@@ -183,7 +180,7 @@ def check_upstream(tape: Any, dy: Any, dstate: Any) -> tuple[Array | None, tuple
     """dy [B, T, H] or None, and dstate as a tuple of [B, H] or None."""
     x, units = tape.x, tape.params["Wh"].shape[0]
     if dy is None and (dstate is None or all(d is None for d in dstate)):
-        raise ValueError("backward: expected dy or dstate, got neither; give the gradient of the loss by y, by the final state, or both")
+        raise ValueError("backward: expected dy or dstate, got neither: give the loss's gradient by y, by the final state, or both")
     if dy is not None:
         dy = np.asarray(dy)
         expect_shape("dy", dy, "[B, T, H]", (*x.shape[:2], units), tape.cell)
