@@ -39,6 +39,7 @@ def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generat
         raise TypeError(f"dtype: expected float32 or float64, got {dtype}")
     rng = np.random.default_rng(rng)
     params = {}
+    value: Array
     for name, shape in param_shapes(cell, inputs, units).items():
         if name == "Wx":
             value = glorot(rng, shape, fan_in=inputs, fan_out=shape[1])

@@ -66,7 +66,7 @@ def forward(
     h_scale: Array | None = None,
     save: bool = True,
     backend: str = "auto",
-) -> tuple[Array, tuple[Array, ...], Tape | None]:
+) -> tuple[Array, tuple[Array, ...], Any]:
     """Run a cell over a batch of sequences.
 
     x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype

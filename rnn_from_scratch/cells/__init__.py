@@ -4,7 +4,7 @@ A cell knows one time step and no matrix product. It is any object with
 
     gates, states, saved, extras    tuples of names; the first state is the output h. extras name the rows of p [E, H]
     shared                          True if the gate gradients of input side and recurrent side are the same arrays
-    phases                          gate indices by phase: phase 0's recurrent product takes h_prev, phase k's what phase k-1 returned
+    phases                          gate indices by phase: phase 0's recurrent product takes h_prev, phase k's what k-1 returned
     forward(k, xg, hg, s_prev, saved, p)     -> (operand, saved_k), in the last phase -> (s, saved_k)
     backward(k, d, saved, s_prev, s, p)      -> dxg, dhg, ds_prev, dp            called for the last phase first
     operand(k, saved, s_prev)                only with several phases: the operand again, from what was saved

@@ -1,0 +1,9 @@
+"""Loaders. The small embedded data lies in embedded/, with ATTRIBUTION.md beside it."""
+
+from __future__ import annotations
+
+__all__ = ["BadInput"]
+
+
+class BadInput(ValueError):
+    """Something the user gave cannot be used. The text is one line: what, why, what to do; the command line prints it and exits with 2."""

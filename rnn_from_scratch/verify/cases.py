@@ -97,7 +97,6 @@ def solve(p: Problem, backend: str = "reference") -> dict[str, Array]:
     """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0)."""
     y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend)
     grads = backends.backward(tape, p.dy, p.dstate)
-    assert grads.x is not None and grads.params is not None and grads.initial_state is not None
     results = {"y": y, **dict(zip(p.cell.states, state)), "dx": grads.x}
     results.update({f"d{name}": g for name, g in grads.params.items()})
     results.update({f"d{name}0": g for name, g in zip(p.cell.states, grads.initial_state)})

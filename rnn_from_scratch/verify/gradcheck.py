@@ -169,7 +169,7 @@ class Check:
             if later is not None and self.step_is_right(t):
                 wrong = [e for e in self.one_step(later).entries(np.random.default_rng(0), 4000) if not e.ok]
                 if not wrong:
-                    return Birth(later, (), (), f"dxg of step {t} is off, yet every step alone is right: the carry between steps is wrong")
+                    return Birth(later, (), (), f"dxg of step {t} is off, yet each step alone is right: the carry is wrong")
                 names = dict.fromkeys(e.array + (f" of gate {e.gate}" if e.gate else "") for e in wrong)
                 why = f"this step alone gets {', '.join(names)} wrong and hands that back to step {t}"
                 wrong_gates = tuple(dict.fromkeys(e.gate for e in wrong if e.gate))
@@ -177,7 +177,7 @@ class Check:
             gates = tuple(g for j, g in enumerate(self.cell.gates) if off[:, t, j].any())
             distance = np.nan_to_num(np.abs(ours - truth)[:, t], nan=np.inf)
             row, _, unit = np.unravel_index(np.argmax(distance), distance.shape)
-            why = f"dxg of gate {', '.join(gates)} is off, most in row {row}, unit {unit}; it is right in the steps that backward ran before"
+            why = f"dxg of {', '.join(gates)} is off, most in row {row}, unit {unit}; right in the steps that backward ran before"
             return Birth(t, gates, tuple(self.params), why)
         return None
 

@@ -12,7 +12,7 @@ class Entry(NamedTuple):
     array: str  # Wx, Wh, b, bx, bh, p, x, or a state: "initial h"
     gate: str  # "" where the array has no gates
     unit: int
-    index: tuple[int, ...]
+    place: tuple[int, ...]  # the worst element's index in the array
     error: float
     budget: float
     ours: float
@@ -80,7 +80,7 @@ class Report:
         lines.append(f"  {'gradient of':14s} {columns}")
         for e in sorted((e for e in self.entries if not e.ok), key=lambda e: -e.error / e.budget)[:12]:
             numbers = f"{e.unit:4d} {e.error:9.1e} {e.budget:9.1e} {e.ours:13.6g} {e.expected:13.6g}"
-            lines.append(f"  {e.array:14s} {e.gate or '-':5s} {numbers}  at {list(e.index)}")
+            lines.append(f"  {e.array:14s} {e.gate or '-':5s} {numbers}  at {list(e.place)}")
         right = [f"{e.array}{f'[{e.gate}]' if e.gate else ''}" for e in self.entries if e.ok]
         lines.append(f"  right: {', '.join(right) or 'none'}")
         return "\n".join(lines + [f"  note: {n}" for n in self.notes])
