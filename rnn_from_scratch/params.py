@@ -38,20 +38,18 @@ def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generat
     if np.dtype(dtype) not in REAL:
         raise TypeError(f"dtype: expected float32 or float64, got {dtype}")
     rng = np.random.default_rng(rng)
-    params = {}
-    value: Array
+    params: dict[str, Array] = {}
     for name, shape in param_shapes(cell, inputs, units).items():
         if name == "Wx":
-            value = glorot(rng, shape, fan_in=inputs, fan_out=shape[1])
+            params[name] = glorot(rng, shape, fan_in=inputs, fan_out=shape[1]).astype(dtype)
         elif name == "Wh":
-            value = orthogonal(rng, shape)
+            params[name] = orthogonal(rng, shape).astype(dtype)
         elif name == "p":
-            value = glorot(rng, shape, fan_in=units, fan_out=units)
+            params[name] = glorot(rng, shape, fan_in=units, fan_out=units).astype(dtype)
         else:
-            value = np.zeros(shape)
-            if name == "b" and "f" in cell.gates:
-                value.reshape(len(cell.gates), units)[cell.gates.index("f")] = 1
-        params[name] = value.astype(dtype)
+            params[name] = np.zeros(shape, dtype)
+    if "b" in params and "f" in cell.gates:
+        params["b"].reshape(len(cell.gates), units)[cell.gates.index("f")] = 1
     return params
 
 
@@ -102,7 +100,7 @@ def check_params(cell: Any, params: Any, inputs: int, dtype: np.dtype) -> dict[s
         raise ValueError(f"Wh: expected [H, {letters(cell)}] for {cell_name(cell)}, got {list(arrays['Wh'].shape)}")
     units = arrays["Wh"].shape[0]
     symbols = {"Wx": f"[I, {letters(cell)}]", "Wh": f"[H, {letters(cell)}]", "p": f"[{len(cell.extras)}, H]"}
-    for name, shape in param_shapes(cell, inputs, units).items():
+    for name, shape in sorted(param_shapes(cell, inputs, units).items(), key=lambda item: item[0] != "Wh"):  # Wh says what H is
         expect_shape(name, arrays[name], symbols.get(name, f"[{letters(cell)}]"), shape, cell)
         expect_dtype(name, arrays[name], dtype)
     return arrays
