@@ -1,0 +1,44 @@
+# make demo    install, verify the cells, train on real digits (about two minutes after installation)
+# make test    the quick tests            make check   the long ones         make lint   ruff and mypy
+# make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check lint bench wheel clean
+.DELETE_ON_ERROR:
+
+# one stamp per set of extras, made again when the project's own files say something else
+$(VENV)/.run: setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[tensorflow]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
+
+demo: $(VENV)/.run
+	$(BIN)/rnn-from-scratch verify
+	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 6 --out demo --overwrite
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m 'not check' tests
+
+check: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m check tests
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.test
+	$(BIN)/python -m pytest -q bench
+
+wheel: $(VENV)/.test
+	$(BIN)/python tests/try_wheel.py
+
+clean:
+	rm -rf build dist demo *.egg-info
