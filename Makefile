@@ -8,36 +8,32 @@ BIN    := $(VENV)/bin
 .PHONY: demo test check lint bench wheel clean
 .DELETE_ON_ERROR:
 
-# one stamp per set of extras, made again when the project's own files say something else
-$(VENV)/.run: setup.py pyproject.toml
+# installed once; again when the project's own files say something else
+$(VENV)/.installed: setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[tensorflow]'
-	touch $@
-
-$(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	touch $@
 
-demo: $(VENV)/.run
+demo: $(VENV)/.installed
 	$(BIN)/rnn-from-scratch verify
 	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 6 --out demo --overwrite
 
-test: $(VENV)/.test
+test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m 'not check' tests
 
-check: $(VENV)/.test
+check: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m check tests
 
-lint: $(VENV)/.test
+lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test
+bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
-wheel: $(VENV)/.test
+wheel: $(VENV)/.installed
 	$(BIN)/python tests/try_wheel.py
 
 clean:
