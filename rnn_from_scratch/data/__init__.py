@@ -6,4 +6,4 @@ __all__ = ["InputError"]
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used. The text is one line: what, why, what to do; the command line prints it and exits with 2."""
+    """What the user gave cannot be used. One line: what, why, what to do; the command line prints it and exits with 2."""

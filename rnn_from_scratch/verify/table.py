@@ -1,0 +1,68 @@
+"""The rows of `rnn-from-scratch verify` as a table that a person can read, and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .measure import Row
+
+
+def counts(rows: list[Row]) -> dict[str, int]:
+    """How many rows have each status: pass, fail, skipped."""
+    found = Counter(row.status for row in rows)
+    return {status: found[status] for status in ("pass", "fail", "skipped")}
+
+
+def groups(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The rows by check and cell, in the order in which they came."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.check, row.cell), []).append(row)
+    return found
+
+
+def nearness(row: Row) -> float:
+    """Error over budget: how near a row is to failing; -1 if it was not run."""
+    if row.error is None or row.budget is None:
+        return -1.0
+    return row.error / row.budget if row.budget else (math.inf if row.error else 0.0)
+
+
+def report(rows: list[Row], console: Console) -> None:
+    """Print one line for each check and cell, then every failing row in full, then why rows were skipped."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("check", "cell"):
+        table.add_column(heading)
+    for heading in ("passed", "failed", "skipped", "worst error", "allowed"):
+        table.add_column(heading, justify="right")
+    before = ""
+    for (check, cell), members in groups(rows).items():
+        n, worst = counts(members), max(members, key=nearness)
+        numbers = ("", "") if worst.error is None else (f"{worst.error:.1e}", f"{worst.budget:.1e}")
+        style = "red" if n["fail"] else ("dim" if n["skipped"] == len(members) else "")
+        table.add_row("" if check == before else check, escape(cell), *(str(v or "") for v in n.values()), *numbers, style=style)
+        before = check
+    console.print(table)
+    for row in rows:
+        if row.status == "fail":
+            what = f"{row.check}, {row.cell}, {row.situation}, {row.dtype}: error {row.error:.1e}, allowed {row.budget:.1e}"
+            console.print(f"\n[bold red]failed[/bold red] {escape(what)}", highlight=False)
+            console.print(row.text, markup=False, highlight=False)
+    reasons = Counter((row.check, row.text) for row in rows if row.status == "skipped")
+    for (check, reason), count in reasons.items():
+        console.print(f"[yellow]skipped[/yellow] {count} x {escape(f'{check}: {reason}')}", highlight=False)
+
+
+def as_json(rows: list[Row]) -> list[dict[str, Any]]:
+    """The rows as plain dicts with their status; an error that is not finite, which JSON lacks, as the text "inf" or "nan"."""
+    plain = []
+    for row in rows:
+        error = row.error if row.error is None or math.isfinite(row.error) else str(row.error)
+        plain.append({**row._asdict(), "error": error, "status": row.status})
+    return plain
