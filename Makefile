@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint bench wheel clean
+.PHONY: demo test check lint bench wheel tables clean
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
