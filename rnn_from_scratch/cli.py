@@ -8,7 +8,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,7 +63,7 @@ def default(value: Any) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on CPU flags and on GPUs that are not there
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes from TensorFlow's C++ but on failure
     os.environ["KERAS_BACKEND"] = "tensorflow"  # what the layers run on
     try:
         return app(args, standalone_mode=False) or 0
@@ -112,6 +116,8 @@ def verify(
     check_names(cell, backend)
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
+    if importlib.util.find_spec("tensorflow"):
+        load_tensorflow()
     from .verify import suite, table
 
     rows, began = [], time.perf_counter()
@@ -165,7 +171,7 @@ def train(
     options = {name: value for name, value in locals().items() if name in TASKS["mnist"] and value is not None}
     if task not in TASKS:
         raise InputError(f"task: expected {', '.join(TASKS)}, got {task!r}")
-    need("tensorflow", "keras", "matplotlib")
+    load_tensorflow()
     from .tasks import mnist
 
     try:
@@ -185,7 +191,7 @@ def predict(
     invert: Annotated[bool, typer.Option("--invert", help="The digits are dark on bright paper.")] = False,
 ) -> None:
     """Read digits with a trained model: the label and how sure it is."""
-    need("tensorflow", "keras", "matplotlib")
+    load_tensorflow()
     from .tasks import mnist
 
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
@@ -208,8 +214,28 @@ def check_names(cell: str | None, backend: str) -> None:
         raise InputError(f"--{error}") from error
 
 
-def need(*modules: str) -> None:
-    """Raise InputError, with the extra to install, unless all modules are there."""
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+def load_tensorflow() -> None:
+    """Import TensorFlow without its notes on CPU flags and missing GPUs. Raises InputError, with the extra to install."""
+    missing = [name for name in ("tensorflow", "keras", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f'needs {", ".join(missing)}: pip install "rnn_from_scratch[tensorflow]"')
+    with notes_held_back():
+        importlib.import_module("tensorflow")
+
+
+@contextmanager
+def notes_held_back() -> Iterator[None]:
+    """Drop what native code writes to standard error, unless an exception leaves: then print it all."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(real, notes.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..data import InputError
 from .rundir import Run
@@ -40,13 +40,11 @@ class CtrlC:
 
 
 def bar(console: Console) -> Progress:
-    """Epoch, loss, accuracy, examples per second, and time gone and left for the whole run."""
+    """Epoch, loss, accuracy, examples per second, and the time left for the whole run."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}  {task.fields[speed]:,.0f} examples/s"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+        BarColumn(bar_width=10),
+        TextColumn("loss {task.fields[loss]:.4f} accuracy {task.fields[accuracy]:.2%} {task.fields[speed]:,.0f} examples/s left"),
         TimeRemainingColumn(),
         console=console,
     )
@@ -65,7 +63,7 @@ def fit(
 ) -> None:
     """Train from the epochs that `run` has to those its settings ask for.
 
-    step(*batch) -> (mean loss, share that is right) of the batch, before it moves the variables
+    step(*batch) -> (mean loss, how many are right) of the batch, before it moves the variables
     batches(epoch) -> the batches of that epoch, which depend on the epoch number and the settings alone; `examples` in all
     validate() -> more columns for the epoch's row
     variables: all that a step reads and moves, optimizer included; publish() writes what others read after each epoch
@@ -76,9 +74,10 @@ def fit(
         fields = {"loss": math.nan, "accuracy": math.nan, "speed": 0}
         shown = progress.add_task("", total=epochs * examples, completed=len(run.epochs) * examples, **fields)
         for epoch in range(len(run.epochs) + 1, epochs + 1):
-            start, seen, loss_sum, right_sum = time.perf_counter(), 0, 0.0, 0.0
+            start, seen, loss_sum, right_sum = time.perf_counter(), 0, 0.0, 0
             for batch in batches(epoch):
-                loss, right = (float(value) for value in step(*batch))
+                loss, right = step(*batch)
+                loss, right = float(loss), int(right)
                 if ctrl_c.pressed:
                     run.save("interrupted")
                     raise KeyboardInterrupt(f"interrupted in epoch {epoch} of {epochs}; --resume goes on after epoch {epoch - 1}")
@@ -86,7 +85,7 @@ def fit(
                     run.save("diverged")
                     raise InputError(f"loss: became {loss} in epoch {epoch}; begin a new run with a smaller --learning-rate")
                 count = len(batch[0])
-                seen, loss_sum, right_sum = seen + count, loss_sum + loss * count, right_sum + right * count
+                seen, loss_sum, right_sum = seen + count, loss_sum + loss * count, right_sum + right
                 speed = seen / (time.perf_counter() - start)
                 means = {"loss": loss_sum / seen, "accuracy": right_sum / seen}
                 progress.update(shown, advance=count, description=f"epoch {epoch}/{epochs}", speed=speed, **means)
@@ -97,8 +96,7 @@ def fit(
             publish()
             run.save()
             console.print(
-                f"epoch {epoch}/{epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}"
-                f"  validation loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.2%}"
-                f"  {speed:,.0f} examples/s  {row['seconds']:.1f} s",
+                f"epoch {epoch}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}; "
+                f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.2%}; {row['seconds']:.1f} s",
                 highlight=False,
             )

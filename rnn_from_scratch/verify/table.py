@@ -34,17 +34,22 @@ def nearness(row: Row) -> float:
     return row.error / row.budget if row.budget else (math.inf if row.error else 0.0)
 
 
+def worst(rows: list[Row]) -> str:
+    """Error and budget of the row nearest to failing; empty if none was run."""
+    row = max(rows, key=nearness, default=None)
+    return "" if row is None or row.error is None else f"{row.error:.0e} / {row.budget:.0e}"
+
+
 def report(rows: list[Row], console: Console) -> None:
     """Print one line for each check and cell, then every failing row in full, then why rows were skipped."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("check", "cell"):
         table.add_column(heading)
-    for heading in ("passed", "failed", "skipped", "worst error", "allowed"):
+    for heading in ("pass", "fail", "skip", "float64 worst\n/ allowed", "float32 worst\n/ allowed"):
         table.add_column(heading, justify="right")
     before = ""
     for (check, cell), members in groups(rows).items():
-        n, worst = counts(members), max(members, key=nearness)
-        numbers = ("", "") if worst.error is None else (f"{worst.error:.1e}", f"{worst.budget:.1e}")
+        n, numbers = counts(members), [worst([row for row in members if row.dtype == dtype]) for dtype in ("float64", "float32")]
         style = "red" if n["fail"] else ("dim" if n["skipped"] == len(members) else "")
         table.add_row("" if check == before else check, escape(cell), *(str(v or "") for v in n.values()), *numbers, style=style)
         before = check
