@@ -34,7 +34,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
 wheel: $(VENV)/.installed
-	$(BIN)/python tests/try_wheel.py
+	mkdir -p dist
+	RNN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q -m check tests/test_wheel.py
 
 clean:
 	rm -rf build dist demo *.egg-info
