@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from .gradcheck import gradcheck
+from .functions import assert_gradients, check_function
+from .functions.frameworks import Pair, of_jax, of_keras, of_tensorflow, of_torch
+from .functions.report import FunctionReport
+from .gradcheck import assert_gradcheck, gradcheck
 from .measure import Row, error
 from .report import Report
 
-__all__ = ["Report", "Row", "error", "gradcheck"]
+__all__ = [
+    "FunctionReport",
+    "Pair",
+    "Report",
+    "Row",
+    "assert_gradcheck",
+    "assert_gradients",
+    "check_function",
+    "error",
+    "gradcheck",
+    "of_jax",
+    "of_keras",
+    "of_tensorflow",
+    "of_torch",
+]
