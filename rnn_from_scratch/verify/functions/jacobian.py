@@ -23,7 +23,7 @@ def full(function: Function, truth: Truth, blocks: Blocks) -> list[tuple[Result,
     upstreams, ours = [], []
     for j, *index in places:  # which output, and an index in it
         upstreams.append(tuple(np.zeros_like(y) for y in outputs))
-        upstreams[-1][j][(*index,)] = 1
+        upstreams[-1][j][tuple(index)] = 1
         ours.append(function.usable(function.backward(upstreams[-1])))
     found = []
     for k in function.floating:
@@ -35,7 +35,8 @@ def full(function: Function, truth: Truth, blocks: Blocks) -> list[tuple[Result,
         error = np.where(off <= ZERO * noise, 0, np.inf) if zero else off / scale
         floor = 0.0 if zero else noise / scale
         for region in regions(function, blocks, [k]):
-            here = error[(slice(None), *region.slices)]
+            every_output = (slice(None), *region.slices)
+            here = error[every_output]
             first, *rest = np.unravel_index(np.argmax(here), here.shape)
             place = tuple(int(i) + s.start for i, s in zip(rest, region.slices))
             at = (int(first), *place)
