@@ -78,7 +78,7 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
     call([tf.constant(a) for a in arrays])  # builds the layer
     run = tf.function(call) if graph else call
     weights = list(layer.trainable_weights)
-    own = [np.array(w) for w in weights]
+    own = [w.numpy() for w in weights]
     variables = [w if callable(w.value) else w.value for w in weights]  # Keras 3 wraps the tf.Variable
     names = [*names_of(layer.call, count, None), *(w.name.split("/")[-1].split(":")[0] for w in weights)]
     names = [name if names.count(name) == 1 else f"{name} {k}" for k, name in enumerate(names)]
