@@ -98,8 +98,12 @@ def test_right_on_100_mismatches_drawn_from_all_singles_and_pairs():
     assert sum(v[0] == "exact" for v in verdicts) >= 90
 
 
-@pytest.mark.check
-@pytest.mark.parametrize("cell", CELLS, ids=repr)
+QUICK = (2, 3, 5, 7, 10)  # indices of CELLS; the others run in `make check`
+
+
+@pytest.mark.parametrize(
+    "cell", [pytest.param(c, marks=[] if n in QUICK else pytest.mark.check, id=repr(c)) for n, c in enumerate(CELLS)]
+)
 def test_right_on_every_single_cause(cell):
     for causes in singles(cell):
         assert judge(cell, causes) == "exact", names(causes)
@@ -108,13 +112,13 @@ def test_right_on_every_single_cause(cell):
 @pytest.mark.check
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_right_on_every_group_of_pairs(cell):
-    """Up to three pairs of every two groups, with I = H too: then the blocks of Wx can be transposed."""
+    """A pair of every two groups, with I = H too: then the blocks of Wx can be transposed."""
     rng = np.random.default_rng(3)
     verdicts = []
     for a, b in combinations(causes_of(cell, I=4), 2):
-        several = list(product(a, b))
-        for n in rng.permutation(len(several))[:3]:
-            verdicts.append((judge(cell, several[n], seed=n, sizes=(2, 3, 4, 4)), names(several[n])))
+        if a and b:
+            causes = a[rng.integers(len(a))], b[rng.integers(len(b))]
+            verdicts.append((judge(cell, causes, seed=len(verdicts), sizes=(2, 3, 4, 4)), names(causes)))
     assert [v for v in verdicts if v[0] == "wrong"] == []
 
 
