@@ -98,5 +98,5 @@ def fit(
             console.print(
                 f"epoch {epoch}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}; "
                 f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.2%}; {row['seconds']:.1f} s",
-                highlight=False,
+                highlight=False, soft_wrap=True,
             )
