@@ -139,5 +139,5 @@ def test_a_users_two_phase_cell_and_scattered_gates():
     y2, _, tape2 = forward(mine, shuffled, p.x, **options)
     assert np.array_equal(y, y2)
     one, two = backward(tape, p.dy).params, backward(tape2, p.dy).params
-    for k in one:
-        np.testing.assert_allclose(two[k], one[k].reshape(*one[k].shape[:-1], 3, -1)[..., order, :].reshape(one[k].shape), rtol=1e-12)
+    for k, g in one.items():
+        np.testing.assert_allclose(two[k], g.reshape(*g.shape[:-1], 3, -1)[..., order, :].reshape(g.shape), rtol=1e-12)

@@ -36,7 +36,11 @@ ROWS = [
     (lambda: call(x=zeros(B, 0, I)), ValueError, "x: expected [B, T, I] with T and I of at least 1, got [2, 0, 3]"),
     (lambda: call(x=zeros(B, T, 0)), ValueError, "x: expected [B, T, I] with T and I of at least 1, got [2, 5, 0]"),
     (lambda: call(x=zeros(B, T, 7)), ValueError, "Wx: expected [I, 4H] = [7, 16] for LSTM, got [3, 16]"),
-    (lambda: call(x=zeros(B, T, I, dtype=F8)), TypeError, "Wh: expected float64, the dtype of x, got float32; use Wh.astype('float64')"),
+    (
+        lambda: call(x=zeros(B, T, I, dtype=F8)),
+        TypeError,
+        "Wh: expected float64, the dtype of x, got float32; use Wh.astype('float64')",
+    ),
     (lambda: forward(LSTM, [1], zeros(B, T, I)), TypeError, "params: expected a dict of arrays for LSTM, got list"),
     (lambda: call(drop=["b"]), ValueError, "params: expected exactly Wx, Wh, b for LSTM; missing b"),
     (lambda: call(change={"bz": zeros(4)}), ValueError, "params: expected exactly Wx, Wh, b for LSTM; unknown bz"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["BadInput"]
+__all__ = ["InputError"]
 
 
-class BadInput(ValueError):
-    """Something the user gave cannot be used. The text is one line: what, why, what to do; the command line prints it and exits with 2."""
+class InputError(ValueError):
+    """What the user gave cannot be used. One line: what, why, what to do; the command line prints it and exits with 2."""
