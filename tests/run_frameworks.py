@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 
 from rnn_from_scratch.verify.passports import PASSPORTS, kind
 
@@ -77,8 +78,7 @@ def run_block(op, cell, arrays, x, states, **options):
 
 
 def run_torch(cell, arrays, x, states):
-    import torch
-
+    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
     name = PASSPORTS["torch"].rows[kind(cell)].called
     options = {"nonlinearity": cell.activation} if name == "RNN" else {}
     module = getattr(torch.nn, name)(x.shape[2], states[0].shape[1], bias=cell.use_bias, batch_first=True, **options)

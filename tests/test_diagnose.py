@@ -187,8 +187,7 @@ def test_ours_may_be_anything_but_then_only_the_outside_is_searched():
 
 
 def test_float32_and_torch_tensors():
-    import torch
-
+    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
     cell = cells.LSTM()
     p = problem(cell, dtype="float32", sizes=(2, 7, 3, 4))
 
