@@ -201,7 +201,7 @@ def test_float32_and_torch_tensors():
 def test_errors_say_what_to_do():
     cell = cells.LSTM()
     p = problem(cell, sizes=(2, 7, 3, 4))
-    with pytest.raises(ValueError, match=r"theirs_fn: expected y \[B, T, H\] = \[2, 7, 4\], got \[2, 4\]; return every step"):
+    with pytest.raises(ValueError, match=r"theirs_fn: expected y \[B, T, H\] = \[2, 4, 4\], got \[2, 4\]; return every step"):
         diagnose(ours(cell), lambda params, x: np.zeros((2, 4)), p.params, cell)
     with pytest.raises(ValueError, match="cell: expected SimpleRNN, LSTM, PeepholeLSTM or GRU, got int"):
         diagnose(ours(cell), ours(cell), p.params, 3)
