@@ -53,7 +53,7 @@ MISTAKES = {
     "cell": (["verify", "--cell", "x"], "--cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'x'"),
     "backend": (["books", "--backend", "abacus"], "--backend: expected auto or one of "),
     "json": (["verify", "--json", "no/such/folder.json"], "--json no/such/folder.json: no such folder: no/such"),
-    "no task": (["train"], "Missing argument 'task'"),
+    "no task": (["train"], "Missing argument"),
     "task": (["train", "weather"], "task: expected mnist, got 'weather'"),
     "number": (["train", "mnist", "--units", "many"], "Invalid value for '--units'"),
     "range": (["train", "mnist", "--units", "0"], "--units: expected a whole number of at least 1, got 0"),

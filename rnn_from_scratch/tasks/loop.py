@@ -25,7 +25,8 @@ class CtrlC:
         self.pressed = False
 
     def __enter__(self) -> CtrlC:
-        self.listening = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        on_main = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        self.listening = on_main and callable(signal.getsignal(signal.SIGINT))  # a job that was begun to ignore Ctrl-C goes on so
         if self.listening:
             self.previous = signal.signal(signal.SIGINT, self.note)
         return self
