@@ -25,7 +25,6 @@ def test_shapes_dtypes_and_slots(form, dtype, situation):
     y, state, tape = run(p)
     assert y.shape == (B, T, H)
     assert y.flags.c_contiguous
-    assert y.flags.owndata
     assert all(a.dtype == dtype for a in (y, *state, tape.saved, *tape.states))
     first, last = (T, 0) if p.options.get("go_backwards") else (0, T)
     for slots, start, end in zip(tape.states, p.options["initial_state"], state):
