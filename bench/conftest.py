@@ -61,7 +61,7 @@ def describe(benchmark: Any, seconds: float) -> Any:
             return
         operations = cases.flops(cell, shape, what)
         ms = benchmark.stats.stats.median * 1e3
-        row = {"suite": suite, "impl": impl, "cell": cell, "shape": shape, "sizes": cases.sizes(shape), "pass": what}
+        row: dict[str, Any] = {"suite": suite, "impl": impl, "cell": cell, "shape": shape, "sizes": cases.sizes(shape), "pass": what}
         row.update(ms=ms, gflop=operations / 1e9, gflops=operations / ms / 1e6, isa=machine.isa(impl), **machine.facts())
         if suite in ("sequence", "peer"):
             row["bound_ms"] = turns.bound((cell, shape, what), seconds)

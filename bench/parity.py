@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ Array = Any
 SAME = 1e-4  # a peer may be off by this: enough for anyone's exp and tanh, far too little for another gate order
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The case is not timed. The text says what was off, and by how much."""
 
 
@@ -31,9 +31,9 @@ def truth(cell: str, shape: str, situation: str) -> tuple[dict[str, Array], dict
     return exact, {name: budget(name, error(own[name], exact[name])) for name in exact}
 
 
-@lru_cache(maxsize=None)
+@cache
 def check(cell: str, shape: str, situation: str, backend: str) -> None:
-    """Raise Refused unless outputs, states and gradients of a backend are within budget, and the same without a tape."""
+    """Raise RefusedError unless outputs, states and gradients of a backend are within budget, and the same without a tape."""
     p = problem(cell, shape, situation)
     exact, budgets = truth(cell, shape, situation)
     found = solve(p, backend)
@@ -41,11 +41,11 @@ def check(cell: str, shape: str, situation: str, backend: str) -> None:
     exact, budgets = ({**group, "y without a tape": group["y"]} for group in (exact, budgets))
     worst, off, allowed = compare(found, exact, budgets)
     if not off <= allowed:
-        raise Refused(f"{backend}, {cell} at {shape}, {situation}: {worst} is off by {off:.1e}, allowed {allowed:.1e}; not timed")
+        raise RefusedError(f"{backend}, {cell} at {shape}, {situation}: {worst} is off by {off:.1e}, allowed {allowed:.1e}; not timed")
 
 
 def check_peer(peer: str, cell: str, shape: str, y: Array, dx: Array | None) -> None:
-    """Raise Refused unless a peer's y [B,T,H] and dx [B,T,I] (None: no backward) are those of the reference on the same weights."""
+    """Raise RefusedError unless a peer's y [B,T,H] and dx [B,T,I] (None: no backward) are those of the reference on the same weights."""
     p = problem(cell, shape)
     y_own, _, tape = backends.forward(p.cell, p.params, p.x, save=dx is not None, backend="reference")
     pairs = {"y": (y, y_own)}
@@ -53,4 +53,4 @@ def check_peer(peer: str, cell: str, shape: str, y: Array, dx: Array | None) -> 
         pairs["dx"] = (dx, backends.backward(tape, p.dy, wrt=("x",)).x)
     for name, (theirs, own) in pairs.items():
         if not (off := error(theirs, own)) <= SAME:
-            raise Refused(f"{peer}, {cell} at {shape}: {name} is off by {off:.1e}, allowed {SAME:.0e}; not timed")
+            raise RefusedError(f"{peer}, {cell} at {shape}: {name} is off by {off:.1e}, allowed {SAME:.0e}; not timed")

@@ -149,8 +149,8 @@ def onnx_build(p: Problem, what: str) -> Any:
     floats = onnx.TensorProto.FLOAT
     x_info, y_info = (helper.make_tensor_value_info(n, floats, s) for n, s in (("x", [T, B, I]), ("y", [T, 1, B, H])))
     initial = [onnx.numpy_helper.from_array(np.ascontiguousarray(a), n) for n, a in weights.items()]
-    model = helper.make_model(helper.make_graph([node], "layer", [x_info], [y_info], initial), opset_imports=[helper.make_opsetid("", 14)])
-    model.ir_version = 8
+    graph = helper.make_graph([node], "layer", [x_info], [y_info], initial)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

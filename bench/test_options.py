@@ -40,4 +40,5 @@ def test_option(right, benchmark, describe, cell, plain, situation, shape, backe
     benchmark.pedantic(run, setup=plain_turn, rounds=ROUNDS, warmup_rounds=1)
     if benchmark.enabled:
         ratio = median(b / a for a, b in zip(without[1:], benchmark.stats.stats.data, strict=True))
-        describe("option", backend, cell, shape, cases.TRAIN, option=option, plain=plain, plain_ms=median(without) * 1e3, ratio=ratio)
+        more = {"option": option, "plain": plain, "plain_ms": median(without) * 1e3, "ratio": ratio}
+        describe("option", backend, cell, shape, cases.TRAIN, **more)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from . import cases, peers, turns
+from . import cases, turns
 from .turns import clock
 
 QUICK = [*cases.timed_backends(), "gemm", "torch"]

@@ -38,7 +38,8 @@ def measure(run: Callable[[], Any], seconds: float) -> list[float]:
     return samples
 
 
-def time_job(impl: str, cell: str, shape: str, what: str, seconds: float) -> dict[str, Any]:
+def time_job(impl: str, job: tuple[str, str, str], seconds: float) -> dict[str, Any]:
+    cell, shape, what = job
     p = problem(cell, shape)
     if reason := PEERS[impl].cannot(p, what):
         return {"cannot": reason}
@@ -48,7 +49,7 @@ def time_job(impl: str, cell: str, shape: str, what: str, seconds: float) -> dic
             parity.check(cell, shape, "plain", impl)
         elif arrays is not None:
             parity.check_peer(impl, cell, shape, *arrays(run()))
-    except parity.Refused as refusal:
+    except parity.RefusedError as refusal:
         return {"refused": str(refusal)}
     time.sleep(0.1)  # NumPy's threads, which the check woke, spin for some milliseconds before they sleep
     samples = sorted(measure(run, seconds))
@@ -85,11 +86,10 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("jobs", nargs="+", metavar="CELL:SHAPE:PASS")
     given = parser.parse_args()
-    jobs = [tuple(job.split(":")) for job in given.jobs]
-    if given.memory:
-        found = memory_jobs(given.impl, jobs)
-    for n, job in enumerate(jobs):
-        print(json.dumps(found[n] if given.memory else time_job(given.impl, *job, given.seconds)), flush=True)
+    jobs: list[Any] = [tuple(job.split(":")) for job in given.jobs]
+    found = memory_jobs(given.impl, jobs) if given.memory else (time_job(given.impl, job, given.seconds) for job in jobs)
+    for result in found:
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

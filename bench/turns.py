@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from statistics import median
 from typing import Any
 
 from . import machine
 from .cases import TRAIN, gates, sizes
-from .parity import Refused
+from .parity import RefusedError
 
 Job = tuple[str, str, str]  # cell, shape, pass
 
@@ -33,7 +33,7 @@ clock = Clock()
 def process(impl: str, jobs: tuple[Job, ...], seconds: float, memory: bool = False) -> list[dict[str, Any]]:
     """Run the jobs of one implementation in one new process; one dict per job, as time_one.py prints it.
 
-    Raises Refused for a job that fails parity, or that the implementation cannot do; RuntimeError if the process fails.
+    Raises RefusedError for a job that fails parity, or that the implementation cannot do; RuntimeError if the process fails.
     """
     command = [sys.executable, "-m", f"{__package__}.time_one", "--impl", impl, "--seconds", str(seconds)]
     command += ["--memory"] * memory + [":".join(job) for job in jobs]
@@ -49,7 +49,7 @@ def process(impl: str, jobs: tuple[Job, ...], seconds: float, memory: bool = Fal
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     for job, result in zip(jobs, found, strict=True):
         if reason := result.get("refused") or result.get("cannot"):
-            raise Refused(reason if "refused" in result else f"{impl}, {' '.join(job)}: {reason}")
+            raise RefusedError(reason if "refused" in result else f"{impl}, {' '.join(job)}: {reason}")
     return found
 
 
@@ -60,7 +60,7 @@ def turn(impl: str, job: Job, seconds: float) -> float:
     return ms
 
 
-@lru_cache(maxsize=None)
+@cache
 def together(impl: str, jobs: tuple[Job, ...], seconds: float, memory: bool = False) -> dict[Job, dict[str, Any]]:
     """All jobs of one implementation in one process, run when the first of them is asked for."""
     return dict(zip(jobs, process(impl, jobs, seconds, memory)))
@@ -72,7 +72,7 @@ def bound(job: Job, seconds: float) -> float:
     return products(gates(cell), sizes(shape), what == TRAIN, seconds)
 
 
-@lru_cache(maxsize=None)
+@cache
 def products(G: int, shape: tuple[int, int, int, int], train: bool, seconds: float) -> float:
     """The bound depends on this much: an LSTM and a peephole LSTM share it, and so do the passes that run forward alone."""
     cell = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}[G]
