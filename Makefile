@@ -1,6 +1,7 @@
 # make demo    install, verify the cells, train on real digits (about two minutes after installation)
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
+# make tables  write the tables in README again
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -33,8 +34,12 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
+tables: $(VENV)/.installed
+	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+
 wheel: $(VENV)/.installed
-	$(BIN)/python tests/try_wheel.py
+	mkdir -p dist
+	RNN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q -m check tests/test_wheel.py
 
 clean:
 	rm -rf build dist demo *.egg-info

@@ -86,7 +86,7 @@ def read_labels(path: Path, count: int) -> Array:
     """[N] uint8 from an IDX file of labels. Raises InputError unless there are `count` of them, 0 to 9."""
     labels = read_idx(path, 1)
     if len(labels) != count:
-        raise InputError(f"{path}: expected {count:,} labels, one for each image, got {len(labels):,}")
+        raise InputError(f"{path}: expected {count:,} labels, one an image, got {len(labels):,}")
     if labels.max() > 9:
         raise InputError(f"{path}: expected labels of 0 to 9, got {labels.max()}")
     return labels

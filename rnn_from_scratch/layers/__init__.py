@@ -3,6 +3,7 @@
 bridge.py      forward and backward as one differentiable TensorFlow op
 step.py        single-step cells, the holders of the weights
 recurrent.py   SimpleRNN, LSTM, PeepholeLSTM, GRU
+convert.py     to_keras: a model on tf.keras' own layers again
 refusals.py    what is refused, and what to do instead
 """
 
@@ -17,7 +18,8 @@ except ImportError as error:
 if keras.backend.backend() != "tensorflow":
     raise ImportError(f"rnn_from_scratch.layers needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
 
+from .convert import to_keras
 from .recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
 from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
 
-__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "PeepholeLSTM", "PeepholeLSTMCell", "SimpleRNN", "SimpleRNNCell"]
+__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "PeepholeLSTM", "PeepholeLSTMCell", "SimpleRNN", "SimpleRNNCell", "to_keras"]

@@ -7,17 +7,31 @@ time, and the only thing taken over. Each layer is a drop-in for its twin: the s
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from .. import backends
+from .bridge import params_of, weight_names
 from .refusals import refuse_savedmodel
 from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
 Tensor = Any
 LOOP = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
 LAYER = ("activity_regularizer", "name", "autocast", "input_shape", "input_dim")
+
+
+class Explanation(NamedTuple):
+    """What layer.explain() returns."""
+
+    backend: str
+    reason: str
+    saved_bytes: int  # per step and row of the batch, while training; none otherwise
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {self.reason}; training keeps {self.saved_bytes} bytes for each step of each sequence"
 
 
 class Recurrent(keras.layers.RNN):
@@ -47,6 +61,19 @@ class Recurrent(keras.layers.RNN):
     @property
     def backend(self) -> str:
         return self.cell.backend
+
+    def explain(self) -> Explanation:
+        """What runs this layer, why, and what training keeps for the backward pass. Raises ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(f"explain: {self.name} has no weights yet; call it on data first")
+        maths, dtype = self.cell.maths, self.cell.inner_dtype.as_numpy_dtype
+        weights = {name: np.asarray(getattr(self.cell, name)).astype(dtype) for name in weight_names(maths)}
+        params, x = params_of(maths, weights), np.zeros((1, 1, self.cell.kernel.shape[0]), dtype)
+        if self.backend == "auto":
+            name, reason = backends.choose(maths, params, x)
+        else:
+            name, reason = backends.usable(self.backend, maths, params, x), "asked for by name"
+        return Explanation(name, reason, (len(maths.saved) + len(maths.states)) * self.units * x.itemsize)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:
         """Keras' hook: the last output [B,H], all outputs [B,T,H] if they are wanted, and the final states."""
@@ -92,9 +119,16 @@ def as_bool(mask: Any) -> Tensor | None:
 
 @register
 class SimpleRNN(Recurrent, keras.layers.SimpleRNN):
-    """Fully connected RNN: h = activation(x Wx + b + h_prev Wh). Drop-in for keras.layers.SimpleRNN; also takes backend."""
+    """Fully connected RNN: h = activation(x Wx + b + h_prev Wh). Drop-in for keras.layers.SimpleRNN; also takes backend.
+
+    Like its twin it accepts activity_regularizer and does not apply it.
+    """
 
     twin, cell_class, cell_name = keras.layers.SimpleRNN, SimpleRNNCell, "simple_rnn_cell"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.activity_regularizer = None
 
 
 @register

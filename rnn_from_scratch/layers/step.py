@@ -69,9 +69,14 @@ class Step:
         new = [tf.cast(s, self.compute_dtype) for s in new]
         return new[0], new if nested else new[0]
 
+    @property
+    def inner_dtype(self) -> Any:
+        """float64 stays float64, all else is float32 inside."""
+        return tf.float64 if self.compute_dtype == "float64" else tf.float32
+
     def run(self, x: Tensor, states: list[Tensor], mask: Tensor | None = None, training: bool = False, **flags: bool) -> Any:
-        """bridge.recurrent with this cell's weights and dropout masks; float64 stays float64, all else is float32 inside."""
-        dtype = tf.float64 if self.compute_dtype == "float64" else tf.float32
+        """bridge.recurrent with this cell's weights and dropout masks, in inner_dtype."""
+        dtype = self.inner_dtype
         x_scale = self.scale(self.get_dropout_mask, x[:, 0], self.dropout, training)
         h_scale = self.scale(self.get_recurrent_dropout_mask, states[0], self.recurrent_dropout, training)
         return recurrent(

@@ -89,7 +89,7 @@ class Run:
 
     def save_checkpoint(self, variables: Sequence[Any]) -> None:
         """Write the state after a whole epoch: Keras `variables` in order, and the epochs' rows."""
-        arrays = {f"variable_{n:04d}": np.asarray(v) for n, v in enumerate(variables)}
+        arrays = {f"variable_{n:04d}": v.numpy() for n, v in enumerate(variables)}
         arrays["epochs"] = np.array(json.dumps(self.epochs))
         replace(self.path / "checkpoint.npz", lambda temporary: np.savez(temporary, **arrays))
 
@@ -97,7 +97,7 @@ class Run:
         """Undoes save_checkpoint. Raises InputError if the file is damaged or of another model."""
         path = self.path / "checkpoint.npz"
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             epochs = json.loads(str(arrays.pop("epochs")))
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:

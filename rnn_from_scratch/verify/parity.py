@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from .. import backends, cells
-from .cases import CELLS, SITUATIONS, Problem, problem, solve
+from .cases import CELLS, SITUATIONS, Problem, cast, problem, solve
 from .measure import EXACT, Row, budget, compare, error
 from .oracles import block_lstm, keras_layers, legacy_peephole, torch_nn
 
@@ -83,18 +81,6 @@ def row(oracle: Any, name: str, situation: str, dtype: str, backend: str) -> Row
 def answer(oracle: Any, name: str, situation: str, drawn: str, dtype: str) -> dict[str, Array]:
     """What the oracle computes in `dtype` for the problem drawn in dtype `drawn`; kept, so that a second backend costs nothing."""
     return oracle.solve(cast(problem(CELLS[name], situation, drawn), dtype))
-
-
-def cast(p: Problem, dtype: str) -> Problem:
-    """The same numbers in another dtype; masks and flags as they are."""
-
-    def to(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(to(a) for a in value)
-        return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype != bool else value
-
-    params, options = ({k: to(v) for k, v in group.items()} for group in (p.params, p.options))
-    return Problem(p.cell, params, to(p.x), options, to(p.dy), to(p.dstate))
 
 
 def tape_arrays(p: Problem, backend: str) -> dict[str, Array]:

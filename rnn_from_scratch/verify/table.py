@@ -1,15 +1,21 @@
-"""The rows of `rnn-from-scratch verify` as a table that a person can read, and as JSON."""
+"""The rows of `rnn-from-scratch verify` as a table that a person can read, as JSON, and as the table in README.
+
+python -m rnn_from_scratch.verify.table README.md    runs every row and writes the table between README's markers
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .cases import CELLS
 from .measure import Row
 
 
@@ -71,3 +77,32 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
         error = row.error if row.error is None or math.isfinite(row.error) else str(row.error)
         plain.append({**row._asdict(), "error": error, "status": row.status})
     return plain
+
+
+def markdown(rows: list[Row]) -> str:
+    """One line for each check and form of cell: its rows, how many passed, and the worst errors beside what is allowed."""
+    forms = [name for name in CELLS if not any(name.startswith(other) for other in CELLS if other != name)]
+    lines = ["| check | cell, all its options | rows | passed | float64: worst / allowed | float32: worst / allowed |"]
+    lines.append("|---|---|--:|--:|--:|--:|")
+    for check in dict.fromkeys(row.check for row in rows):
+        for form in forms:
+            members = [row for row in rows if row.check == check and row.cell.startswith(form)]
+            if members:
+                numbers = [worst([row for row in members if row.dtype == dtype]) or "-" for dtype in ("float64", "float32")]
+                lines.append(f"| {check} | {form} | {len(members)} | {counts(members)['pass']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def rewrite(path: Path, name: str, text: str) -> None:
+    """Put `text` between <!-- name: begin --> and <!-- name: end -->. Raises ValueError unless both are there once."""
+    begin, end, old = f"<!-- {name}: begin -->", f"<!-- {name}: end -->", path.read_text(encoding="utf-8")
+    if old.count(begin) != 1 or old.count(end) != 1:
+        raise ValueError(f"{path}: expected {begin} and {end} once each")
+    head, tail = old.split(begin)[0], old.split(end)[1]
+    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    from .suite import rows
+
+    rewrite(Path(sys.argv[1]), "verify", markdown(list(rows())))
