@@ -3,7 +3,7 @@
     cases.py            the one table: shapes, cells, passes, and the seeded arrays of a case
     parity.py           the gate: what is not right is not timed
     test_sequence.py    every case on every backend (pytest-benchmark)
-    test_options.py     masks, dropout scales and other cells beside the plain cell
+    test_variants.py    masks, dropout scales and other cells beside the plain cell
     peers.py            what stands beside us: torch, tf.keras, BlockLSTM, ONNX Runtime, and the bare matrix products
     time_one.py         times one of them, or one of our backends, alone in its process
     turns.py            starts those processes in turn, ours and theirs

@@ -13,7 +13,7 @@ from rnn_from_scratch.verify.cases import Problem, rows_mask
 PASSES = ("inference", "forward", "forward+backward")  # forward without a tape, with one, and with all gradients
 TRAIN = "forward+backward"
 
-CELLS = {
+CELLS: dict[str, Any] = {
     "LSTM": cells.LSTM(),
     "GRU": cells.GRU(),
     "SimpleRNN": cells.SimpleRNN(),
@@ -73,8 +73,8 @@ SHAPES = {
     "flashrnn": Shape(16, 1024, 768, 768, ("LSTM",), "FlashRNN's benchmark"),
 }
 
-# option -> cell, the cell it is held against, situation; timed in turn with the plain call
-OPTIONS = {
+# variant -> cell, the cell it is held against, situation; timed in turn with the plain call
+VARIANTS = {
     "peephole": ("PeepholeLSTM", "LSTM", "plain"),
     "reset before": ("GRU reset before", "GRU", "plain"),
     **{f"{cell} relu": (f"{cell} relu", cell, "plain") for cell in PLAIN},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,12 +22,26 @@ def pytest_addoption(parser: Any) -> None:
     group = parser.getgroup("rnn_from_scratch")
     group.addoption("--quick", action="store_true", help="only the rows of `rnn-from-scratch bench --quick`")
     group.addoption("--seconds", type=float, default=0.6, help="time spent on one case by each process of its own (default 0.6)")
+    group.addoption("--within", type=float, help="seconds after which no further row begins; the rest is skipped")
     group.addoption("--rounds", type=int, default=3, help="turns that we and a peer take (default 3)")
 
 
 def pytest_configure(config: Any) -> None:
     for name, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def began() -> float:
+    return time.monotonic()
+
+
+@pytest.fixture(autouse=True)
+def in_time(request: Any, began: float) -> None:
+    """Skips what would begin too late."""
+    within = request.config.getoption("within")
+    if within is not None and time.monotonic() - began > within:
+        pytest.skip(f"{within:.0f} seconds are over")
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
@@ -39,7 +54,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
     machine_info.pop("node", None)  # the name of somebody's computer is nobody's business
-    machine_info.update(machine.facts(), ours=cases.ours())
+    machine_info.update(machine.facts(), ours=cases.ours(), backends=cases.timed_backends())
 
 
 @pytest.fixture
@@ -61,9 +76,10 @@ def describe(benchmark: Any, seconds: float) -> Any:
             return
         operations = cases.flops(cell, shape, what)
         ms = benchmark.stats.stats.median * 1e3
-        row: dict[str, Any] = {"suite": suite, "impl": impl, "cell": cell, "shape": shape, "sizes": cases.sizes(shape), "pass": what}
-        row.update(ms=ms, gflop=operations / 1e9, gflops=operations / ms / 1e6, isa=machine.isa(impl), **machine.facts())
-        if suite in ("sequence", "peer"):
+        row: dict[str, Any] = {"suite": suite, "impl": impl, "cell": cell, "shape": shape, "sizes": cases.sizes(shape)}
+        row.update({"pass": what, "ms": ms, "gflop": operations / 1e9, "gflops": operations / ms / 1e6})
+        row.update(isa=machine.isa(impl), **machine.facts())
+        if suite == "sequence":
             row["bound_ms"] = turns.bound((cell, shape, what), seconds)
             row["share"] = row["bound_ms"] / ms
         benchmark.extra_info.update(row, **more)

@@ -34,13 +34,17 @@ def isa(backend: str) -> str:
     module = backends.load(backend) if backend in backends.BACKENDS else None
     if module is not None and hasattr(module, "isa"):
         return module.isa()
-    simd: dict[str, list[str]] = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index, call-overload]
+    simd = numpy_config()["SIMD Extensions"]
     return (simd.get("found") or simd["baseline"])[-1]
+
+
+def numpy_config() -> Any:
+    return np.show_config(mode="dicts")
 
 
 def versions() -> dict[str, str]:
     """rnn_from_scratch, Python, NumPy with its BLAS, and the peers that are installed."""
-    blas: dict[str, str] = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index, call-overload]
+    blas = numpy_config()["Build Dependencies"]["blas"]
     found = {"rnn_from_scratch": rnn_from_scratch.__version__, "python": platform.python_version()}
     found["blas"] = f"{blas['name']} {blas['version']}"
     for name in PACKAGES:

@@ -41,11 +41,12 @@ def check(cell: str, shape: str, situation: str, backend: str) -> None:
     exact, budgets = ({**group, "y without a tape": group["y"]} for group in (exact, budgets))
     worst, off, allowed = compare(found, exact, budgets)
     if not off <= allowed:
-        raise RefusedError(f"{backend}, {cell} at {shape}, {situation}: {worst} is off by {off:.1e}, allowed {allowed:.1e}; not timed")
+        what = f"{worst} is off by {off:.1e}, allowed {allowed:.1e}; not timed"
+        raise RefusedError(f"{backend}, {cell} at {shape}, {situation}: {what}")
 
 
 def check_peer(peer: str, cell: str, shape: str, y: Array, dx: Array | None) -> None:
-    """Raise RefusedError unless a peer's y [B,T,H] and dx [B,T,I] (None: no backward) are those of the reference on the same weights."""
+    """Raise RefusedError unless a peer's y [B,T,H] and dx [B,T,I] (None: no backward) are the reference's on the same weights."""
     p = problem(cell, shape)
     y_own, _, tape = backends.forward(p.cell, p.params, p.x, save=dx is not None, backend="reference")
     pairs = {"y": (y, y_own)}
