@@ -120,6 +120,12 @@ def flops(cell: str, shape: str, what: str) -> int:
     return 2 * B * T * gates(cell) * H * (I + H) * (3 if what == TRAIN else 1)
 
 
+def tape_bytes(cell: str, shape: str) -> int:
+    """Bytes of the tape in float32: what forward has to keep."""
+    B, T, _, H = sizes(shape)
+    return 4 * B * H * (len(CELLS[cell].saved) * T + len(CELLS[cell].states) * (T + 1))
+
+
 def problem(cell: str, shape: str, situation: str = "plain") -> Problem:
     """Seeded float32 arrays of a case; weights as a layer begins with, biases that are not zero, a gradient on every output.
 

@@ -142,8 +142,8 @@ def onnx_build(p: Problem, what: str) -> Any:
     if "p" in p.params:
         weights["p"] = p.params["p"][[0, 2, 1]].reshape(1, 3 * H)
     attributes: dict[str, Any] = {"linear_before_reset": int(p.cell.reset_after)} if kind == "GRU" else {}
-    if kind == "RNN":
-        attributes["activations"] = [p.cell.activation.capitalize()]
+    own = p.cell.activation.capitalize()
+    attributes["activations"] = {"RNN": [own], "GRU": ["Sigmoid", own], "LSTM": ["Sigmoid", own, own]}[kind]
     inputs = ["x", "W", "R", "b"] + (["", "", "", "p"] if "p" in weights else [])
     node = helper.make_node(kind, inputs, ["y"], hidden_size=H, **attributes)
     floats = onnx.TensorProto.FLOAT
@@ -161,7 +161,8 @@ def onnx_build(p: Problem, what: str) -> Any:
 def onnx_cannot(p: Problem, what: str) -> str:
     if what != "inference":
         return "its recurrent operators are for inference"
-    return "" if getattr(p.cell, "activation", "tanh") in ("tanh", "relu") and p.cell.use_bias else "tanh or relu, with bias"
+    plain = getattr(p.cell, "recurrent_activation", "sigmoid") == "sigmoid" and p.cell.activation in ("tanh", "relu")
+    return "" if plain and p.cell.use_bias else "tanh or relu, sigmoid, with bias"
 
 
 def gemm_build(p: Problem, what: str) -> Any:

@@ -19,7 +19,8 @@ LOOKS = {  # name -> label, colour (Okabe and Ito's, which the colour-blind can 
     "keras-xla": ("tf.keras XLA", "#999933", "^"),
     "blocklstm": ("BlockLSTM", "#CC79A7", "P"),
     "onnxruntime": ("ONNX Runtime", "#882255", "X"),
-    "gemm": ("matrix products", "black", "_"),
+    "gemm": ("matrix products", "black", ""),
+    "tape": ("our tape alone", "black", ""),
 }
 UNITS = {"T": "steps T", "B": "batch B", "H": "units H (= inputs I)"}
 
@@ -36,6 +37,7 @@ def figures(rows: list[Row], ours: str) -> dict[str, Figure]:
         here = [row for row in curves if (row["cell"], row["axis"]) == (cell, axis)]
         made[f"time_{axis}_{slug(cell)}"] = against(here, axis, lambda row: row["ms"], "ms, forward + backward", cell)
         if held := [row for row in here if "peak_bytes" in row]:
+            held += [{**row, "impl": "tape", "peak_bytes": row["tape_bytes"]} for row in held]
             mebibytes = against(held, axis, lambda row: row["peak_bytes"] / 2**20, "MiB at the peak", cell)
             made[f"memory_{axis}_{slug(cell)}"] = mebibytes
     return made
@@ -45,10 +47,10 @@ def slug(name: str) -> str:
     return name.replace(" ", "_").replace("+", "_")
 
 
-def blank(title: str) -> tuple[Figure, Axes]:
+def blank(title: str, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(5.4, height), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize=13)
     axes.tick_params(labelsize=12)
@@ -59,8 +61,8 @@ def ratios(rows: list[Row], title: str, ours: str) -> Figure:
     """A line for each shape, a mark for each peer at its time by ours; the range of the pairs as a bar."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    figure, axes = blank(title)
     shapes, seen = list(dict.fromkeys(row["shape"] for row in rows)), dict.fromkeys(row["impl"] for row in rows)
+    figure, axes = blank(title, 1.8 + 0.6 * len(shapes))
     for impl, (label, colour, marker) in LOOKS.items():
         marks = [row for row in rows if row["impl"] == impl]
         places = [shapes.index(row["shape"]) + 0.09 * (list(seen).index(impl) - (len(seen) - 1) / 2) for row in marks]
@@ -92,15 +94,13 @@ def against(rows: list[Row], axis: str, value: Any, label: str, cell: str) -> Fi
 
     B, T, I, H = rows[0]["sizes"]
     fixed = {"T": f"B {B}, I {I}, H {H}", "B": f"T {T}, I {I}, H {H}", "H": f"B {B}, T {T}"}[axis]
-    figure, axes = blank(f"{cell}, {fixed}")
+    figure, axes = blank(f"{cell}, {fixed}", 4.2)
     curves = defaultdict(list)
     for row in rows:
         curves[row["impl"]].append((row["at"], value(row)))
     for impl, (name, colour, marker) in LOOKS.items():
         if impl in curves:
-            line: Row = {"marker": marker, "markersize": 7}
-            if impl == "gemm":
-                line = {"linestyle": "--"}
+            line: Row = {"marker": marker, "markersize": 7, "linestyle": "-" if marker else "--"}
             axes.plot(*zip(*sorted(curves[impl])), color=colour, linewidth=2, label=name, **line)
     axes.set(xscale="log", yscale="log")
     axes.xaxis.set_major_locator(FixedLocator(sorted({row["at"] for row in rows})))

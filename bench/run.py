@@ -37,6 +37,9 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
         raise InputError(f'needs {", ".join(missing)}: pip install "rnn_from_scratch[bench]"')
     if report is not None and report.exists() and not report.is_dir():
         raise InputError(f"--report {report}: expected a folder, got a file")
+    readme = None if quick or report is None else HERE.parent / "README.md"
+    if readme is not None and readme.exists() and readme.read_text(encoding="utf-8").count("<!-- bench: ") != 2:
+        raise InputError(f"{readme}: expected <!-- bench: begin --> and <!-- bench: end -->, for the table")
     old = None if compare is None else reports.load(compare)
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)
@@ -57,10 +60,9 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
     summary(new, console)
     if report is not None:
         console.print(f"\nwrote {report / 'bench.json'}", *reports.write(new, report), sep="\n  ", highlight=False)
-        readme = HERE.parent / "README.md"
-        if not quick and readme.exists():
-            rewrite(readme, "bench", reports.readme_table(new))
-            console.print("rewrote the table in README.md")
+    if readme is not None and readme.exists():
+        rewrite(readme, "bench", reports.readme_table(new))
+        console.print(f"rewrote the table in {readme}", highlight=False)
     slower = old is not None and grew(old, new, console)
     return 1 if code or slower else 0
 

@@ -40,5 +40,7 @@ def test_sweep(installed, benchmark, describe, seconds, curve, impl, cell, axis,
 
     benchmark.group = f"{cell} against {axis}"
     benchmark.pedantic(turn)
-    more = turns.together(impl, jobs, 0.0, memory=True)[curve[at]] if axis == "T" and impl != "gemm" else {}
+    more = {}
+    if axis == "T" and impl != "gemm":
+        more = {**turns.together(impl, jobs, 0.0, memory=True)[curve[at]], "tape_bytes": cases.tape_bytes(*curve[at][:2])}
     describe("sweep", impl, *curve[at], axis=axis, at=at, **more)
