@@ -118,8 +118,9 @@ def swap(a: Any) -> Array:
 
 
 def block_cannot(p: Problem, what: str) -> str:
-    fits = isinstance(p.cell, (cells.LSTM, cells.PeepholeLSTM)) and (p.cell.activation, p.cell.use_bias) == ("tanh", True)
-    return "" if fits else "an LSTM with tanh, with or without peepholes, nothing else"
+    lstm = isinstance(p.cell, (cells.LSTM, cells.PeepholeLSTM)) and p.cell.use_bias
+    plain = lstm and (p.cell.activation, p.cell.recurrent_activation) == ("tanh", "sigmoid")
+    return "" if plain else "an LSTM with bias, tanh and sigmoid, with or without peepholes, nothing else"
 
 
 def onnx_build(p: Problem, what: str) -> Any:
@@ -142,8 +143,8 @@ def onnx_build(p: Problem, what: str) -> Any:
     if "p" in p.params:
         weights["p"] = p.params["p"][[0, 2, 1]].reshape(1, 3 * H)
     attributes: dict[str, Any] = {"linear_before_reset": int(p.cell.reset_after)} if kind == "GRU" else {}
-    own = p.cell.activation.capitalize()
-    attributes["activations"] = {"RNN": [own], "GRU": ["Sigmoid", own], "LSTM": ["Sigmoid", own, own]}[kind]
+    phi = p.cell.activation.capitalize()
+    attributes["activations"] = {"RNN": [phi], "GRU": ["Sigmoid", phi], "LSTM": ["Sigmoid", phi, phi]}[kind]
     inputs = ["x", "W", "R", "b"] + (["", "", "", "p"] if "p" in weights else [])
     node = helper.make_node(kind, inputs, ["y"], hidden_size=H, **attributes)
     floats = onnx.TensorProto.FLOAT
