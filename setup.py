@@ -1,12 +1,92 @@
-"""Packages, extras and the mapping of kernels/ into the package as rnn_from_scratch.kernels."""
+"""Packages, extras, the mapping of kernels/ into the package as rnn_from_scratch.kernels, and the build of the native backend.
 
+The native backend is optional: without a compiler everything else installs, and kernels/native-build.log keeps what the
+compiler said. It is no Python extension module but a shared library for ctypes, one for each instruction set level.
+"""
+
+import os
+import platform
 import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1
+    from wheel.bdist_wheel import bdist_wheel
 
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "rnn_from_scratch/__init__.py").read_text(encoding="utf-8")).group(1)
+
+FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Werror".split()
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+LEVELS = {"generic": [], **({level: [f"-march={level}"] for level in ("x86-64-v3", "x86-64-v4")} if X86 else {})}
+UNITS = {"native": ("native.cpp", []), "pool": ("native/pool.cpp", [])}
+UNITS.update({f"cells-{real}": ("native/cells.cpp", [f"-DREAL={real}"]) for real in ("float", "double")})
+
+
+class BuildNative(build_ext):
+    """Compiles kernels/native-LEVEL.so for every level, in parallel; a level that fails is left out and logged."""
+
+    def run(self):
+        kernels = here / "kernels" if self.inplace else Path(self.build_lib) / "rnn_from_scratch/kernels"
+        objects = Path(self.build_temp)
+        for folder in (kernels, objects):
+            folder.mkdir(parents=True, exist_ok=True)
+        log = kernels / "native-build.log"
+        log.unlink(missing_ok=True)
+        flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]
+        sources = [here / "setup.py", *(here / "kernels").glob("native*"), *(here / "kernels/native").iterdir(), *(here / "kernels/cells").iterdir()]
+        newest = max(source.stat().st_mtime for source in sources if source.suffix in (".py", ".h", ".cpp"))
+        stale = [n for n in LEVELS if self.force or not library(kernels, n).exists() or library(kernels, n).stat().st_mtime < newest]
+        jobs = [
+            (level, [*flags, *LEVELS[level], *options, "-c", str(here / "kernels" / source), "-o", str(objects / f"{level}-{unit}.o")])
+            for level in stale
+            for unit, (source, options) in UNITS.items()
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            errors = list(pool.map(compiler_error, [job for _, job in jobs]))
+        for level in stale:
+            parts = [str(objects / f"{level}-{unit}.o") for unit in UNITS]
+            failed = [error for (of, _), error in zip(jobs, errors) if of == level and error]
+            error = failed[0] if failed else compiler_error([*flags, "-shared", *parts, "-o", str(library(kernels, level))])
+            if error:
+                library(kernels, level).unlink(missing_ok=True)
+                print(f"warning: the native backend was not built for {level}:\n{error}")
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(f"{level}: {error}\n")
+
+    def get_outputs(self):
+        return []
+
+    def get_output_mapping(self):
+        return {}
+
+
+def library(folder, level):
+    return folder / f"native-{level}.so"
+
+
+def compiler_error(arguments):
+    """What the compiler says when it fails, else an empty string."""
+    command = [os.environ.get("CXX", "c++"), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        return f"{command[0]}: {error.strerror}; a C++17 compiler is needed, named by CXX"
+    return "" if done.returncode == 0 else f"{' '.join(command)}\n{done.stderr}"
+
+
+class Wheel(bdist_wheel):
+    """The library serves every Python: one wheel per platform."""
+
+    def get_tag(self):
+        return ("py3", "none", super().get_tag()[2])
+
 
 extras = {
     "tensorflow": ["tensorflow>=2.18", "matplotlib>=3.7"],
@@ -36,7 +116,9 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels"],
     package_dir={"rnn_from_scratch.kernels": "kernels"},
-    package_data={"rnn_from_scratch": ["py.typed", "data/embedded/*"], "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h"]},
+    package_data={"rnn_from_scratch": ["py.typed", "data/embedded/*"], "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"]},
+    ext_modules=[Extension("rnn_from_scratch.kernels.native", ["kernels/native.cpp"])],
+    cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
     install_requires=["numpy>=1.26", "typer>=0.12", "rich>=13"],
     extras_require=extras,
     entry_points={"console_scripts": ["rnn-from-scratch = rnn_from_scratch.cli:main"]},

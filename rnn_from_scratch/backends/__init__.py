@@ -14,7 +14,7 @@ from .. import params as check
 from ..bptt import Gradients, Tape
 
 Array = Any
-BACKENDS = ("reference",)  # in the order in which `doctor` lists them
+BACKENDS = ("reference", "native")  # in the order in which `doctor` lists them
 
 
 class Choice(NamedTuple):
@@ -33,7 +33,13 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
     if np.asarray(x).dtype == np.complex128:
         return Choice("reference", "complex128 runs on the NumPy cells only")
-    return Choice("reference", "NumPy arrays, and no faster backend is installed")
+    native = load("native")
+    ok, why = native.available()
+    if not ok:
+        return Choice("reference", f"NumPy arrays, and the native backend is not usable here: {why}")
+    if not native.supports(cell):
+        return Choice("reference", f"the native backend has no kernel for {type(cell).__name__}, which is not one of the package's cells")
+    return Choice("native", "NumPy arrays, and the native backend is built")
 
 
 def load(name: str) -> Any:
@@ -49,6 +55,8 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     ok, why = load(name).available()
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
+    if name == "native" and not load("native").supports(cell):
+        raise ValueError(f"backend: native has no kernel for {type(cell).__name__}, which is not one of the package's cells; use reference or auto")
     return name
 
 
