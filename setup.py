@@ -116,7 +116,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels"],
     package_dir={"rnn_from_scratch.kernels": "kernels"},
-    package_data={"rnn_from_scratch": ["py.typed", "data/embedded/*"], "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"]},
+    package_data={
+        "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"],
+    },
     ext_modules=[Extension("rnn_from_scratch.kernels.native", ["kernels/native.cpp"])],
     cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
     install_requires=["numpy>=1.26", "typer>=0.12", "rich>=13"],
