@@ -1,6 +1,6 @@
 """Packages, extras, the mapping of kernels/ into the package as rnn_from_scratch.kernels, and the build of the native backend.
 
-The native backend is optional: without a compiler everything else installs, and kernels/native-build.log keeps what the
+The native backend is optional: without a compiler everything else installs, and kernels/native-LEVEL.log keeps what the
 compiler said. It is no Python extension module but a shared library for ctypes, one for each instruction set level.
 """
 
@@ -22,43 +22,46 @@ except ImportError:  # setuptools before 70.1
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "rnn_from_scratch/__init__.py").read_text(encoding="utf-8")).group(1)
 
-FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Werror".split()
+FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra", "-Werror"]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = {"generic": [], **({level: [f"-march={level}"] for level in ("x86-64-v3", "x86-64-v4")} if X86 else {})}
-UNITS = {"native": ("native.cpp", []), "pool": ("native/pool.cpp", [])}
-UNITS.update({f"cells-{real}": ("native/cells.cpp", [f"-DREAL={real}"]) for real in ("float", "double")})
+UNITS = {  # translation unit -> source, options
+    "native": ["native.cpp"],
+    "pool": ["native/pool.cpp"],
+    "cells32": ["native/cells.cpp", "-DREAL=float"],
+    "cells64": ["native/cells.cpp", "-DREAL=double"],
+}
 
 
 class BuildNative(build_ext):
-    """Compiles kernels/native-LEVEL.so for every level, in parallel; a level that fails is left out and logged."""
+    """Compiles kernels/native-LEVEL.so for every level; a level that fails is left out, and the reason logged."""
 
     def run(self):
         kernels = here / "kernels" if self.inplace else Path(self.build_lib) / "rnn_from_scratch/kernels"
-        objects = Path(self.build_temp)
-        for folder in (kernels, objects):
-            folder.mkdir(parents=True, exist_ok=True)
-        log = kernels / "native-build.log"
-        log.unlink(missing_ok=True)
-        flags = [*FLAGS, *os.environ.get("CXXFLAGS", "").split()]
-        sources = [here / "setup.py", *(here / "kernels").glob("native*"), *(here / "kernels/native").iterdir(), *(here / "kernels/cells").iterdir()]
-        newest = max(source.stat().st_mtime for source in sources if source.suffix in (".py", ".h", ".cpp"))
-        stale = [n for n in LEVELS if self.force or not library(kernels, n).exists() or library(kernels, n).stat().st_mtime < newest]
-        jobs = [
-            (level, [*flags, *LEVELS[level], *options, "-c", str(here / "kernels" / source), "-o", str(objects / f"{level}-{unit}.o")])
-            for level in stale
-            for unit, (source, options) in UNITS.items()
-        ]
+        kernels.mkdir(parents=True, exist_ok=True)
+        Path(self.build_temp).mkdir(parents=True, exist_ok=True)
+        sources = [p for p in (here / "kernels").rglob("*") if p.suffix in (".h", ".cpp")]
+        newest = max(p.stat().st_mtime for p in [*sources, here / "setup.py"])
+        libraries = {level: kernels / f"native-{level}.so" for level in LEVELS}
+        stale = [n for n, p in libraries.items() if self.force or not p.exists() or p.stat().st_mtime < newest]
+        if not stale:
+            return
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            errors = list(pool.map(compiler_error, [job for _, job in jobs]))
+            objects = {(level, unit): pool.submit(self.compile, level, unit) for level in stale for unit in UNITS}
         for level in stale:
-            parts = [str(objects / f"{level}-{unit}.o") for unit in UNITS]
-            failed = [error for (of, _), error in zip(jobs, errors) if of == level and error]
-            error = failed[0] if failed else compiler_error([*flags, "-shared", *parts, "-o", str(library(kernels, level))])
-            if error:
-                library(kernels, level).unlink(missing_ok=True)
-                print(f"warning: the native backend was not built for {level}:\n{error}")
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(f"{level}: {error}\n")
+            errors = [e for e in (objects[level, unit].result() for unit in UNITS) if e]
+            errors = errors or [compiler_error(["-shared", *(self.object(level, unit) for unit in UNITS), "-o", libraries[level]])]
+            (kernels / f"native-{level}.log").write_text(errors[0], encoding="utf-8")
+            if errors[0]:
+                libraries[level].unlink(missing_ok=True)
+                print(f"warning: the native backend was not built for {level}: {errors[0]}")
+
+    def object(self, level, unit):
+        return Path(self.build_temp) / f"{level}-{unit}.o"
+
+    def compile(self, level, unit):
+        source, *options = UNITS[unit]
+        return compiler_error([*LEVELS[level], *options, "-c", here / "kernels" / source, "-o", self.object(level, unit)])
 
     def get_outputs(self):
         return []
@@ -67,13 +70,9 @@ class BuildNative(build_ext):
         return {}
 
 
-def library(folder, level):
-    return folder / f"native-{level}.so"
-
-
 def compiler_error(arguments):
-    """What the compiler says when it fails, else an empty string."""
-    command = [os.environ.get("CXX", "c++"), *arguments]
+    """What the compiler says when it fails, else an empty string. CXX and CXXFLAGS are heeded."""
+    command = [os.environ.get("CXX", "c++"), *FLAGS, *os.environ.get("CXXFLAGS", "").split(), *map(str, arguments)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:

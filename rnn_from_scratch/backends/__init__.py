@@ -12,6 +12,9 @@ import numpy as np
 
 from .. import params as check
 from ..bptt import Gradients, Tape
+from .threads import num_threads, set_num_threads
+
+__all__ = ["available", "backward", "choose", "forward", "num_threads", "set_num_threads"]
 
 Array = Any
 BACKENDS = ("reference", "native")  # in the order in which `doctor` lists them
@@ -38,8 +41,8 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     if not ok:
         return Choice("reference", f"NumPy arrays, and the native backend is not usable here: {why}")
     if not native.supports(cell):
-        return Choice("reference", f"the native backend has no kernel for {type(cell).__name__}, which is not one of the package's cells")
-    return Choice("native", "NumPy arrays, and the native backend is built")
+        return Choice("reference", f"native knows the package's own cells only, and {check.cell_name(cell)} is not one of them")
+    return Choice("native", "NumPy arrays, and the native backend is usable")
 
 
 def load(name: str) -> Any:
@@ -56,7 +59,8 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
     if name == "native" and not load("native").supports(cell):
-        raise ValueError(f"backend: native has no kernel for {type(cell).__name__}, which is not one of the package's cells; use reference or auto")
+        known = "SimpleRNN, LSTM, PeepholeLSTM and GRU of this package"
+        raise ValueError(f"backend: native runs {known}, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
     return name
 
 

@@ -1,7 +1,7 @@
 """The native backend: kernels/native.cpp, built by setup.py for several instruction sets, called through ctypes.
 
-Environment: RNN_NATIVE_ISA names the build to use (generic, x86-64-v3, x86-64-v4) instead of the best that runs here;
-RNN_NUM_THREADS the number of threads, else as many as there are cores, OMP_NUM_THREADS and the container's quota permitting.
+The environment variable RNN_NATIVE_ISA names the build to use (generic, x86-64-v3, x86-64-v4) instead of the best that runs
+here; threads.py says how many threads there are.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from .. import cells
 from ..bptt import Gradients, Tape
 from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 from ..params import param_shapes
+from .threads import num_threads, read, set_num_threads
+
+__all__ = ["available", "backward", "forward", "isa", "num_threads", "set_num_threads", "supports"]
 
 Array = Any
 LEVELS = ("generic", "x86-64-v3", "x86-64-v4")  # of the instruction set, by the number that rnn_isa returns
 PACKAGE = Path(__file__).parents[1]
 KERNELS = PACKAGE / "kernels" if (PACKAGE / "kernels").is_dir() else PACKAGE.parent / "kernels"  # installed, or the source tree
-FAILURES = {1: (MemoryError, "not enough memory for the native backend"), 2: (RuntimeError, "the native backend could not start a thread")}
+FAILURES = {
+    1: (MemoryError, "not enough memory for the native backend"),
+    2: (RuntimeError, "the native backend could not start a thread; set RNN_NUM_THREADS=1"),
+}
 
 POINTER, INTEGER = ctypes.c_void_p, ctypes.c_int64
 
@@ -101,58 +107,8 @@ def load(level: str) -> ctypes.CDLL:
 
 def build_log(level: str) -> str:
     """What the compiler said when the package was installed."""
-    log = KERNELS / "native-build.log"
-    said = log.read_text(encoding="utf-8").partition(f"{level}: ")[2].strip() if log.exists() else ""
-    return f"The compiler said: {said}" if said else "Install the package again (pip install) with a C++17 compiler at hand, named by CXX"
-
-
-def set_num_threads(count: int | None) -> None:
-    """The number of threads of the native backend from now on; None returns to the default. Raises ValueError."""
-    if count is not None and (not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1):
-        raise ValueError(f"count: expected an integer of at least 1, or None, got {count!r}")
-    chosen[:] = [] if count is None else [int(count)]
-
-
-def num_threads() -> int:
-    """How many threads a call may use; small calls use fewer."""
-    return chosen[0] if chosen else default_threads()
-
-
-chosen: list[int] = []
-
-
-@cache
-def default_threads() -> int:
-    for name in ("RNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name, "").split(",")[0].strip()
-        if text and (not text.isdecimal() or int(text) < 1):
-            raise ValueError(f"{name}: expected an integer of at least 1, got {text!r}")
-        if text and name == "RNN_NUM_THREADS":
-            return int(text)
-        if text:
-            return min(int(text), cores())
-    return cores()
-
-
-def cores() -> int:
-    """Physical cores that this process may use, at most the container's quota of CPU time."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    siblings = {read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
-    quota, period = (read("/sys/fs/cgroup/cpu.max") or "max 0").split()[:2]
-    if quota == "max":
-        quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or "-1"
-        period = read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or "0"
-    if int(quota) > 0 and int(period) > 0:
-        return max(1, min(len(siblings), -(-int(quota) // int(period))))
-    return len(siblings)
-
-
-def read(file: str) -> str:
-    """The text of a small file, empty if the system does not have it."""
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+    said = read(KERNELS / f"native-{level}.log")
+    return f"The compiler said: {said}" if said else "Install the package again with a C++17 compiler, named by CXX"
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
