@@ -1,4 +1,4 @@
-"""Packages, extras, the mapping of kernels/ into the package as rnn_from_scratch.kernels, and the build of the native backend.
+"""Packages, extras, the mapping of kernels/ and bench/ into the package, and the build of the native backend.
 
 The native backend is optional: without a compiler everything else installs, and kernels/native-LEVEL.log keeps what the
 compiler said. It is no Python extension module but a shared library for ctypes, one for each instruction set level.
@@ -115,8 +115,8 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels"],
-    package_dir={"rnn_from_scratch.kernels": "kernels"},
+    packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels", "rnn_from_scratch.bench"],
+    package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
         "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
         "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"],
