@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, backends, cells
 from .data import InputError
 from .tasks import TASKS, rundir
+from .tasks.quiet import load_tensorflow
 
 app = typer.Typer(
     help="RNNs from the inside out: checked cells, Keras layers that run on them, and the tools to verify both.",
@@ -35,18 +29,6 @@ app = typer.Typer(
 )
 console = Console()
 UsageError: Any = typer.BadParameter.__base__  # typer has it, without a public name
-
-# what doctor looks for: the names under which it may be installed -> what it is for, how to get it
-PACKAGES = {
-    ("numpy",): ("everything", "numpy"),
-    ("tensorflow", "tensorflow-cpu", "tensorflow-macos"): ("layers, train, predict, verify", "rnn_from_scratch[tensorflow]"),
-    ("keras",): ("layers, train, predict, verify", "rnn_from_scratch[tensorflow]"),
-    ("matplotlib",): ("train, predict", "rnn_from_scratch[tensorflow]"),
-    ("tf_keras",): ("verify", "rnn_from_scratch[test]"),
-    ("torch",): ("verify", "torch"),
-    ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs", "cupy-cuda12x"),
-    ("onnx",): ("ONNX models", "onnx"),
-}
 
 Cell = Annotated[str | None, typer.Option(help=f"Only this cell: {', '.join(cells.CELLS)}; any case, with or without underscores.")]
 Backend = Annotated[str, typer.Option(help=f"Whose results: auto, {', '.join(backends.BACKENDS)}.")]
@@ -63,7 +45,6 @@ def default(value: Any) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes from TensorFlow's C++ but on failure
     os.environ["KERAS_BACKEND"] = "tensorflow"  # what the layers run on
     try:
         return app(args, standalone_mode=False) or 0
@@ -84,25 +65,9 @@ def start(context: typer.Context, version: Annotated[bool, typer.Option("--versi
 @app.command()
 def doctor() -> None:
     """What is usable here, and what to install."""
-    table = Table("package", "version", "for", "to install", box=None, header_style="bold", pad_edge=False)
-    table.add_row("rnn_from_scratch", __version__)
-    table.add_row("python", platform.python_version())
-    for names, (purpose, requirement) in PACKAGES.items():
-        name, number = installed(names)
-        table.add_row(name, number or "-", purpose, "" if number else escape(f'pip install "{requirement}"'))
-    console.print(table)
-    table = Table("backend", "usable", "why not", box=None, header_style="bold", pad_edge=False)
-    for name, (usable, why) in backends.available().items():
-        table.add_row(name, "yes" if usable else "no", why)
-    console.print()
-    console.print(table)
-    console.print(f"\n{os.cpu_count()} CPUs, {platform.machine()}, {platform.platform()}", highlight=False)
+    from .verify import doctor
 
-
-def installed(names: tuple[str, ...]) -> tuple[str, str]:
-    """(name, version) of the first that is installed, else the first name and "". Reads metadata: importing TensorFlow is slow."""
-    there = [name for name in names if any(metadata.distributions(name=name))]
-    return (there[0], metadata.version(there[0])) if there else (names[0], "")
+    doctor.report(console)
 
 
 @app.command()
@@ -196,7 +161,7 @@ def predict(
 
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
     read = p.argmax(axis=1)
-    console.print(f"{len(p):,} from {where}", highlight=False)
+    console.out(f"{len(p):,} from {where}", highlight=False)
     table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), box=None, header_style="bold", pad_edge=False)
     for n in range(min(limit, len(p))):
         table.add_row(str(n), str(read[n]), f"{p[n, read[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
@@ -212,30 +177,3 @@ def check_names(cell: str | None, backend: str) -> None:
         backends.usable(backend, found, {}, np.zeros((1, 1, 1), "float32"))
     except ValueError as error:
         raise InputError(f"--{error}") from error
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without its notes on CPU flags and missing GPUs. Raises InputError, with the extra to install."""
-    missing = [name for name in ("tensorflow", "keras", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(f'needs {", ".join(missing)}: pip install "rnn_from_scratch[tensorflow]"')
-    with notes_held_back():
-        importlib.import_module("tensorflow")
-
-
-@contextmanager
-def notes_held_back() -> Iterator[None]:
-    """Drop what native code writes to standard error, unless an exception leaves: then print it all."""
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            notes.seek(0)
-            os.write(real, notes.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)

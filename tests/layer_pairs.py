@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from rnn_from_scratch import layers
@@ -30,6 +31,11 @@ MASK = np.array(
     ],
     bool,
 )
+
+
+def some_checked(names, *long):
+    """Parameters for pytest, the long ones marked `check`."""
+    return [pytest.param(name, marks=[pytest.mark.check] * (name in long)) for name in names]
 
 
 def random(*shape, seed=0, dtype="float64"):

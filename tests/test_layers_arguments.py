@@ -10,7 +10,7 @@ import tensorflow as tf
 from rnn_from_scratch import layers
 from rnn_from_scratch.verify.measure import error
 
-from .layer_pairs import MASK, B, H, I, T, fill, pair, random, results, worst
+from .layer_pairs import MASK, B, H, I, T, fill, pair, random, results, some_checked, worst
 
 TWINS = {"SimpleRNN": keras.layers.SimpleRNN, "LSTM": keras.layers.LSTM, "GRU": keras.layers.GRU}
 OTHER_VALUES = {
@@ -127,7 +127,8 @@ def test_dropout_draws_the_masks_of_keras(kind, rates):
     same_dropout(kind, rates, lambda layer: layer)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.check] * (kind != "SimpleRNN")) for kind in DROPOUT_KINDS])
+@pytest.mark.check
+@pytest.mark.parametrize("kind", DROPOUT_KINDS)
 def test_dropout_draws_the_masks_of_keras_in_a_graph(kind):
     same_dropout(kind, (0.2, 0.4), tf.function)
 
@@ -164,11 +165,9 @@ CELLS = {
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.2, "recurrent_dropout": 0.3, "seed": 8}], ids=["plain", "dropout"])
-@pytest.mark.parametrize(
-    "cells", [pytest.param(cells, marks=[pytest.mark.check] * (name != "SimpleRNNCell"), id=name) for name, cells in CELLS.items()]
-)
+@pytest.mark.parametrize("cells", some_checked(CELLS, "LSTMCell", "GRUCell", "stacked"))
 def test_single_step_cells_in_keras_rnn(cells, options):
-    found = []
+    found, cells = [], CELLS[cells]
     for module in (layers, keras.layers):
         layer = fill_built(keras.layers.RNN(cells(module, **options), return_sequences=True, return_state=True))
         x = tf.constant(random(B, T, I, dtype="float32"))

@@ -12,9 +12,12 @@ import numpy as np
 
 from .. import params as check
 from ..bptt import Gradients, Tape
+from .threads import num_threads, set_num_threads
+
+__all__ = ["available", "backward", "choose", "forward", "num_threads", "set_num_threads"]
 
 Array = Any
-BACKENDS = ("reference",)  # in the order in which `doctor` lists them
+BACKENDS = ("reference", "native")  # in the order in which `doctor` lists them
 
 
 class Choice(NamedTuple):
@@ -33,7 +36,13 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
     if np.asarray(x).dtype == np.complex128:
         return Choice("reference", "complex128 runs on the NumPy cells only")
-    return Choice("reference", "NumPy arrays, and no faster backend is installed")
+    native = load("native")
+    ok, why = native.available()
+    if not ok:
+        return Choice("reference", f"NumPy arrays, and the native backend is not usable here: {why}")
+    if not native.supports(cell):
+        return Choice("reference", f"native knows the package's own cells only, and {check.cell_name(cell)} is not one of them")
+    return Choice("native", "NumPy arrays, and the native backend is usable")
 
 
 def load(name: str) -> Any:
@@ -49,6 +58,9 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     ok, why = load(name).available()
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
+    if name == "native" and not load("native").supports(cell):
+        known = "SimpleRNN, LSTM, PeepholeLSTM and GRU of this package"
+        raise ValueError(f"backend: native runs {known}, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
     return name
 
 

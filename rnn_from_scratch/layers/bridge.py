@@ -46,6 +46,7 @@ def recurrent(
     groups = {"x": ("x",), "params": weight_names(cell), "initial_state": initial_names(cell)}
     flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
+    asked = listeners(groups, given)
 
     def forward_arrays(*arrays):
         y, state, tape = run_forward(cell, dict(zip(names, arrays)), flags, save, backend)
@@ -60,7 +61,6 @@ def recurrent(
         B, T, H = x.shape[0], x.shape[1], weights[1].shape[0]
         for i, result in enumerate(results):
             result.set_shape([B, T, H] if sequences and i == 0 else [B, H])
-        asked = listeners(groups, given)
 
         def gradients(*upstream):
             d = dict(zip((*(("dy",) if sequences else ()), *upstream_names(cell)), upstream))

@@ -54,9 +54,12 @@ class Recurrent(keras.layers.RNN):
         layer_options = {name: options.pop(name) for name in (*LOOP, *LAYER) if name in options}
         both = {name: options.pop(name) for name in ("dtype", "trainable") if name in options}
         keras.layers.RNN.__init__(self, self.cell_class(name=self.cell_name, **options, **both), **layer_options, **both)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.supports_jit = False
         self.use_cudnn = False  # Bidirectional asks, and would call cuDNN over our heads
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     @property
     def backend(self) -> str:

@@ -25,7 +25,8 @@ class CtrlC:
         self.pressed = False
 
     def __enter__(self) -> CtrlC:
-        self.listening = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        on_main = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        self.listening = on_main and callable(signal.getsignal(signal.SIGINT))  # a job that was begun to ignore Ctrl-C goes on so
         if self.listening:
             self.previous = signal.signal(signal.SIGINT, self.note)
         return self
@@ -98,5 +99,5 @@ def fit(
             console.print(
                 f"epoch {epoch}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}; "
                 f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.2%}; {row['seconds']:.1f} s",
-                highlight=False,
+                highlight=False, soft_wrap=True,
             )

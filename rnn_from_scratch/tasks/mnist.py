@@ -56,7 +56,7 @@ def train(
     sizes = {"training": len(split.x), "validation": len(split.x_validation), "test": len(split.x_test)}
     run.ground("backend", backend(run.settings))
     run.ground("data", {"source": digits.source, "digits": sizes, "sha256": digest(digits)})
-    console.print(f"data: {digits.source}; " + ", ".join(f"{n:,} {part}" for part, n in sizes.items()), highlight=False)
+    console.out(f"data: {digits.source}; " + ", ".join(f"{n:,} {part}" for part, n in sizes.items()), highlight=False)
 
     keras.utils.set_random_seed(run.settings["seed"])
     tf.config.experimental.enable_op_determinism()
@@ -91,7 +91,7 @@ def train(
         rundir.replace(out / "misread.png", lambda path: sheet.savefig(path, dpi=120))
         misread = int((log_p.argmax(axis=1) != split.y_test).sum())
         run.save("done", results={"test_loss": loss, "test_accuracy": accuracy, "misread": misread})
-    console.print(f"test accuracy {accuracy:.2%}: {misread:,} of {len(log_p):,} digits misread; all in {out}", highlight=False)
+    console.out(f"test accuracy {accuracy:.2%}: {misread:,} of {len(log_p):,} digits misread; all in {out}", highlight=False)
     return run.record
 
 

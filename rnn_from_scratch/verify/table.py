@@ -63,11 +63,11 @@ def report(rows: list[Row], console: Console) -> None:
     for row in rows:
         if row.status == "fail":
             what = f"{row.check}, {row.cell}, {row.situation}, {row.dtype}: error {row.error:.1e}, allowed {row.budget:.1e}"
-            console.print(f"\n[bold red]failed[/bold red] {escape(what)}", highlight=False)
-            console.print(row.text, markup=False, highlight=False)
+            console.print(f"\n[bold red]failed[/bold red] {escape(what)}", highlight=False, soft_wrap=True)
+            console.out(row.text, highlight=False)
     reasons = Counter((row.check, row.text) for row in rows if row.status == "skipped")
     for (check, reason), count in reasons.items():
-        console.print(f"[yellow]skipped[/yellow] {count} x {escape(f'{check}: {reason}')}", highlight=False)
+        console.print(f"[yellow]skipped[/yellow] {count} x {escape(f'{check}: {reason}')}", highlight=False, soft_wrap=True)
 
 
 def as_json(rows: list[Row]) -> list[dict[str, Any]]:
