@@ -152,7 +152,8 @@ def readme_table(results: Results) -> str:
     training, inference = peers_table(results, TRAIN), peers_table(results, "inference")
     head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} A peer's column is its time divided by ours:"
     head += " above 1 we are faster. Each is timed alone in a process of its own, in turn with ours; the median over the pairs."
-    return "\n\n".join([head, "Forward and all gradients:", training, "Inference:", inference])
+    titled = (("Forward and all gradients:", training), ("Inference:", inference))
+    return "\n\n".join([head, *(part for title, text in titled if text for part in (title, text))])
 
 
 def markdown(results: Results, pictures: list[str]) -> str:

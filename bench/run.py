@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,12 +87,23 @@ def suites(found: Path, options: list[str], console: Console) -> int:
                 done, total = map(int, counted.groups())
                 progress.update(bar, completed=done, total=total, description=escape(row_name(lines[-1])))
         progress.update(bar, description="timed")
-    notes = [line for line in lines if re.match("(FAILED|ERROR|SKIPPED) ", line)]
-    for note in notes:
-        console.print(note, markup=False, highlight=False, style="yellow" if note.startswith("SKIPPED") else "red")
+    for line in lines:
+        if re.match("(FAILED|ERROR) ", line):
+            console.print(line, markup=False, highlight=False, style="red")
+    for reason, rows in not_run(lines).items():
+        console.print(f"{rows} rows not run: {reason}", markup=False, highlight=False, style="yellow")
     if pytest.returncode > 1:
         console.print("\n".join(lines[-30:]), markup=False, highlight=False)
     return pytest.returncode
+
+
+def not_run(lines: list[str]) -> Counter[str]:
+    """Reason -> rows, of the lines 'SKIPPED [rows] file:line: reason' of pytest -ra."""
+    reasons: Counter[str] = Counter()
+    for line in lines:
+        if skipped := re.match(r"SKIPPED \[(\d+)\] .*?:\d+: (.*)", line):
+            reasons[skipped.group(2)] += int(skipped.group(1))
+    return reasons
 
 
 def row_name(line: str) -> str:

@@ -103,6 +103,12 @@ def test_readme_is_rewritten_between_the_markers(old, tmp_path, monkeypatch):
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("<!-- bench: ") == 2
 
 
+def test_rows_that_were_not_run_are_counted_by_reason():
+    lines = [f"SKIPPED [{rows}] bench/{file}.py:3: needs torch: pip install torch" for rows, file in ((3, "a"), (2, "b"))]
+    assert run.not_run(lines) == {"needs torch: pip install torch": 5}
+    assert run.row_name("bench/a.py::test_peer[torch-LSTM-mnist-inference] PASSED [ 3/45]").strip() == "torch-LSTM-mnist-inference"
+
+
 # the comparison
 
 
