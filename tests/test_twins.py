@@ -72,8 +72,12 @@ def twins(tmp_path_factory):
     if not shutil.which(CXX):
         pytest.skip(f"needs a C++ compiler: {CXX} (set CXX)")
     folder = tmp_path_factory.mktemp("twins")
-    every = [(i, k, way, cxx_type(cell)) for i, cell in enumerate(FORMS) for k in range(len(cell.phases)) for way in ("forward", "backward")]
-    lines = [f'extern "C" void {way}_{i}_{k}(int n, double** a) {{ {way}<{name}, {k}>(n, a); }}' for i, k, way, name in every]
+    lines = [
+        f'extern "C" void {way}_{i}_{k}(int n, double** a) {{ {way}<{cxx_type(cell)}, {k}>(n, a); }}'
+        for i, cell in enumerate(FORMS)
+        for k in range(len(cell.phases))
+        for way in ("forward", "backward")
+    ]
     (folder / "twins.cpp").write_text(SOURCE + "\n".join(lines))
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized", "-shared", "-fPIC"]
     command = [CXX, *flags, f"-I{ROOT}/kernels/cells", "twins.cpp", "-o", "twins.so"]
@@ -83,7 +87,7 @@ def twins(tmp_path_factory):
 
 
 def call(function, *groups):
-    """Run a C++ step on tuples of [n] arrays, each filled up to 5 with numbers that nobody may read; returns the groups after it."""
+    """Run a C++ step on tuples of [n] arrays, each filled up to 5 with what nobody may read; returns the groups after it."""
     n = len(groups[0][0])
     blocks = [np.full((5, n), 7e77) for _ in groups]
     for block, group in zip(blocks, groups):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+
 def set_num_threads(count: int | None) -> None:
     """The number of threads of the native backend from now on; None returns to the default. Raises ValueError."""
     if count is not None and (not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1):
@@ -28,28 +29,27 @@ chosen: list[int] = []
 
 @cache
 def default_threads() -> int:
-    for name in ("RNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name, "").split(",")[0].strip()
+    wanted = {name: os.environ.get(name, "").split(",")[0].strip() for name in ("RNN_NUM_THREADS", "OMP_NUM_THREADS")}
+    for name, text in wanted.items():
         if text and (not text.isdecimal() or int(text) < 1):
             raise ValueError(f"{name}: expected an integer of at least 1, got {text!r}")
-        if text and name == "RNN_NUM_THREADS":
-            return int(text)
-        if text:
-            return min(int(text), cores())
-    return cores()
+    if wanted["RNN_NUM_THREADS"]:
+        return int(wanted["RNN_NUM_THREADS"])
+    return max(1, min(cores(), quota(), int(wanted["OMP_NUM_THREADS"] or cores())))
 
 
 def cores() -> int:
-    """Physical cores that this process may use, at most the container's quota of CPU time."""
+    """Physical cores that this process may use: two threads on one core only get in each other's way."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    siblings = {read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
-    quota, period = (read("/sys/fs/cgroup/cpu.max") or "max 0").split()[:2]
-    if quota == "max":
-        quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or "-1"
-        period = read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or "0"
-    if int(quota) > 0 and int(period) > 0:
-        return max(1, min(len(siblings), -(-int(quota) // int(period))))
-    return len(siblings)
+    return len({read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed})
+
+
+def quota() -> int:
+    """The cores' worth of CPU time that a Linux control group (version 2, else 1) grants a container, rounded up."""
+    time, period = (read("/sys/fs/cgroup/cpu.max") or "max 1").split()[:2]
+    if time == "max":
+        time, period = (read(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") or "-1" for name in ("quota", "period"))
+    return -(-int(time) // int(period)) if int(time) > 0 else 1 << 20
 
 
 def read(file: str | Path) -> str:
