@@ -5,7 +5,6 @@ What the user got wrong ends with one line and exit code 2; a failed check with 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, backends, cells
@@ -81,8 +81,7 @@ def verify(
     check_names(cell, backend)
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
-    if importlib.util.find_spec("tensorflow"):
-        load_tensorflow()
+    load_tensorflow()
     from .verify import suite, table
 
     rows, began = [], time.perf_counter()
@@ -90,7 +89,7 @@ def verify(
         for row in suite.rows(cell, backend):
             rows.append(row)
             failed = sum(r.status == "fail" for r in rows)
-            status.update(f"{len(rows)} rows, {failed} failed; now {row.check}, {row.cell}, {row.situation}")
+            status.update(escape(f"{len(rows)} rows, {failed} failed; now {row.check}, {row.cell}, {row.situation}"))
     table.report(rows, console)
     n = table.counts(rows)
     seconds = time.perf_counter() - began
@@ -136,7 +135,7 @@ def train(
     options = {name: value for name, value in locals().items() if name in TASKS["mnist"] and value is not None}
     if task not in TASKS:
         raise InputError(f"task: expected {', '.join(TASKS)}, got {task!r}")
-    load_tensorflow()
+    load_tensorflow("tensorflow", "keras", "matplotlib")
     from .tasks import mnist
 
     try:
@@ -156,7 +155,7 @@ def predict(
     invert: Annotated[bool, typer.Option("--invert", help="The digits are dark on bright paper.")] = False,
 ) -> None:
     """Read digits with a trained model: the label and how sure it is."""
-    load_tensorflow()
+    load_tensorflow("tensorflow", "keras", "matplotlib")
     from .tasks import mnist
 
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
