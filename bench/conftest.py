@@ -54,7 +54,8 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
     machine_info.pop("node", None)  # the name of somebody's computer is nobody's business
-    machine_info.update(machine.facts(), ours=cases.ours(), backends=cases.timed_backends())
+    ours = cases.ours()
+    machine_info.update(machine.facts(), ours=ours, isa=machine.isa(ours), backends=cases.timed_backends())
 
 
 @pytest.fixture

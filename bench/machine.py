@@ -12,21 +12,14 @@ import numpy as np
 import rnn_from_scratch
 from rnn_from_scratch import backends
 
+SETTINGS = ("RNN_NATIVE_ISA", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "onnxruntime")
-
-
-def threads() -> int:
-    """Threads that everyone gets: RNN_NUM_THREADS, else OMP_NUM_THREADS, else the processors that this process may use."""
-    for name in ("RNN_NUM_THREADS", "OMP_NUM_THREADS"):
-        if os.environ.get(name, "").isdigit() and int(os.environ[name]) > 0:
-            return int(os.environ[name])
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_settings() -> dict[str, str]:
     """The environment that gives a process of any peer as many threads as ours."""
     names = ("RNN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return dict.fromkeys(names, str(threads()))
+    return dict.fromkeys(names, str(backends.num_threads()))
 
 
 def isa(backend: str) -> str:
@@ -54,4 +47,6 @@ def versions() -> dict[str, str]:
 
 
 def facts() -> dict[str, Any]:
-    return {"threads": threads(), "versions": versions()}
+    """The same for every row: threads, versions, and the settings that hold somebody back."""
+    held = {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    return {"threads": backends.num_threads(), "versions": versions(), "settings": held}

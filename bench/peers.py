@@ -16,7 +16,6 @@ from rnn_from_scratch.verify.cases import Problem
 from rnn_from_scratch.verify.oracles import keras_layers, torch_nn
 
 from .cases import TRAIN, runner
-from .machine import threads
 
 Array = Any
 Run = Callable[[], Any]
@@ -44,7 +43,7 @@ def own(backend: str) -> Peer:
 def torch_build(p: Problem, what: str) -> Any:
     import torch
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(backends.num_threads())
     layer, _ = torch_nn.torch_layer(p)
     x, dy = torch.tensor(p.x, requires_grad=what == TRAIN), torch.tensor(p.dy)
 
@@ -153,7 +152,7 @@ def onnx_build(p: Problem, what: str) -> Any:
     graph = helper.make_graph([node], "layer", [x_info], [y_info], initial)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = backends.num_threads()
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     x = np.ascontiguousarray(p.x.swapaxes(0, 1))
     return lambda: session.run(None, {"x": x}), lambda raw: (raw[0][:, 0].swapaxes(0, 1), None)

@@ -143,8 +143,8 @@ def where(results: Results) -> str:
     m = results.machine
     processor = m.get("cpu", {}).get("brand_raw") or m.get("processor") or m.get("machine", "unknown processor")
     versions = ", ".join(f"{name} {number}" for name, number in m["versions"].items())
-    isa = f", {results.rows[0]['isa']}" if results.rows else ""
-    return f"{processor}{isa}, {m['threads']} threads; {versions}."
+    held = "".join(f", {name}={value}" for name, value in m["settings"].items())
+    return f"{processor}, {m['isa']}, {m['threads']} threads{held}; {versions}."
 
 
 def readme_table(results: Results) -> str:

@@ -31,7 +31,8 @@ def recorded():
         for impl in ("native", "gemm"):
             memory = {} if impl == "gemm" else {"peak_bytes": at * 2**20, "tape_bytes": at * 2**19}
             rows.append(row(f"sweep {impl} {at}", "sweep", impl, f"32,{at},128,128", axis="T", at=at, **memory))
-    machine = {"ours": "native", "backends": ["reference", "native"], "threads": 2, "versions": {"numpy": "2.0"}, "machine": "mine"}
+    machine = {"ours": "native", "backends": ["reference", "native"], "machine": "mine", "isa": "x86-64-v3", "threads": 2}
+    machine.update(versions={"numpy": "2.0"}, settings={"RNN_NATIVE_ISA": "x86-64-v3"})
     return {"benchmarks": rows, "machine_info": machine}
 
 
@@ -61,7 +62,7 @@ def test_tables_show_every_number_once_it_was_measured(old):
     assert "| LSTM | char 50,50,64,128 | 2.00 | 500 | 0.50 | 8.00 | 500 | 0.50 |" in text
     assert "| LSTM any mask, against LSTM | char 50,50,64,128, native | 1.90 | 2.00 | 1.05 |" in text
     assert "| LSTM | 32,100,128,128 | 100 |" in text
-    assert "mine, x86-64-v3, 2 threads; numpy 2.0." in text and "![a.png](a.png)" in text
+    assert "mine, x86-64-v3, 2 threads, RNN_NATIVE_ISA=x86-64-v3; numpy 2.0." in text and "![a.png](a.png)" in text
 
 
 def test_a_peer_that_was_not_run_leaves_its_cell_empty(tmp_path):
