@@ -169,6 +169,19 @@ def predict(
         console.print(f"accuracy {np.mean(read == labels):.2%} of {len(p):,}", highlight=False)
 
 
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="A choice of cases, in under 4 minutes; else everything, about an hour.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Folder for bench.json, a Markdown table and plots.", file_okay=False)] = None,
+    compare: Annotated[Path | None, typer.Option(help="bench.json of an earlier run. Exit code 1 if a row became slower.")] = None,
+) -> None:
+    """Time cells, backends and peers. What fails parity is not timed."""
+    from .bench import run  # mapped into the package from the folder bench/
+
+    if code := run.main(quick, report, compare):
+        raise typer.Exit(code)
+
+
 def check_names(cell: str | None, backend: str) -> None:
     """Raise InputError unless the cell is known and the backend usable here."""
     try:
