@@ -171,7 +171,7 @@ def predict(
 
 @app.command()
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A choice of cases, in under 4 minutes; else everything, about an hour.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A choice of cases, in under 4 minutes. Else all: an hour.")] = False,
     report: Annotated[Path | None, typer.Option(help="Folder for bench.json, a Markdown table and plots.", file_okay=False)] = None,
     compare: Annotated[Path | None, typer.Option(help="bench.json of an earlier run. Exit code 1 if a row became slower.")] = None,
 ) -> None:
