@@ -115,7 +115,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels", "rnn_from_scratch.bench"],
+    packages=[
+        *find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]),
+        "rnn_from_scratch.kernels",
+        "rnn_from_scratch.bench",
+    ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
         "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
