@@ -141,9 +141,6 @@ static void touch(const void* p, size_t n, bool write, bool atomic, const void* 
         out_of_bounds(*t, a, n, write, pc);
         return;
     }
-    size_t alignment = n & -n;  // the largest power of two in n
-    if (a % (alignment < 16 ? alignment : 16))
-        fail("misaligned: " + name(*t) + (write ? " writes " : " reads ") + std::to_string(n) + " bytes of " + r->name + " (" + place(pc) + ")");
     size_t first = (a - r->begin) / r->element, end = (a - r->begin + n - 1) / r->element + 1;
     for (size_t i = first; i < end; i++) check(*t, *r, i, write, atomic, pc);
     tell(*t, *r, first, end, write, pc);
@@ -196,7 +193,14 @@ unsigned lane() { return machine.current->lane; }
 
 }  // namespace emu
 
-// ---- the calls that -fsanitize=thread makes
+// ---- the calls that -fsanitize=thread,alignment makes
+
+extern "C" void __ubsan_handle_type_mismatch_v1(void*, void* p) {
+    if (!emu::machine.current) return;
+    auto a = reinterpret_cast<uintptr_t>(p);
+    emu::fail("misaligned: " + emu::name(*emu::machine.current) + " takes an address that its type does not allow, ..." +
+              std::to_string(a % 256) + " in the last byte (" + emu::place(__builtin_return_address(0)) + ")");
+}
 
 #define HOOK(name, n, write)                                                                                                 \
     extern "C" void __tsan_##name##n(void* p) { emu::touch(p, n, write, false, __builtin_return_address(0)); }               \

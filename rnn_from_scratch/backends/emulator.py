@@ -29,8 +29,8 @@ from . import source
 
 Array = Any
 MACHINE = ("machine.cpp", "barriers.cpp", "memory.cpp")
-COMMON = ["-std=c++17", "-gdwarf-4", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
-KERNELS = ["-O1", "-fsanitize=thread", "--param=tsan-distinguish-volatile=1", "-Wno-unknown-pragmas"]
+COMMON = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
+KERNELS = ["-O1", "-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1", "-w"]
 GUARD = 256  # bytes on both sides of every array, which nothing may change
 PATTERN = 0xA5
 STATIC = re.compile(r"(?<!extern )__shared__\s+([\w ]+?)\s+(\w+)((?:\[[^\]]*\])*)\s*;")
@@ -92,14 +92,14 @@ def cached(suffix: str, arguments: list[str], text: str, machine: Path | None = 
             gxx([*arguments, f"-I{here}", "-c", "-x", "c++", "-", "-o", str(made)], text)
             if machine:
                 made = made.with_suffix(".so")
-                gxx(["-shared", "-static-libstdc++", str(made.with_suffix(".o")), str(machine), "-ldl", "-o", str(made)], "")
+                gxx(["-shared", str(made.with_suffix(".o")), str(machine), "-ldl", "-o", str(made)], "")
             os.replace(made, target)
     return target
 
 
 def compiled(text: str) -> Path:
     """The shared library with these kernels and the machine."""
-    machine = cached(".o", [*COMMON, "-O2", "-fvisibility=hidden"], "".join(f'#include "{f}"\n' for f in MACHINE))
+    machine = cached(".o", [*COMMON, "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"], "".join(f'#include "{f}"\n' for f in MACHINE))
     return cached(".so", [*COMMON, *KERNELS], rewritten(text), machine)
 
 
