@@ -67,7 +67,7 @@ def column_sum_text(dtype: str) -> str:
     return assemble(["column_sum.cu"], {"REAL": REALS[str(dtype)]})
 
 
-KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(\w+\)\s*)?(\w+)\(([^)]*)\)')
+KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s+)?(\w+)\(([^)]*)\) \{')
 TYPES = {"float": "float32", "double": "float64", "int": "int32", "unsigned char": "uint8", "unsigned": "uint32", "long long": "int64"}
 TYPES |= {"float4": "float32", "__half": "float16", "unsigned short": "uint16", "__nv_bfloat16": "uint16", "unsigned long long": "uint64"}
 
