@@ -36,7 +36,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels"],
     package_dir={"rnn_from_scratch.kernels": "kernels"},
-    package_data={"rnn_from_scratch": ["py.typed", "data/embedded/*"], "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h"]},
+    package_data={
+        "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h"],
+    },
     install_requires=["numpy>=1.26", "typer>=0.12", "rich>=13"],
     extras_require=extras,
     entry_points={"console_scripts": ["rnn-from-scratch = rnn_from_scratch.cli:main"]},

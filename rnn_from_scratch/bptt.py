@@ -56,9 +56,9 @@ class Tape:
 class Gradients:
     """x [B,T,I], params (dict, shapes as given), initial_state (tuple of [B,H]); None where `wrt` did not ask."""
 
-    x: Array | None
-    params: dict[str, Array] | None
-    initial_state: tuple[Array, ...] | None
+    x: Array
+    params: Any
+    initial_state: Any
 
 
 def product(a: Array, W: Array, scale: Array | None) -> Array:
@@ -141,10 +141,11 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
     bh = [columns(params["bh"], g, G) if "bh" in params else None for g in at.gates]
 
     y = np.zeros((at.B, at.T, H), x.dtype)
-    states = tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0) if save else None
-    kept = np.zeros((at.B, at.T, len(cell.saved), H), x.dtype) if save else None
+    states: tuple[Array, ...] = tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0) if save else ()
+    kept: Array = np.zeros((at.B, at.T, len(cell.saved), H), x.dtype) if save else None
     s, out = s0, np.zeros((at.B, H), x.dtype)
-    for slots, first in zip(states or (), s0):
+    saved: tuple[Array, ...]
+    for slots, first in zip(states, s0):
         slots[:, at.T if go_backwards else 0] = first
     for step, t in enumerate(at.steps):
         s_prev, operand, saved = s, s[0], ()
@@ -161,14 +162,13 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
         else:
             m = live[:, t, None]
             s = tuple(np.where(m, new, old) for new, old in zip(s, s_prev))
-            saved = tuple(np.where(m, a, 0) for a in saved)
+            saved = tuple(np.where(m, value, 0) for value in saved)
             out = np.where(m, s[0], 0 if zero_masked_outputs else out)
         y[:, step] = out
-        if save:
-            for slots, new in zip(states, s):
-                slots[:, t + at.after] = new
-            for a, value in enumerate(saved):
-                kept[:, t, a] = value
+        for slots, new in zip(states, s):
+            slots[:, t + at.after] = new
+        for a, value in enumerate(saved if save else ()):
+            kept[:, t, a] = value
     state = tuple(np.array(a) for a in s)
     if not save:
         return y, state, None
@@ -194,10 +194,11 @@ def backward(tape, dy, dstate, wrt):
         s_prev = tuple(a[:, t + at.before] for a in tape.states)
         s = tuple(a[:, t + at.after] for a in tape.states)
         saved = tuple(tape.saved[:, t, a] for a in range(len(cell.saved)))
-        m = slice(None) if live is None else live[:, t, None]
+        m = True if live is None else live[:, t, None]
         if dy is not None:
             ds = (ds[0] + dy[:, step], *ds[1:])  # y_t = h_t
-        d, d_operand, parts = ds, (), [0.0] * len(ds)
+        d, parts = ds, [0.0] * len(ds)
+        d_operand: tuple[Array, ...] = ()
         for k in reversed(range(len(at.gates))):
             dxg_k, dhg_k, part, dp = cell.backward(k, d + d_operand, saved, s_prev, s, p)
             parts = [a + b for a, b in zip(parts, part)]

@@ -38,19 +38,18 @@ def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generat
     if np.dtype(dtype) not in REAL:
         raise TypeError(f"dtype: expected float32 or float64, got {dtype}")
     rng = np.random.default_rng(rng)
-    params = {}
+    params: dict[str, Array] = {}
     for name, shape in param_shapes(cell, inputs, units).items():
         if name == "Wx":
-            value = glorot(rng, shape, fan_in=inputs, fan_out=shape[1])
+            params[name] = glorot(rng, shape, fan_in=inputs, fan_out=shape[1]).astype(dtype)
         elif name == "Wh":
-            value = orthogonal(rng, shape)
+            params[name] = orthogonal(rng, shape).astype(dtype)
         elif name == "p":
-            value = glorot(rng, shape, fan_in=units, fan_out=units)
+            params[name] = glorot(rng, shape, fan_in=units, fan_out=units).astype(dtype)
         else:
-            value = np.zeros(shape)
-            if name == "b" and "f" in cell.gates:
-                value.reshape(len(cell.gates), units)[cell.gates.index("f")] = 1
-        params[name] = value.astype(dtype)
+            params[name] = np.zeros(shape, dtype)
+    if "b" in params and "f" in cell.gates:
+        params["b"].reshape(len(cell.gates), units)[cell.gates.index("f")] = 1
     return params
 
 
@@ -94,16 +93,14 @@ def check_params(cell: Any, params: Any, inputs: int, dtype: np.dtype) -> dict[s
     expected = list(param_shapes(cell, 1, 1))
     missing, unknown = [n for n in expected if n not in params], [n for n in params if n not in expected]
     if missing or unknown:
-        raise ValueError(
-            f"params: expected exactly {', '.join(expected)} for {cell_name(cell)}; "
-            + "; ".join(f"{what} {', '.join(map(str, names))}" for what, names in (("missing", missing), ("unknown", unknown)) if names)
-        )
+        found = [f"{what} {', '.join(map(str, names))}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
+        raise ValueError(f"params: expected exactly {', '.join(expected)} for {cell_name(cell)}; {'; '.join(found)}")
     arrays = {n: np.asarray(params[n]) for n in expected}
     if arrays["Wh"].ndim != 2 or arrays["Wh"].shape[0] < 1:
         raise ValueError(f"Wh: expected [H, {letters(cell)}] for {cell_name(cell)}, got {list(arrays['Wh'].shape)}")
     units = arrays["Wh"].shape[0]
     symbols = {"Wx": f"[I, {letters(cell)}]", "Wh": f"[H, {letters(cell)}]", "p": f"[{len(cell.extras)}, H]"}
-    for name, shape in param_shapes(cell, inputs, units).items():
+    for name, shape in sorted(param_shapes(cell, inputs, units).items(), key=lambda item: item[0] != "Wh"):  # Wh says what H is
         expect_shape(name, arrays[name], symbols.get(name, f"[{letters(cell)}]"), shape, cell)
         expect_dtype(name, arrays[name], dtype)
     return arrays
@@ -172,9 +169,8 @@ def check_scale(name: str, scale: Any, width: tuple[str, int], cell: Any, x: Arr
     if scale.ndim == 3:
         expect_shape(name, scale, f"[G, B, {letter}]", (G, B, size), cell)
     elif scale.shape != (B, size):
-        raise ValueError(
-            f"{name}: expected [B, {letter}] = {[B, size]} or [G, B, {letter}] = {[G, B, size]} for {cell_name(cell)}, got {list(scale.shape)}"
-        )
+        either = f"[B, {letter}] = {[B, size]} or [G, B, {letter}] = {[G, B, size]}"
+        raise ValueError(f"{name}: expected {either} for {cell_name(cell)}, got {list(scale.shape)}")
     expect_dtype(name, scale, x.dtype)
     return scale
 
@@ -183,7 +179,7 @@ def check_upstream(tape: Any, dy: Any, dstate: Any) -> tuple[Array | None, tuple
     """dy [B, T, H] or None, and dstate as a tuple of [B, H] or None."""
     x, units = tape.x, tape.params["Wh"].shape[0]
     if dy is None and (dstate is None or all(d is None for d in dstate)):
-        raise ValueError("backward: expected dy or dstate, got neither; give the gradient of the loss by y, by the final state, or both")
+        raise ValueError("backward: expected dy or dstate, got neither: give the loss's gradient by y, by the final state, or both")
     if dy is not None:
         dy = np.asarray(dy)
         expect_shape("dy", dy, "[B, T, H]", (*x.shape[:2], units), tape.cell)

@@ -66,7 +66,7 @@ def forward(
     h_scale: Array | None = None,
     save: bool = True,
     backend: str = "auto",
-) -> tuple[Array, tuple[Array, ...], Tape | None]:
+) -> tuple[Array, tuple[Array, ...], Any]:
     """Run a cell over a batch of sequences.
 
     x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype
@@ -94,7 +94,8 @@ def forward(
     name = usable(backend, cell, params, x)
     if x.dtype == np.complex128 and name != "reference":
         raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
-    return load(name).forward(cell, params, x, s0, live, bool(go_backwards), bool(zero_masked_outputs), x_scale, h_scale, bool(save))
+    go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
+    return load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save)
 
 
 def backward(

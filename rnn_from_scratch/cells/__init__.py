@@ -4,14 +4,14 @@ A cell knows one time step and no matrix product. It is any object with
 
     gates, states, saved, extras    tuples of names; the first state is the output h. extras name the rows of p [E, H]
     shared                          True if the gate gradients of input side and recurrent side are the same arrays
-    phases                          gate indices by phase: phase 0's recurrent product takes h_prev, phase k's the operand of phase k-1
+    phases                          gate indices by phase: phase 0's recurrent product takes h_prev, phase k's what k-1 returned
     forward(k, xg, hg, s_prev, saved, p)     -> (operand, saved_k), in the last phase -> (s, saved_k)
     backward(k, d, saved, s_prev, s, p)      -> dxg, dhg, ds_prev, dp            called for the last phase first
     operand(k, saved, s_prev)                only with several phases: the operand again, from what was saved
     use_bias                                 optional, default True: b [G*H] if shared, else bx and bh
 
 xg [Gk, B, H] is x Wx + bias for the gates of phase k, hg [Gk, B, H] the recurrent side; s_prev and s are tuples of [B, H] in the
-order of `states`; saved is a tuple of [B, H], in forward what the earlier phases saved, in backward everything; p is a tuple of [H].
+order of `states`; saved is a tuple of [B, H]: in forward what the earlier phases saved, in backward all; p is a tuple of [H].
 In backward, d is the tuple of state gradients (dy added), followed in every phase but the last by the gradient of the operand
 that this phase returned. dxg and dhg are tuples of one [B, H] per gate of phase k. ds_prev is the elementwise part alone (the
 driver adds dhg Wh^T to h's), 0.0 where there is none; the parts of several phases are added up. dp is a tuple of [B, H] or ().

@@ -10,7 +10,7 @@ So reset-before has two phases: phase 0 makes z, r and the operand m of the next
 Backward, from dh = dL/dh_t:
 
     daz = dh * (h_{t-1} - n) * sigma'(z)      dan = dh * (1 - z) * phi'(n)
-    reset after:   dar = dan * q * sigma'(r)         dq = dan * r: the recurrent side gets (daz, dar, dq), the input side (daz, dar, dan)
+    reset after:   dar = dan * q * sigma'(r)         dq = dan * r, and the recurrent side gets (daz, dar, dq)
     reset before:  dar = dm * h_{t-1} * sigma'(r)    dm = dan Wh_n^T, made by ../bptt.py
     dh_{t-1} = dh * z [+ dm * r] + (recurrent side) Wh^T
 """

@@ -1,0 +1,25 @@
+"""Keras 3 layers on this package's kernels: change one import and train. Read bridge.py, then recurrent.py.
+
+bridge.py      forward and backward as one differentiable TensorFlow op
+step.py        single-step cells, the holders of the weights
+recurrent.py   SimpleRNN, LSTM, PeepholeLSTM, GRU
+convert.py     to_keras: a model on tf.keras' own layers again
+refusals.py    what is refused, and what to do instead
+"""
+
+from __future__ import annotations
+
+try:
+    import keras
+    import tensorflow  # noqa: F401
+except ImportError as error:
+    raise ImportError('rnn_from_scratch.layers needs TensorFlow: pip install "rnn_from_scratch[tensorflow]"') from error
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(f"rnn_from_scratch.layers needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
+
+from .convert import to_keras
+from .recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
+from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
+
+__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "PeepholeLSTM", "PeepholeLSTMCell", "SimpleRNN", "SimpleRNNCell", "to_keras"]

@@ -79,10 +79,22 @@ def problem(cell: Any, situation: str = "plain", dtype: str = "float64", sizes=(
     return Problem(cell, params, x, options, dy, dstate)
 
 
+def cast(p: Problem, dtype: str) -> Problem:
+    """The same numbers in another dtype; masks and flags as they are."""
+
+    def to(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(to(a) for a in value)
+        return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype != bool else value
+
+    params, options = ({k: to(v) for k, v in group.items()} for group in (p.params, p.options))
+    return Problem(p.cell, params, to(p.x), options, to(p.dy), to(p.dstate))
+
+
 def right_mask(rng: np.random.Generator, B: int, T: int) -> Array:
-    """Rows of length 0..T; the first is whole."""
+    """Rows of length 0..T; the first is whole, the second empty."""
     lengths = rng.integers(0, T + 1, B)
-    lengths[:1] = T
+    lengths[:2] = (T, 0)[:B]
     return np.arange(T) < lengths[:, None]
 
 
@@ -97,7 +109,6 @@ def solve(p: Problem, backend: str = "reference") -> dict[str, Array]:
     """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0)."""
     y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend)
     grads = backends.backward(tape, p.dy, p.dstate)
-    assert grads.x is not None and grads.params is not None and grads.initial_state is not None
     results = {"y": y, **dict(zip(p.cell.states, state)), "dx": grads.x}
     results.update({f"d{name}": g for name, g in grads.params.items()})
     results.update({f"d{name}0": g for name, g in zip(p.cell.states, grads.initial_state)})

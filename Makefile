@@ -1,0 +1,45 @@
+# make demo    install, verify the cells, train on real digits (about two minutes after installation)
+# make test    the quick tests            make check   the long ones         make lint   ruff and mypy
+# make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
+# make tables  write the tables in README again
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check lint bench wheel tables clean
+.DELETE_ON_ERROR:
+
+# installed once; again when the project's own files say something else
+$(VENV)/.installed: setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/rnn-from-scratch verify
+	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 6 --out demo --overwrite
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -m 'not check' tests
+
+check: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -m check tests
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m pytest -q bench
+
+tables: $(VENV)/.installed
+	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+
+wheel: $(VENV)/.installed
+	mkdir -p dist
+	RNN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q -m check tests/test_wheel.py
+
+clean:
+	rm -rf build dist demo *.egg-info

@@ -1,0 +1,7 @@
+"""python -m rnn_from_scratch"""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

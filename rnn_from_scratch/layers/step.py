@@ -1,0 +1,173 @@
+"""Single-step cells: Keras' own cells (constructor, weights, dropout masks, config) with this package's maths in call().
+
+As layer.cell they hold the weights of the sequence layers; in keras.layers.RNN and StackedRNNCells they run step by step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .. import backends, cells
+from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
+from .bridge import recurrent, weight_names
+from .refusals import refuse_savedmodel
+
+Tensor = Any
+register = keras.saving.register_keras_serializable("rnn_from_scratch")
+ACTIVATION_NAMES = {getattr(keras.activations, name): name for name in ACTIVATIONS}
+ACTIVATION_NAMES.update({getattr(tf.nn, name): name for name in ("tanh", "relu", "sigmoid")})
+
+
+class Step:
+    """What the cells share; stands before a Keras cell class. `maths` is the cell of this package that call() runs.
+
+    backend: "auto" or a name of rnn_from_scratch.backends.available().
+    Raises ValueError for a backend that does not exist and for an activation that the kernels do not have.
+    """
+
+    twin: Any = None  # the tf.keras class with the same weights and outputs
+    maths_class: Any = None
+
+    compute_dtype: str  # these come from the Keras class
+    dropout: float
+    recurrent_dropout: float
+    get_dropout_mask: Any
+    get_recurrent_dropout_mask: Any
+
+    def __init__(self, *args: Any, backend: str = "auto", **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if backend not in ("auto", *backends.BACKENDS):
+            raise ValueError(f"backend: expected auto or one of {', '.join(backends.BACKENDS)}, got {backend!r}")
+        self.backend = backend
+        self.supports_jit = False
+        options = {field.name: getattr(self, field.name) for field in fields(self.maths_class)}
+        for argument, allowed in (("activation", tuple(ACTIVATIONS)), ("recurrent_activation", RECURRENT_ACTIVATIONS)):
+            if argument in options:
+                options[argument] = self.activation_name(argument, options[argument], allowed)
+        self.maths = self.maths_class(**options)
+
+    def activation_name(self, argument: str, function: Any, allowed: tuple[str, ...]) -> str:
+        name = ACTIVATION_NAMES.get(function)
+        if name not in allowed:
+            got = getattr(function, "__name__", function)
+            other = f"; keras.layers.{self.twin.__name__} takes any function" if self.twin else ""
+            raise ValueError(f"{argument}: expected one of {', '.join(allowed)} for {type(self).__name__}, got {got}{other}")
+        return name
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """Weights stay in their own dtype under mixed precision: the maths runs in float32."""
+        return super().add_weight(*args, autocast=False, **kwargs)  # type: ignore[misc]
+
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
+        """inputs [B,I], states as Keras hands them over -> h, states."""
+        nested = keras.tree.is_nested(states)
+        _, new = self.run(tf.expand_dims(inputs, 1), list(states) if nested else [states], training=training, sequences=False)
+        new = [tf.cast(s, self.compute_dtype) for s in new]
+        return new[0], new if nested else new[0]
+
+    @property
+    def inner_dtype(self) -> Any:
+        """float64 stays float64, all else is float32 inside."""
+        return tf.float64 if self.compute_dtype == "float64" else tf.float32
+
+    def run(self, x: Tensor, states: list[Tensor], mask: Tensor | None = None, training: bool = False, **flags: bool) -> Any:
+        """bridge.recurrent with this cell's weights and dropout masks, in inner_dtype."""
+        dtype = self.inner_dtype
+        x_scale = self.scale(self.get_dropout_mask, x[:, 0], self.dropout, training)
+        h_scale = self.scale(self.get_recurrent_dropout_mask, states[0], self.recurrent_dropout, training)
+        return recurrent(
+            self.maths,
+            [tf.cast(getattr(self, name), dtype) for name in weight_names(self.maths)],
+            tf.cast(x, dtype),
+            [tf.cast(s, dtype) for s in states],
+            mask,
+            *(None if scale is None else tf.cast(scale, dtype) for scale in (x_scale, h_scale)),
+            save=bool(training),
+            backend=self.backend,
+            **flags,
+        )
+
+    def scale(self, draw: Any, like: Tensor, rate: float, training: bool) -> Tensor | None:
+        """Keras' dropout mask [B,K], or one per gate [G,B,K]; it draws once per call of the layer and keeps them till its end."""
+        if not training or rate == 0 or (rate == 1 and len(self.maths.gates) > 1):  # Keras' gated cells ignore a rate of 1
+            return None
+        masks = draw(like)
+        return tf.stack(masks) if isinstance(masks, list) else masks
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "backend": self.backend}  # type: ignore[misc]
+
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> Any:
+        refuse_savedmodel(self, save_type)
+        return super()._trackable_children(save_type, **kwargs)  # type: ignore[misc]
+
+
+@register
+class SimpleRNNCell(Step, keras.layers.SimpleRNNCell):
+    """One step of SimpleRNN: the arguments of keras.layers.SimpleRNNCell, and backend."""
+
+    twin = keras.layers.SimpleRNNCell
+    maths_class = cells.SimpleRNN
+
+
+@register
+class LSTMCell(Step, keras.layers.LSTMCell):
+    """One step of LSTM: the arguments of keras.layers.LSTMCell, and backend."""
+
+    twin = keras.layers.LSTMCell
+    maths_class = cells.LSTM
+
+
+@register
+class GRUCell(Step, keras.layers.GRUCell):
+    """One step of GRU: the arguments of keras.layers.GRUCell, and backend."""
+
+    twin = keras.layers.GRUCell
+    maths_class = cells.GRU
+
+
+@register
+class PeepholeLSTMCell(Step, keras.layers.LSTMCell):
+    """One step of PeepholeLSTM: the arguments of keras.layers.LSTMCell, backend, and for the weights `peepholes` [3,H]
+
+    peephole_initializer    None is glorot uniform for each of the three vectors [H], as in TensorFlow 1's cell
+    peephole_regularizer, peephole_constraint
+    """
+
+    maths_class = cells.PeepholeLSTM
+
+    def __init__(
+        self,
+        *args: Any,
+        peephole_initializer: Any = None,
+        peephole_regularizer: Any = None,
+        peephole_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.peephole_initializer = keras.initializers.get(peephole_initializer)
+        self.peephole_regularizer = keras.regularizers.get(peephole_regularizer)
+        self.peephole_constraint = keras.constraints.get(peephole_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        limit = (3 / self.units) ** 0.5  # glorot: sqrt(6 / (fan_in + fan_out)), both fans H for a vector [H]
+        self.peepholes = self.add_weight(
+            shape=(3, self.units),
+            name="peepholes",
+            initializer=self.peephole_initializer or keras.initializers.RandomUniform(-limit, limit),
+            regularizer=self.peephole_regularizer,
+            constraint=self.peephole_constraint,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "peephole_initializer": self.peephole_initializer and keras.initializers.serialize(self.peephole_initializer),
+            "peephole_regularizer": keras.regularizers.serialize(self.peephole_regularizer),
+            "peephole_constraint": keras.constraints.serialize(self.peephole_constraint),
+        }
