@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator_cases import CASES, from_bits, put
-from rnn_from_scratch.backends import emulator
+from .emulator_cases import CASES, from_bits, put
+from rnn_from_scratch.backends import emulated
 from rnn_from_scratch.backends.emulator import EmulatorError, Program, memory
 
 TEXT = (Path(__file__).parent / "kernels/features.cu").read_text()
 
-usable, why_not = emulator.available()
+usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
 
 

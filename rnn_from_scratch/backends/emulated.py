@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import cells, params
 from . import steps
-from .emulator import Program, memory
+from .emulator import Program, guarded, memory
 from .gxx import EmulatorError, available
 
 Array = Any
@@ -45,7 +45,9 @@ class EmulatedDevice:
         return array
 
     def put(self, array: Array) -> Array:
-        """A copy in the device's memory, as a GPU would need one."""
+        """The array in the device's memory: a copy unless it is there already, as a GPU would need one."""
+        if guarded(array) is not None and array.flags.c_contiguous:
+            return array
         here = memory(array.shape, array.dtype)
         here[...] = array
         return here

@@ -50,13 +50,11 @@ def memory(shape: tuple[int, ...], dtype: Any) -> Array:
     return np.ndarray(shape, dtype, buffer=whole, offset=start)
 
 
-def whole_of(array: Array) -> Guarded:
-    """The memory that a view lies in. Raises TypeError for an array that `memory` did not make."""
+def guarded(array: Array) -> Guarded | None:
+    """The memory that a view lies in; None if `memory` did not make it."""
     base = array
     while base is not None and not isinstance(base, Guarded):
-        base = base.base
-    if base is None:
-        raise TypeError("launch: expected arrays in the emulated device's memory, got a plain NumPy array")
+        base = base.base if isinstance(base, np.ndarray) else None
     return base
 
 
@@ -106,7 +104,9 @@ class Program:
         for value, p in zip(args, self.signatures[name]):
             values.append(checked(name, p, value))
             if p.pointer and value is not None:
-                whole = whole_of(value)
+                whole = guarded(value)
+                if whole is None:
+                    raise TypeError(f"{name}: {p.name}: expected an array in the emulated device's memory, got a plain NumPy array")
                 owners.setdefault(whole.ctypes.data, (p.name, whole, value.dtype))
         cells = [ctypes.c_void_p(v.ctypes.data) if isinstance(v, np.ndarray) else v for v in values]
         pointers = (ctypes.c_void_p * len(cells))(*[ctypes.cast(ctypes.pointer(c), ctypes.c_void_p) for c in cells])

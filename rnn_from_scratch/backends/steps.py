@@ -141,7 +141,8 @@ def backward(device, tape, dy, dstate, wrt, storage=None):
     loop = Loop(device, cell, tape.params, tape.x, *flags, tape.x_scale, tape.h_scale, storage)
     B, T, G, H, real = loop.B, loop.T, loop.G, loop.H, loop.real
     S, E = len(cell.states), len(cell.extras)
-    tapes = (*tape.states, None)[:2]
+    tapes = (*(device.put(a) for a in tape.states), None)[:2]
+    saved = device.put(tape.saved)
 
     ds = device.zeros((S, B, H), real)
     for k, d in enumerate(dstate):
@@ -165,7 +166,7 @@ def backward(device, tape, dy, dstate, wrt, storage=None):
     for step in reversed(range(T)):
         at = steps[:, T - 1 - step if tape.go_backwards else step]
         for k, (lo, hi) in reversed(list(enumerate(loop.phases))):
-            arrays = tape.saved, *tapes, loop.params.get("p"), dy, ds, part, back, loop.h_scale, dxg, None if cell.shared else dhg, dp
+            arrays = saved, *tapes, loop.params.get("p"), dy, ds, part, back, loop.h_scale, dxg, None if cell.shared else dhg, dp
             loop.launch("backward", B, H, *arrays, loop.live, first, i32(k), i32(step), *sizes, loop.zero_masked)
             for i, (a, b, _) in enumerate(loop.pieces(lo, hi, loop.h_scale)):
                 device.product(loop.gates(at, a, b), loop.gates(Wh, a, b).T, back[i], False)
@@ -174,7 +175,7 @@ def backward(device, tape, dy, dstate, wrt, storage=None):
     dx = input_gradient(loop, dxg) if "x" in wrt else None
     grads = None
     if "params" in wrt:
-        grads = {name: device.get(g) for name, g in param_gradients(loop, tape, dxg, dhg, dp).items()}
+        grads = {name: device.get(g) for name, g in param_gradients(loop, (*tapes, saved), dxg, dhg, dp).items()}
     initial = tuple(device.get(ds[k]) for k in range(S)) if "initial_state" in wrt else None
     return Gradients(None if dx is None else device.get(dx), grads, initial)
 
@@ -193,8 +194,11 @@ def input_gradient(loop: Loop, dxg: Array) -> Array:
     return dx.reshape(loop.B, loop.T, loop.I)
 
 
-def param_gradients(loop: Loop, tape: Tape, dxg: Array, dhg: Array, dp: Array | None) -> dict[str, Array]:
-    """Name -> gradient, in the order of the parameters: one product over all steps for each weight, one sum for each bias."""
+def param_gradients(loop: Loop, kept: tuple, dxg: Array, dhg: Array, dp: Array | None) -> dict[str, Array]:
+    """Name -> gradient, in the order of the parameters: one product over all steps for each weight, one sum for each bias.
+
+    kept: the tape's h, c (or None) and saved, on the device.
+    """
     device, params, N, columns = loop.device, loop.params, loop.B * loop.T, loop.G * loop.H
     D, R = dxg.reshape(N, columns), dhg.reshape(N, columns)
     dWx, dWh = (device.empty(params[name].shape, loop.real) for name in ("Wx", "Wh"))
@@ -203,9 +207,8 @@ def param_gradients(loop: Loop, tape: Tape, dxg: Array, dhg: Array, dp: Array | 
     rows = device.empty((N, loop.H), loop.real)
     for k, gates in enumerate(loop.phases):
         for lo, hi, scale in loop.pieces(*gates, loop.h_scale):
-            arrays = (*tape.states, None)[:2], tape.saved, scale, loop.live, rows
             sizes = i32(k), i32(loop.B), i32(loop.T), i32(loop.H), loop.rev
-            loop.launch("operand_rows", N, loop.H, *arrays[0], *arrays[1:], *sizes)
+            loop.launch("operand_rows", N, loop.H, *kept, scale, loop.live, rows, *sizes)
             device.product(rows.T, loop.gates(R, lo, hi), loop.gates(dWh, lo, hi), False)
     grads = {"Wx": dWx, "Wh": dWh}
     if "b" in params:
