@@ -4,6 +4,7 @@
 // One thread owns one unit j of one batch row b, at every step: what it wrote at the last step it may read at this one.
 // Arrays are batch-major, T steps inside B rows:
 //     xg [B,T,W,H]     x Wx, without the bias; W = max(gates, saved)      dxg, dhg [B,T,G,H]   its gradient, and hg's
+//                      (gates made by one phase take its place there for the next)
 //     saved [B,T,A,H]  what the cell saves; may be xg itself              tape_h, tape_c [B,T+1,H]  states: slot t+1 after x[:,t]
 //     s, ds [S,B,H]    the states and their gradients, carried from step to step
 //     hg [B,Gk,H]      the recurrent product of this phase, null if it was added to xg
@@ -46,7 +47,7 @@ RNN_FN REAL take_back(const REAL* back, const REAL* scale, int scales, size_t un
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-forward(const REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved, STORE* tape_h,
+forward(REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved, STORE* tape_h,
         STORE* tape_c, REAL* operand, const REAL* scale, STORE* y, const unsigned char* live, int phase, int step, int B, int T,
         int H, int scales, int rev, int zero_masked) {
     int b = ROW, j = COLUMN, t = rev ? T - 1 - step : step, after = rev ? t : t + 1;
@@ -62,11 +63,13 @@ forward(const REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const RE
             hgs[i] = (hg ? hg[(size_t(b) * COUNT + i) * H + j] : 0) + (bh ? bh[(FIRST + i) * H + j] : 0);
         }
         for (int k = 0; k < S; k++) s_prev[k] = s[k * BH + unit];
-        for (int a = 0; a < FIRST; a++) kept[a] = load(&saved[(row * A + a) * H + j]);  // by earlier phases: saved[a] is gate a
+        for (int a = 0; a < FIRST; a++) kept[a] = xg[(row * W + a) * H + j];  // by earlier phases, where saved[a] is gate a
         for (int e = 0; e < E; e++) extras[e] = p[e * H + j];
 
         Cell::template forward<K>(xgs, hgs, s_prev, kept, extras, s_new);
 
+        if constexpr (K < LAST)
+            for (int a = FIRST; a < FIRST + COUNT; a++) xg[(row * W + a) * H + j] = kept[a];
         if (saved) {
             constexpr int END = K == LAST ? A : FIRST + COUNT;
             for (int a = FIRST; a < END; a++) store(&saved[(row * A + a) * H + j], on ? kept[a] : 0);

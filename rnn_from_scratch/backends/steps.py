@@ -37,12 +37,15 @@ class Loop:
         self.phases = [(gates[0], gates[-1] + 1) for gates in cell.phases]  # gates lo..hi-1
         self.rev, self.zero_masked = i32(go_backwards), i32(zero_masked_outputs)
         self.params = {name: device.put(a) for name, a in params.items()}
-        self.live = None if live is None else device.put(live.view("uint8"))
+        self.live = self.put(None if live is None else live.view("uint8"))
         self.x = device.put(x).reshape(self.B * self.T, self.I)
-        self.x_scale, self.h_scale = (
-            None if scale is None else device.put(scale).reshape(-1, self.B, scale.shape[-1]) for scale in (x_scale, h_scale)
+        self.x_scale, self.h_scale = (  # [N,B,K], N = 1 or one for each gate
+            scale if scale is None or scale.ndim == 3 else scale.reshape(1, *scale.shape) for scale in map(self.put, (x_scale, h_scale))
         )
         self.scales = i32(0 if self.h_scale is None else len(self.h_scale))
+
+    def put(self, array: Array | None) -> Array | None:
+        return None if array is None else self.device.put(array)
 
     def launch(self, name: str, rows: int, columns: int, *args: Any) -> None:
         """One thread for each row and column; a warp runs along a row."""
@@ -102,7 +105,7 @@ def forward(
         s[k] = device.put(first)
     tape = [device.empty((B, T + 1, H), store) for _ in s0] if save else []
     saved = None
-    if A and (save or len(loop.phases) > 1):
+    if save and A:
         saved = device.empty((B, T, A, H), store) if storage else xg  # the gates take the place of their pre-activations
     y = device.empty((B, T, H), store)
     most = max(hi - lo for lo, hi in loop.phases) if loop.scales > 1 else 1
@@ -148,7 +151,7 @@ def backward(device, tape, dy, dstate, wrt, storage=None):
     for k, d in enumerate(dstate):
         if d is not None:
             ds[k] = device.put(d)
-    dy = None if dy is None else device.put(dy)
+    dy = loop.put(dy)
     dxg = device.empty((B, T, G, H), real)
     dhg = dxg if cell.shared else device.empty((B, T, G, H), real)
     dp = device.zeros((E, B, H), real) if E else None
