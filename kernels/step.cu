@@ -16,7 +16,7 @@ using Cell = CELL;
 constexpr int G = Cell::GATES, S = Cell::STATES, A = Cell::SAVED, E = Cell::EXTRAS, LAST = Cell::PHASES - 1;
 constexpr int W = A > G ? A : G;
 template <int K> struct Phase { static constexpr int value = K; };
-constexpr int room(int n) { return n ? n : 1; }  // C++ has no arrays of length 0
+template <int N> constexpr int ROOM = N ? N : 1;  // C++ has no arrays of length 0
 
 #define ROW (blockIdx.x * blockDim.y + threadIdx.y)
 #define COLUMN (blockIdx.y * blockDim.x + threadIdx.x)
@@ -57,7 +57,7 @@ forward(REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REAL* p,
 
     auto run = [&](auto which) {
         constexpr int K = decltype(which)::value, FIRST = Cell::template FIRST<K>, COUNT = Cell::template COUNT<K>;
-        REAL xgs[COUNT], hgs[COUNT], s_prev[S], s_new[S], kept[room(A)], extras[room(E)];
+        REAL xgs[COUNT], hgs[COUNT], s_prev[S], s_new[S], kept[ROOM<A>], extras[ROOM<E>];
         for (int i = 0; i < COUNT; i++) {
             xgs[i] = xg[(row * W + FIRST + i) * H + j] + (bx ? bx[(FIRST + i) * H + j] : 0);
             hgs[i] = (hg ? hg[(size_t(b) * COUNT + i) * H + j] : 0) + (bh ? bh[(FIRST + i) * H + j] : 0);
@@ -125,7 +125,7 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
 
     auto run = [&](auto which) {
         constexpr int K = decltype(which)::value, FIRST = Cell::template FIRST<K>, COUNT = Cell::template COUNT<K>;
-        REAL d[S + 1], s_prev[S], s_new[S], ds_prev[S], kept[room(A)], extras[room(E)], dxgs[COUNT], dhgs[COUNT], dps[room(E)];
+        REAL d[S + 1], s_prev[S], s_new[S], ds_prev[S], kept[ROOM<A>], extras[ROOM<E>], dxgs[COUNT], dhgs[COUNT], dps[ROOM<E>];
         for (int k = 0; k < S; k++) {
             const STORE* tape = k == 0 ? tape_h : tape_c;
             s_prev[k] = load(&tape[slots + size_t(before) * H]);
@@ -194,7 +194,7 @@ operand_rows(const STORE* tape_h, const STORE* tape_c, const STORE* saved, const
     size_t row = ROW, b = row / T;
     int j = COLUMN, before = int(row % T) + (rev ? 1 : 0);
     if (row >= size_t(B) * T || j >= H) return;
-    REAL s_prev[S], kept[room(A)];
+    REAL s_prev[S], kept[ROOM<A>];
     for (int k = 0; k < S; k++) s_prev[k] = load(&(k == 0 ? tape_h : tape_c)[(b * (T + 1) + before) * H + j]);
     for (int a = 0; a < A; a++) kept[a] = load(&saved[(row * A + a) * H + j]);
     REAL value = operand_of<Cell>(phase, kept, s_prev);

@@ -7,7 +7,6 @@ many arguments as the kernel has parameters, grids and blocks in the limits, lea
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import types
 
@@ -75,7 +74,8 @@ class RawModule:
             assert all(type(n) is int and n >= 1 for n in (*grid, *block))
             assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024
             signature = program(self.code).signatures[name]
-            plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in zip(args, signature, strict=True)]
+            pairs = zip(args, signature, strict=True)
+            plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in pairs]
             launches.append((name, grid, block, tuple(args)))
             program(self.code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
@@ -95,7 +95,7 @@ def gemm(dtype):
         flat = np.frombuffer(kind.from_address(address), dtype)
         return np.lib.stride_tricks.as_strided(flat, (rows, columns), (item, ld * item))
 
-    def run(handle, op_a, op_b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc):  # noqa: PLR0913
+    def run(handle, op_a, op_b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc):
         assert handle == 7 and {op_a, op_b} <= {0, 1} and min(m, n, k) >= 1
         assert lda >= (k if op_a else m) and ldb >= (n if op_b else k) and ldc >= m, "cuBLAS refuses such a leading dimension"
         products.append((op_a, op_b, m, n, k))

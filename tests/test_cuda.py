@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from rnn_from_scratch import backends
@@ -29,8 +28,8 @@ def on_device(p, cupy):
     """The problem with CuPy arrays everywhere."""
     options = {n: v if v is None or isinstance(v, bool) else cupy.asarray(v) for n, v in p.options.items() if n != "initial_state"}
     options["initial_state"] = tuple(cupy.asarray(s) for s in p.options["initial_state"])
-    params = {name: cupy.asarray(a) for name, a in p.params.items()}
-    return p._replace(params=params, x=cupy.asarray(p.x), options=options, dy=cupy.asarray(p.dy), dstate=tuple(map(cupy.asarray, p.dstate)))
+    params, dstate = {name: cupy.asarray(a) for name, a in p.params.items()}, tuple(map(cupy.asarray, p.dstate))
+    return p._replace(params=params, x=cupy.asarray(p.x), options=options, dy=cupy.asarray(p.dy), dstate=dstate)
 
 
 SOME = ["SimpleRNN", "PeepholeLSTM", "GRU reset after", "GRU reset before"]

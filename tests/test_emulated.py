@@ -129,15 +129,30 @@ def rounded(p, storage):
     return named(p, y.astype(dtype).astype(y.dtype), state, backends.backward(Tape(**through), p.dy, p.dstate))
 
 
+def same_bits_for_20_schedules(name, sizes):
+    p = problem(CELLS[name], "scale per gate, any mask", "float32", sizes)
+    bits = [{key: a.tobytes() for key, a in on_device(p, emulated.EmulatedDevice(seed))[0].items()} for seed in range(20)]
+    assert bits == bits[:1] * 20
+
+
 @pytest.mark.parametrize("name", ["SimpleRNN", "PeepholeLSTM", "GRU reset after", "GRU reset before"])
 def test_20_schedules_give_the_same_bits(name):
-    p = problem(CELLS[name], "scale per gate, any mask", "float32", sizes=(75, 7, 2, 3))  # 525 rows: column sums in two stages
-    first = None
-    for seed in range(20):
-        ours, _ = on_device(p, emulated.EmulatedDevice(seed))
-        bits = {key: array.tobytes() for key, array in ours.items()}
-        first = first or bits
-        assert bits == first, seed
+    same_bits_for_20_schedules(name, (7, 3, 2, 3))
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("name", CELLS)
+def test_20_schedules_give_the_same_bits_in_several_blocks(name):
+    same_bits_for_20_schedules(name, (75, 7, 2, 35))  # 525 rows: column sums in two stages
+
+
+@pytest.mark.parametrize(("N", "C"), [(1, 1), (7, 33), (256, 5), (257, 64), (600, 31)])
+def test_column_sums(N, C):
+    a = np.random.default_rng(N).standard_normal((N, C)).astype("float32")
+    devices = [emulated.EmulatedDevice(seed) for seed in range(20)]
+    sums = [device.get(steps.column_sum(device, device.put(a))) for device in devices]
+    assert error(sums[0], a.astype("float64").sum(0)) <= 2e-6
+    assert {s.tobytes() for s in sums} == {sums[0].tobytes()}
 
 
 def test_save_false_keeps_nothing_and_gives_the_same_outputs():

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from .emulator_cases import CASES, from_bits, put
 from rnn_from_scratch.backends import emulated
-from rnn_from_scratch.backends.emulator import EmulatorError, Program, memory
+from rnn_from_scratch.backends.emulator import EmulatorError, Program
+
+from .emulator_cases import CASES
 
 TEXT = (Path(__file__).parent / "kernels/features.cu").read_text()
 
@@ -48,9 +45,24 @@ FAULTS = {
     "no barrier after load": ("product", "__syncthreads();  // after load", "", "race on shared|uninitialised"),
     "no barrier after use": ("product", "__syncthreads();  // after use", "", "race on shared [AB]s"),
     "no barrier in transpose": ("transpose", "__syncthreads();", "", "race on shared tile|uninitialised"),
-    "no barrier inside a scan, before the write": ("scan_float", "__syncthreads();  // read before written", "", "race on shared raw"),
-    "no barrier inside a scan, after the write": ("scan_float", "__syncthreads();  // written before read", "", "race on shared raw"),
-    "no barrier in a reduction": ("block_sums", "__syncthreads();  // the parts are there", "", "race on shared part|uninitialised"),
+    "no barrier inside a scan, before the write": (
+        "scan_float",
+        "__syncthreads();  // read before written",
+        "",
+        "race on shared raw",
+    ),
+    "no barrier inside a scan, after the write": (
+        "scan_float",
+        "__syncthreads();  // written before read",
+        "",
+        "race on shared raw",
+    ),
+    "no barrier in a reduction": (
+        "block_sums",
+        "__syncthreads();  // the parts are there",
+        "",
+        "race on shared part|uninitialised",
+    ),
     "barrier in a divergent branch": (
         "block_sums",
         "__syncthreads();  // the parts are there",
@@ -63,7 +75,12 @@ FAULTS = {
         "if (row < M)\n__syncthreads();\nelse\n__syncthreads();",
         "divergent barrier",
     ),
-    "early return before a barrier": ("transpose", "__syncthreads();", "if (c >= columns) return; __syncthreads();", "divergent barrier"),
+    "early return before a barrier": (
+        "transpose",
+        "__syncthreads();",
+        "if (c >= columns) return; __syncthreads();",
+        "divergent barrier",
+    ),
     "no grid barrier": ("diffuse", "if (threadIdx.x == 0) {\n            __threadfence();", "if (false) {", "race on x"),
     "grid barrier that does not wait": ("diffuse", "while (*(volatile", "if (*(volatile", "race on x"),
     "grid barrier one block short": ("diffuse_acquire", "load_acquire(arrived) <", "load_acquire(arrived) + 1 <", "race on x"),
@@ -84,7 +101,12 @@ FAULTS = {
         "float first = 0; if (lane < 16) first = __shfl_sync",
         "divergent warp exchange",
     ),
-    "shuffle by a lane that is not in its mask": ("warps", "__ballot_sync(0xffffffffu", "__ballot_sync(0xfffffffeu", "not in its own mask"),
+    "shuffle by a lane that is not in its mask": (
+        "warps",
+        "__ballot_sync(0xffffffffu",
+        "__ballot_sync(0xfffffffeu",
+        "not in its own mask",
+    ),
     "wrong lane": ("warps", "__shfl_sync(0xffffffffu, v, 0)", "__shfl_sync(0xffffffffu, v, 1)", "off by"),
     "wrong shuffle width": ("warps", "d, offset, 16)", "d, offset, 8)", "off by"),
     "no __syncwarp": ("swap", "__syncwarp();", "", "race on shared s|uninitialised"),

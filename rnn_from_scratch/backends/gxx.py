@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import source
 
-MACHINE = ("machine.cpp", "barriers.cpp", "memory.cpp")
+MACHINE = '#include "machine.cpp"\n#include "barriers.cpp"\n#include "memory.cpp"\n'
 COMMON = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
 KERNELS = ["-O1", "-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1", "-w"]
 STATIC = re.compile(r"(?<!extern )__shared__\s+([\w ]+?)\s+(\w+)((?:\[[^\]]*\])*)\s*;")
@@ -81,7 +81,7 @@ def cached(suffix: str, arguments: list[str], text: str, machine: Path | None = 
 
 def compiled(text: str) -> Path:
     """The shared library with these kernels and the machine."""
-    machine = cached(".o", [*COMMON, "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"], "".join(f'#include "{f}"\n' for f in MACHINE))
+    machine = cached(".o", [*COMMON, "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"], MACHINE)
     return cached(".so", [*COMMON, *KERNELS], rewritten(text), machine)
 
 
@@ -99,4 +99,5 @@ def rewritten(text: str) -> str:
 
 
 def reference(number: int, kind: str, name: str, size: str) -> str:
-    return f'{kind} (&{name}){size} = *({kind} (*){size})emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), "{name}");'
+    memory = f'emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), "{name}")'
+    return f"{kind} (&{name}){size} = *({kind} (*){size}){memory};"

@@ -46,7 +46,7 @@ def cell_type(cell: Any) -> str:
     """The cell as a C++ type, such as LSTM<Tanh, Sigmoid>. Raises ValueError for a cell that has no kernels."""
     if type(cell) not in HEADERS:
         known = ", ".join(c.__name__ for c in HEADERS)
-        raise ValueError(f"cell: the kernels know {known}, got {type(cell).__name__}; use backend='reference' for a cell of your own")
+        raise ValueError(f"cell: the kernels know {known}, got {type(cell).__name__}; backend='reference' runs any cell")
     arguments = [ACTIVATIONS[cell.activation]]
     if hasattr(cell, "recurrent_activation"):
         arguments.append(ACTIVATIONS[cell.recurrent_activation])
@@ -68,8 +68,8 @@ def column_sum_text(dtype: str) -> str:
 
 
 KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s+)?(\w+)\(([^)]*)\) \{')
-TYPES = {"float": "float32", "double": "float64", "int": "int32", "unsigned char": "uint8", "unsigned": "uint32", "long long": "int64"}
-TYPES |= {"float4": "float32", "__half": "float16", "unsigned short": "uint16", "__nv_bfloat16": "uint16", "unsigned long long": "uint64"}
+TYPES = {"float": "float32", "double": "float64", "float4": "float32", "__half": "float16", "__nv_bfloat16": "uint16"}
+TYPES |= {"unsigned char": "uint8", "int": "int32", "unsigned": "uint32", "long long": "int64"}
 
 
 def signatures(text: str) -> dict[str, list[Parameter]]:

@@ -7,7 +7,7 @@ A device is an object with the few things that this needs; emulated.py has one o
 
     empty(shape, dtype), zeros(shape, dtype)   new arrays that can be sliced and reshaped as NumPy's can
     put(array), get(array)                     from and to the arrays of the caller
-    product(a, b, out, accumulate)             out (+)= a b, two-dimensional views, transposed ones too; the inner stride of out is 1
+    product(a, b, out, accumulate)             out (+)= a b: two-dimensional views with contiguous rows; a, b also transposed
     launch(text, name, grid, block, args)      one kernel of a text of source.py; args are arrays, None or NumPy scalars
     storage(name)                              the dtype of "float16" or "bfloat16"
 """
@@ -39,13 +39,15 @@ class Loop:
         self.params = {name: device.put(a) for name, a in params.items()}
         self.live = self.put(None if live is None else live.view("uint8"))
         self.x = device.put(x).reshape(self.B * self.T, self.I)
-        self.x_scale, self.h_scale = (  # [N,B,K], N = 1 or one for each gate
-            scale if scale is None or scale.ndim == 3 else scale.reshape(1, *scale.shape) for scale in map(self.put, (x_scale, h_scale))
-        )
+        self.x_scale, self.h_scale = self.put_scale(x_scale), self.put_scale(h_scale)
         self.scales = i32(0 if self.h_scale is None else len(self.h_scale))
 
     def put(self, array: Array | None) -> Array | None:
         return None if array is None else self.device.put(array)
+
+    def put_scale(self, scale: Array | None) -> Array | None:
+        """[N,B,K], N = 1 or one for each gate."""
+        return self.put(scale if scale is None or scale.ndim == 3 else scale.reshape(1, *scale.shape))
 
     def launch(self, name: str, rows: int, columns: int, *args: Any) -> None:
         """One thread for each row and column; a warp runs along a row."""
@@ -71,19 +73,19 @@ class Loop:
         self.launch("input_rows", *rows.shape, self.x, scale, live, rows, i32(self.B), i32(self.T), i32(self.I))
         return rows
 
-    def column_sum(self, a: Array) -> Array:
-        """The sums [C] of the columns of a contiguous [N,C], in the one order of column_sum.cu."""
-        N, C = a.shape
-        if N == 0:
-            return self.device.zeros((C,), self.real)
-        while True:
-            chunks = -(-N // 256)
-            sums = self.device.empty((chunks, C), self.real)
-            text, grid = column_sum_text(self.real), (chunks, -(-C // 32), 1)
-            self.device.launch(text, "column_sum", grid, (32, 8, 1), (a, sums, np.int64(N), i32(C)))
-            if chunks == 1:
-                return sums[0]
-            a, N = sums, chunks
+
+def column_sum(device: Any, a: Array) -> Array:
+    """The sums [C] of the columns of a contiguous [N,C], in the one order of column_sum.cu."""
+    N, C = a.shape
+    if N == 0:
+        return device.zeros((C,), a.dtype)
+    while True:
+        chunks = -(-N // 256)
+        sums = device.empty((chunks, C), a.dtype)
+        device.launch(column_sum_text(a.dtype), "column_sum", (chunks, -(-C // 32), 1), (32, 8, 1), (a, sums, np.int64(N), i32(C)))
+        if chunks == 1:
+            return sums[0]
+        a, N = sums, chunks
 
 
 def forward(
@@ -215,11 +217,11 @@ def param_gradients(loop: Loop, kept: tuple, dxg: Array, dhg: Array, dp: Array |
             device.product(rows.T, loop.gates(R, lo, hi), loop.gates(dWh, lo, hi), False)
     grads = {"Wx": dWx, "Wh": dWh}
     if "b" in params:
-        grads["b"] = loop.column_sum(D)
+        grads["b"] = column_sum(device, D)
     if "bx" in params:
-        grads.update(bx=loop.column_sum(D), bh=loop.column_sum(R))
+        grads.update(bx=column_sum(device, D), bh=column_sum(device, R))
     if dp is not None:
         grads["p"] = device.empty(params["p"].shape, loop.real)
         for e in range(len(dp)):
-            grads["p"][e] = loop.column_sum(dp[e])
+            grads["p"][e] = column_sum(device, dp[e])
     return {name: grads[name] for name in params}
