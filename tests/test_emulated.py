@@ -23,8 +23,8 @@ def on_device(p, device, storage=None):
     """y, final states, gradients by name, and the tape, from one device object."""
     o = {"mask": None, "go_backwards": False, "zero_masked_outputs": False, "x_scale": None, "h_scale": None, **p.options}
     flags = o["mask"], o["go_backwards"], o["zero_masked_outputs"], o["x_scale"], o["h_scale"]
-    y, state, tape = steps.forward(device, "emulated", p.cell, p.params, p.x, o["initial_state"], *flags, True, storage)
-    grads = steps.backward(device, tape, p.dy, p.dstate, GRADIENTS, storage)
+    y, state, tape = steps.forward(device, "emulated", storage, p.cell, p.params, p.x, o["initial_state"], *flags, True)
+    grads = steps.backward(device, storage, tape, p.dy, p.dstate, GRADIENTS)
     return named(p, y, state, grads), tape
 
 

@@ -41,6 +41,12 @@ void fail(const std::string& what) {
     __builtin_unreachable();
 }
 
+static std::string too_deep(const Thread& t) {
+    return "stack overflow: " + name(t) + " needs more than " + std::to_string(STACK) + " bytes of local memory";
+}
+
+void overflow(const Thread& t) { fail(too_deep(t)); }
+
 void yield() {
     machine.fuse = 1 + int(random(200));
     to_host();
@@ -88,9 +94,9 @@ static std::unique_ptr<Block> start(unsigned number) {
         t.number = number * machine.per_block + i;
         t.rank = i, t.lane = i % 32, t.warp = i / 32;
         if (machine.stacks.empty()) {
-            void* memory = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            void* memory = mmap(nullptr, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             if (memory == MAP_FAILED) return nullptr;
-            machine.stacks.push_back(static_cast<char*>(memory));
+            machine.stacks.push_back(static_cast<char*>(memory) + STACK);  // below it, room to overflow into until that is seen
         }
         t.stack = machine.stacks.back();
         machine.stacks.pop_back();
@@ -167,7 +173,7 @@ static void schedule() {
         machine.current = nullptr;
         if (machine.failed) return;
         if (memcmp(t->stack, CANARY, sizeof CANARY)) {
-            machine.report = "stack overflow: " + name(*t) + " needs more than " + std::to_string(STACK) + " bytes of local memory";
+            machine.report = too_deep(*t);
             machine.failed = true;
             return;
         }

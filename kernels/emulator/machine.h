@@ -30,6 +30,7 @@ struct Thread {
     State state = READY;
     Site site{};            // where it waits
     const void* polled = nullptr;  // its last atomic or volatile access
+    long accesses = 0;
     char* stack = nullptr;
     void* sp = nullptr;
     unsigned mask = 0;      // of the warp exchange it waits in
@@ -110,8 +111,10 @@ struct Machine {
 
 extern Machine machine;
 constexpr size_t STACK = 64 << 10;
+constexpr long FOR_EVER = 5'000'000;  // accesses of one thread in one launch
 
 [[noreturn]] void fail(const std::string& what);  // ends the launch with this report; called on a fibre
+[[noreturn]] void overflow(const Thread& thread);
 void yield();
 void wait(State state, Site site);
 void release(Thread& thread);

@@ -61,6 +61,7 @@ static Region* find(Thread& t, uintptr_t a) {
 }
 
 static void out_of_bounds(Thread& t, uintptr_t a, size_t n, bool write, const void* pc) {
+    if (reinterpret_cast<uintptr_t>(t.stack) - a < STACK) overflow(t);
     const Region* near = nullptr;
     auto distance = [a](const Region& r) { return a < r.begin ? r.begin - a : a - r.end; };
     for (auto& r : machine.regions)
@@ -145,6 +146,7 @@ static void touch(const void* p, size_t n, bool write, bool atomic, const void* 
     for (size_t i = first; i < end; i++) check(*t, *r, i, write, atomic, pc);
     tell(*t, *r, first, end, write, pc);
     if (write) machine.idle = 0;
+    if (++t->accesses > FOR_EVER) fail("endless: " + name(*t) + " has touched memory " + std::to_string(FOR_EVER) + " times (" + place(pc) + ")");
     if (--machine.fuse <= 0) yield();
 }
 

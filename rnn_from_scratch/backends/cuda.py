@@ -104,9 +104,9 @@ class CupyDevice:
 
 def forward(cell: Any, params: dict[str, Array], x: Array, *args: Any, storage: str | None = None) -> tuple:
     """As bptt.forward; storage as in backends.forward."""
-    return steps.forward(CupyDevice(host=not on_gpu(x)), "cuda", cell, params, x, *args, storage)
+    return steps.forward(CupyDevice(host=not on_gpu(x)), "cuda", storage, cell, params, x, *args)
 
 
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:
     """As bptt.backward."""
-    return steps.backward(CupyDevice(host=not on_gpu(tape.x)), tape, dy, dstate, wrt, storage_of(tape))
+    return steps.backward(CupyDevice(host=not on_gpu(tape.x)), storage_of(tape), tape, dy, dstate, wrt)

@@ -8,6 +8,7 @@ It is for finding faults and for reading, not for speed. A student can look over
 from __future__ import annotations
 
 import argparse
+import signal
 from functools import lru_cache
 from typing import Any
 
@@ -67,8 +68,9 @@ class EmulatedDevice:
     def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple) -> None:
         self.launches += 1
         seed = self.seed * 1_000_003 + self.launches
-        spied = self.trace is not None and self.trace[0] == name
-        self.told += program(text).launch(name, grid, block, args, seed=seed, trace=self.trace[1:] if spied else None)
+        trace = self.trace[1:] if self.trace and self.trace[0] == name else None
+        told = program(text).launch(name, grid, block, args, seed=seed, trace=trace)
+        self.told += f"launch {self.launches}: {name}, grid {grid}, block {block}\n{told}" if told else ""
 
 
 def storage_dtype(name: str) -> np.dtype:
@@ -90,12 +92,12 @@ def storage_of(tape: Any) -> str | None:
 
 def forward(*args: Any, storage: str | None = None) -> tuple:
     """As bptt.forward; storage as in backends.forward."""
-    return steps.forward(EmulatedDevice(), "emulated", *args, storage)
+    return steps.forward(EmulatedDevice(), "emulated", storage, *args)
 
 
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:
     """As bptt.backward."""
-    return steps.backward(EmulatedDevice(), tape, dy, dstate, wrt, storage_of(tape))
+    return steps.backward(EmulatedDevice(), storage_of(tape), tape, dy, dstate, wrt)
 
 
 def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, int, int, int]) -> None:
@@ -105,8 +107,8 @@ def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, int, int, int])
     x, dy = rng.standard_normal((B, T, I)), rng.standard_normal((B, T, H))
     zeros = tuple(np.zeros((B, H)) for _ in cell.states)
     weights = params.init_params(cell, I, H, dtype="float64")
-    _, _, tape = steps.forward(device, "emulated", cell, weights, x, zeros, None, False, False, None, None, True)
-    steps.backward(device, tape, dy, (None,) * len(zeros), ("x", "params", "initial_state"))
+    _, _, tape = steps.forward(device, "emulated", None, cell, weights, x, zeros, None, False, False, None, None, True)
+    steps.backward(device, None, tape, dy, (None,) * len(zeros), ("x", "params", "initial_state"))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -131,4 +133,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends quietly
     main()

@@ -98,7 +98,8 @@ class Program:
         shared: bytes of dynamic shared memory. seed: of the schedule. resident: threads alive at once.
         trace: (block, thread) whose accesses are told, each (x, y, z). Raises EmulatorError for every fault found.
         """
-        values, owners = [], {}
+        values: list[Any] = []
+        owners: dict[int, tuple[str, Guarded, np.dtype]] = {}
         if len(args) != len(self.signatures[name]):
             raise TypeError(f"{name}: expected {len(self.signatures[name])} arguments, got {len(args)}")
         for value, p in zip(args, self.signatures[name]):
@@ -136,16 +137,36 @@ class Program:
         for owner, whole in zip(names, wholes):
             if not whole.intact():
                 raise EmulatorError(f"{name}, seed {seed}: the guard bytes around {owner} were overwritten")
-        return self.with_lines((told.value or b"").decode())
+        shapes = {p.name: value.shape for p, value in zip(self.signatures[name], args) if p.pointer and value is not None}
+        return with_indices(self.with_lines((told.value or b"").decode()), shapes)
 
     def with_lines(self, text: str) -> str:
         """The text with every <+0x12> in place of a code address turned into file:line."""
         marks = sorted(set(re.findall(r"<\+(0x[0-9a-f]+)>", text)))
         if not marks:
             return text
-        done = subprocess.run(["addr2line", "-e", str(self.path), *marks], capture_output=True, text=True, check=True)
-        lines = {mark: Path(line.split(" ")[0]).name for mark, line in zip(marks, done.stdout.splitlines())}
+        asked = ["addr2line", "-a", "-i", "-e", str(self.path), *marks]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        chains = [chunk.splitlines()[1:] for chunk in re.split(r"^(?=0x[0-9a-f]+$)", done.stdout, flags=re.M)[1:]]
+        lines = {mark: best_line(chain) for mark, chain in zip(marks, chains)}
         return re.sub(r"<\+(0x[0-9a-f]+)>", lambda m: lines[m[1]], text)
+
+
+def with_indices(trace: str, shapes: dict[str, tuple[int, ...]]) -> str:
+    """The trace with xg[6] as xg[0,0,1,1] where the whole array was given to the kernel."""
+
+    def index(m: re.Match) -> str:
+        shape, flat = shapes.get(m[2], ()), int(m[3])
+        place = np.unravel_index(flat, shape) if flat < prod(shape) else (flat,)
+        return f"{m[1]} {m[2]}[{','.join(map(str, place))}] "
+
+    return re.sub(r"^(reads |writes) (\w+)\[(\d+)\] ", index, trace, flags=re.M)
+
+
+def best_line(chain: list[str]) -> str:
+    """Of the lines that inlining stacked on one address, the innermost of a .cu file, or the innermost of all."""
+    places = [Path(place.split(" ")[0]).name for place in chain]
+    return next((place for place in places if ".cu:" in place), places[0])
 
 
 def rank(index: tuple[int, int, int], size: tuple[int, int, int]) -> int:

@@ -88,10 +88,11 @@ def column_sum(device: Any, a: Array) -> Array:
         a, N = sums, chunks
 
 
-def forward(
-    device, name, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, storage=None
-):
-    """Run the cell over x; see backends.forward for the arguments. Returns y [B,T,H], final states, Tape or None."""
+def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
+    """Run the cell over x; see backends.forward for the arguments, which are checked. name: of the backend, for the tape.
+
+    Returns y [B,T,H], the final states, and the Tape or None.
+    """
     loop = Loop(device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage)
     B, T, G, H, p = loop.B, loop.T, loop.G, loop.H, loop.params
     S, A, real, store = len(s0), len(cell.saved), loop.real, loop.store
@@ -111,7 +112,7 @@ def forward(
         saved = device.empty((B, T, A, H), store) if storage else xg  # the gates take the place of their pre-activations
     y = device.empty((B, T, H), store)
     most = max(hi - lo for lo, hi in loop.phases) if loop.scales > 1 else 1
-    operand = device.empty((most, B, H), real) if loop.scales or len(loop.phases) > 1 else None
+    operand: Array = device.empty((most, B, H), real) if loop.scales or len(loop.phases) > 1 else None
     hg = [None if cell.shared else device.empty((B, (hi - lo) * H), real) for lo, hi in loop.phases]
 
     tapes = (*tape, None, None)[:2]
@@ -139,7 +140,7 @@ def forward(
     return device.get(y), state, Tape(cell, params, x, tuple(tape), kept, live, *flags, x_scale, h_scale, name)
 
 
-def backward(device, tape, dy, dstate, wrt, storage=None):
+def backward(device, storage, tape, dy, dstate, wrt):
     """Backpropagation through time over a Tape of forward; dy is in processing order. Returns Gradients."""
     cell, live = tape.cell, tape.live
     flags = live, tape.go_backwards, tape.zero_masked_outputs
