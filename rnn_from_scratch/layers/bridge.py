@@ -122,7 +122,7 @@ def weights_of(cell: Any, params: dict[str, Any]) -> list[Any]:
     return [*weights, *([params["p"]] if cell.extras else [])]
 
 
-def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, bool], save: bool, backend: str) -> Any:
+def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, Any], save: bool, backend: str) -> Any:
     return backends.forward(
         cell,
         params_of(cell, a),
