@@ -155,6 +155,7 @@ def test_the_trace_command(capsys):
 def test_signatures_are_read_from_the_text():
     found = source.signatures(source.step_text(cells.LSTM(), "float32", "float16"))
     assert set(found) == {"forward", "backward", "begin", "end", "first_live", "input_rows", "operand_rows", "scaled_sum"}
-    assert found["first_live"] == [("live", "uint8", True), ("first", "int32", True), *((n, "int32", False) for n in ("B", "T", "rev"))]
+    numbers = [(n, "int32", False) for n in ("B", "T", "rev")]
+    assert found["first_live"] == [("live", "uint8", True), ("first", "int32", True), *numbers]
     assert [p.dtype for p in found["begin"][:4]] == ["float32", "uint16", "uint16", "float32"]
     assert source.signatures(source.column_sum_text("float64"))["column_sum"][2] == ("N", "int64", False)
