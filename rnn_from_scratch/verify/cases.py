@@ -35,6 +35,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "reversed": {"go_backwards": True},
     "lengths": {"mask": "right"},
     "any mask": {"mask": "rows"},
+    "any mask, reversed": {"mask": "rows", "go_backwards": True},
     "any mask, reversed, zeroed": {"mask": "rows", "go_backwards": True, "zero_masked_outputs": True},
     "one scale": {"x_scale": "one", "h_scale": "one"},
     "scale per gate, any mask": {"x_scale": "gates", "h_scale": "gates", "mask": "rows"},
