@@ -7,6 +7,7 @@ many arguments as the kernel has parameters, grids and blocks in the limits, lea
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import types
 
@@ -17,6 +18,7 @@ from rnn_from_scratch.backends.emulator import guarded, memory
 
 launches: list[tuple] = []
 products: list[tuple] = []
+borders: list[str] = []  # what happened at the border to TensorFlow, in order
 
 
 class Pointer:
@@ -32,6 +34,10 @@ class ndarray(np.ndarray):  # noqa: N801 - CuPy's name
     @property
     def data(self):
         return Pointer(self)
+
+    @property
+    def device(self):
+        return Device(0)
 
     def get(self):
         return np.array(self.view(np.ndarray))
@@ -63,6 +69,48 @@ def asnumpy(array):
     return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
 
+class Capsule:
+    """What NumPy wants around a DLPack capsule."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **_):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
+def from_dlpack(capsule):
+    """A view on the memory behind a capsule, writable as CuPy's are."""
+    borders.append("view")
+    there = np.from_dlpack(Capsule(capsule))
+    kind = ctypes.c_char * there.nbytes
+    array = np.ndarray(there.shape, there.dtype, kind.from_address(there.ctypes.data)).view(ndarray)
+    array.keep = there
+    return array
+
+
+class Device:
+    def __init__(self, number=0):
+        self.id = number
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+class Stream(Device):
+    def __init__(self, *, non_blocking):
+        assert non_blocking
+
+    def synchronize(self):
+        borders.append("wait")
+
+
 class RawModule:
     def __init__(self, *, code, options=()):
         assert "fast" not in " ".join(options)
@@ -77,6 +125,7 @@ class RawModule:
             pairs = zip(args, signature, strict=True)
             plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in pairs]
             launches.append((name, grid, block, tuple(args)))
+            borders.append("work")
             program(self.code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
         return launch
@@ -112,10 +161,10 @@ def gemm(dtype):
 def install(monkeypatch):
     """Put the stand-in where `import cupy` finds it."""
     cupy = types.ModuleType("cupy")
-    for item in (ndarray, empty, zeros, asarray, ascontiguousarray, asnumpy, RawModule):
+    for item in (ndarray, empty, zeros, asarray, ascontiguousarray, asnumpy, from_dlpack, RawModule):
         setattr(cupy, item.__name__, item)
     runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
-    cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda: types.SimpleNamespace(id=0))
+    cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream)
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1
@@ -124,6 +173,6 @@ def install(monkeypatch):
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
     for name, module in {**modules, "cupy_backends.cuda.libs": libs, "cupy_backends.cuda.libs.cublas": cublas}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    launches.clear()
-    products.clear()
+    for record in (launches, products, borders):
+        record.clear()
     return cupy

@@ -138,7 +138,8 @@ def check_dead_row(name: str) -> None:
         if key not in ("dx", *p.cell.states):
             assert error(ours[key], truth[key]) <= EXACT, f"{name}: {key} has seen a dead row"
     p.params["Wh"][...] = np.inf
-    assert np.array_equal(solve(p, "emulated")["dh0"][1], p.dstate[0][1]), f"{name}: a dead row has seen Wh"
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(solve(p, "emulated")["dh0"][1], p.dstate[0][1]), f"{name}: a dead row has seen Wh"
 
 
 def check_case(name: str, situation: str) -> None:
