@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from . import cases, machine, peers, turns
 
+OVER = "the time given with --within is over"
 MARKS = {
     "quick": "timed by `rnn-from-scratch bench --quick`",
     "smoke": "run once, untimed, with --benchmark-disable",
@@ -22,7 +24,7 @@ def pytest_addoption(parser: Any) -> None:
     group = parser.getgroup("rnn_from_scratch")
     group.addoption("--quick", action="store_true", help="only the rows of `rnn-from-scratch bench --quick`")
     group.addoption("--seconds", type=float, default=0.6, help="time spent on one case by each process of its own (default 0.6)")
-    group.addoption("--within", type=float, help="seconds after which no further row begins; the rest is skipped")
+    group.addoption("--within", type=float, help="seconds after which the rows that are left are skipped")
     group.addoption("--rounds", type=int, default=3, help="turns that we and a peer take (default 3)")
 
 
@@ -31,17 +33,22 @@ def pytest_configure(config: Any) -> None:
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def began() -> float:
-    return time.monotonic()
+def pytest_sessionstart(session: Any) -> None:
+    if (within := session.config.getoption("within")) is not None:
+        turns.deadline = time.monotonic() + within
 
 
-@pytest.fixture(autouse=True)
-def in_time(request: Any, began: float) -> None:
-    """Skips what would begin too late."""
-    within = request.config.getoption("within")
-    if within is not None and time.monotonic() - began > within:
-        pytest.skip(f"{within:.0f} seconds are over")
+def pytest_runtest_setup(item: Any) -> None:
+    if turns.deadline is not None and time.monotonic() > turns.deadline:
+        pytest.skip(OVER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: Any) -> Any:
+    try:
+        return (yield)
+    except subprocess.TimeoutExpired:
+        pytest.skip(OVER)
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from statistics import median
 from typing import Any
@@ -28,12 +29,14 @@ class Clock:
 
 
 clock = Clock()
+deadline: float | None = None  # time.monotonic() at which a process is stopped
 
 
 def process(impl: str, jobs: tuple[Job, ...], seconds: float, memory: bool = False) -> list[dict[str, Any]]:
     """Run the jobs of one implementation in one new process; one dict per job, as time_one.py prints it.
 
-    Raises RefusedError for a job that fails parity, or that the implementation cannot do; RuntimeError if the process fails.
+    Raises RefusedError for a job that fails parity, or that the implementation cannot do; RuntimeError if the process fails;
+    subprocess.TimeoutExpired at the deadline.
     """
     command = [sys.executable, "-m", f"{__package__}.time_one", "--impl", impl, "--seconds", str(seconds)]
     command += ["--memory"] * memory + [":".join(job) for job in jobs]
@@ -43,7 +46,8 @@ def process(impl: str, jobs: tuple[Job, ...], seconds: float, memory: bool = Fal
         env["CUDA_VISIBLE_DEVICES"] = ""  # they are peers on the CPU
     if memory:
         env.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")  # what is freed goes back at once
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    left = None if deadline is None else max(1.0, deadline - time.monotonic())
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=left)
     if done.returncode:
         raise RuntimeError(f"{impl}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
