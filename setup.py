@@ -87,8 +87,11 @@ class Wheel(bdist_wheel):
         return ("py3", "none", super().get_tag()[2])
 
 
+LINUX = '; platform_system == "Linux"'
 extras = {
     "tensorflow": ["tensorflow>=2.18", "matplotlib>=3.7"],
+    "cuda12": ["cupy-cuda12x>=13.6", "ml_dtypes>=0.4"],  # beside TensorFlow, whose own CUDA is 12
+    "cuda13": ["cupy-cuda13x>=13.6", "ml_dtypes>=0.4"],
     "bench": ["pytest>=8", "pytest-benchmark>=4", "matplotlib>=3.7"],
     "test": [
         "tensorflow>=2.18",
@@ -103,6 +106,12 @@ extras = {
         "mypy>=1.11",
         "setuptools>=68",
         "wheel",
+        "ml_dtypes>=0.4",
+        # CUDA's compiler and disassembler, of one release; no GPU and no driver needed
+        f"nvidia-cuda-nvrtc==13.5.37{LINUX}",
+        f"nvidia-cuda-cuobjdump==13.5.37{LINUX}",
+        f"nvidia-cuda-nvdisasm==13.5.37{LINUX}",
+        f"nvidia-cuda-nvrtc-cu12==12.9.86{LINUX}",
     ],
 }
 extras["all"] = sorted({requirement for name in ("tensorflow", "bench") for requirement in extras[name]})

@@ -67,7 +67,7 @@ def column_sum_text(dtype: str) -> str:
     return assemble(["column_sum.cu"], {"REAL": REALS[str(dtype)]})
 
 
-KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s+)?(\w+)\(([^)]*)\) \{')
+KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(([^)]*)\) \{')
 TYPES = {"float": "float32", "double": "float64", "float4": "float32", "__half": "float16", "__nv_bfloat16": "uint16"}
 TYPES |= {"unsigned char": "uint8", "int": "int32", "unsigned": "uint32", "long long": "int64"}
 
