@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import tensorflow as tf
@@ -81,7 +81,7 @@ def to_cupy(cupy: Any, tensor: Tensor) -> Any:
     return cupy.from_dlpack(tf.experimental.dlpack.to_dlpack(tensor))
 
 
-@lru_cache(maxsize=None)
+@cache
 def stream(device: int) -> Any:
     """The stream of our own on a device, one that does not wait for the default stream."""
     import cupy
