@@ -19,7 +19,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/rnn-from-scratch verify
-	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 6 --out demo --overwrite
+	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 20 --learning-rate 0.003 --out demo --overwrite
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m 'not check' tests

@@ -3,13 +3,22 @@
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backward, forward
+from rnn_from_scratch import backends, backward, forward
 from rnn_from_scratch.params import param_shapes
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.measure import error
 
 FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
 DTYPES = ["float32", "float64"]
+
+
+@pytest.fixture(params=["reference", "native", pytest.param("emulated", marks=pytest.mark.check)], autouse=True)
+def backend(request, monkeypatch):
+    """The backend that "auto" takes."""
+    usable, why = backends.available()[request.param]
+    if not usable:
+        pytest.skip(f"{request.param}: {why}")
+    monkeypatch.setattr(backends, "choose", lambda *call: backends.Choice(request.param, "chosen by the test"))
 
 
 def run(p, **more):
@@ -25,6 +34,7 @@ def test_shapes_dtypes_and_slots(form, dtype, situation):
     y, state, tape = run(p)
     assert y.shape == (B, T, H)
     assert y.flags.c_contiguous
+    assert not any(np.shares_memory(y, a) for a in (p.x, tape.saved, *tape.states))
     assert all(a.dtype == dtype for a in (y, *state, tape.saved, *tape.states))
     first, last = (T, 0) if p.options.get("go_backwards") else (0, T)
     for slots, start, end in zip(tape.states, p.options["initial_state"], state):

@@ -181,6 +181,15 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
     assert path.read_text(encoding="utf-8") == "before"
 
 
+def test_resume_says_what_may_change_the_bits(whole, monkeypatch):
+    run = rundir.read(whole)
+    assert run.drift() == ""
+    run.record["versions"]["numpy"] = "1.0"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert f"numpy '1.0' -> '{np.__version__}'" in run.drift()
+    assert "OMP_NUM_THREADS=7" in run.drift()
+
+
 def test_an_epoch_s_row_weighs_every_example_alike(tmp_path):
     run = rundir.begin(tmp_path / "run", "mnist", {"epochs": 1}, overwrite=False)
     run.start([])

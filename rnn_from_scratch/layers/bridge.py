@@ -14,6 +14,7 @@ from tensorflow.python.eager import record  # the one private import: who is lis
 
 from .. import backends
 from ..bptt import Tape
+from . import cuda_bridge
 from .refusals import SECOND_ORDER
 
 Tensor = Any
@@ -55,7 +56,7 @@ def recurrent(
     @tf.custom_gradient
     def op(*tensors):
         count = sequences + S + (S + 1) * save
-        results = tf.nest.flatten(tf.numpy_function(forward_arrays, tensors, [dtype] * count, stateful=False))
+        results = cuda_bridge.call(forward_arrays, list(tensors), [dtype] * count, backend)
         kept = dict(zip((*tape_names(cell), "saved"), results[sequences + S :]))
         results = results[: sequences + S]
         B, T, H = x.shape[0], x.shape[1], weights[1].shape[0]
@@ -122,7 +123,7 @@ def weights_of(cell: Any, params: dict[str, Any]) -> list[Any]:
     return [*weights, *([params["p"]] if cell.extras else [])]
 
 
-def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, bool], save: bool, backend: str) -> Any:
+def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, Any], save: bool, backend: str) -> Any:
     return backends.forward(
         cell,
         params_of(cell, a),
@@ -181,7 +182,7 @@ def backward_op(
     @tf.custom_gradient
     def op(*inputs):
         dtypes = [tensors["x"].dtype] * len(wanted)
-        found = tf.nest.flatten(tf.numpy_function(backward_arrays, inputs, dtypes, stateful=False))
+        found = cuda_bridge.call(backward_arrays, list(inputs), dtypes, backend)
         for name, gradient in zip(wanted, found):
             gradient.set_shape(tensors[name].shape)
 

@@ -25,7 +25,8 @@ CANDIDATES = ("g", "n", "h")  # the gates that go through `activation`; the othe
 def checked(cell: Any, params: Any) -> dict[str, Array]:
     """The parameters of a cell as arrays, after the same checks as in forward; I and the dtype are those of Wx."""
     Wx = np.asarray(params.get("Wx", 0)) if isinstance(params, dict) else np.zeros(())
-    return check.check_params(cell, params, Wx.shape[0] if Wx.ndim == 2 else 1, Wx.dtype)
+    x = np.zeros((0, 1, Wx.shape[0] if Wx.ndim == 2 else 1), Wx.dtype)
+    return check.check_params(cell, params, x)
 
 
 def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:

@@ -1,0 +1,36 @@
+// LSTM: the twin of ../../rnn_from_scratch/cells/lstm.py, where the equations are. The interface is told in simple_rnn.h.
+
+template <class Phi, class Sigma>
+struct LSTM {
+    static constexpr int GATES = 4, STATES = 2, SAVED = 4, EXTRAS = 0, PHASES = 1;
+    static constexpr bool SHARED = true;
+    template <int K> static constexpr int FIRST = 0;
+    template <int K> static constexpr int COUNT = 4;
+
+    template <int K, class V>
+    static RNN_FN void forward(const V* xg, const V* hg, const V* s_prev, V* saved, const V*, V* s) {
+        V c_prev = s_prev[1];
+        V ai = xg[0] + hg[0], af = xg[1] + hg[1], ag = xg[2] + hg[2], ao = xg[3] + hg[3];
+        V i = Sigma::f(ai), f = Sigma::f(af), g = Phi::f(ag), o = Sigma::f(ao);
+        V c = f * c_prev + i * g;
+        V h = o * Phi::f(c);
+        s[0] = h, s[1] = c;
+        saved[0] = i, saved[1] = f, saved[2] = g, saved[3] = o;
+    }
+
+    template <int K, class V>
+    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V* s, const V*, V* dxg, V*, V* ds_prev, V*) {
+        V dh = d[0], dc = d[1];
+        V i = saved[0], f = saved[1], g = saved[2], o = saved[3];
+        V c_prev = s_prev[1], c = s[1];
+        V tau = Phi::f(c);
+        V dao = dh * tau * Sigma::slope(o);     // h = o * phi(c), o = sigma(ao)
+        dc = dc + dh * o * Phi::slope(tau);     // h = o * phi(c)
+        V dai = dc * g * Sigma::slope(i);       // c = f * c_prev + i * g, i = sigma(ai)
+        V daf = dc * c_prev * Sigma::slope(f);  // c = f * c_prev + i * g, f = sigma(af)
+        V dag = dc * i * Phi::slope(g);         // c = f * c_prev + i * g, g = phi(ag)
+        V dc_prev = dc * f;                     // c = f * c_prev + i * g
+        dxg[0] = dai, dxg[1] = daf, dxg[2] = dag, dxg[3] = dao;
+        ds_prev[0] = V{}, ds_prev[1] = dc_prev;
+    }
+};

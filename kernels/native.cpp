@@ -1,0 +1,38 @@
+// The native CPU backend's entry points: a plain C interface for ctypes. Read native/forward.h and native/backward.h next.
+//
+// Each returns 0, or 1 if memory ran out, or 2 if a thread could not be started.
+#include <new>
+#include <system_error>
+
+#include "native/backward.h"
+#include "native/forward.h"
+
+template <class Run> static int guarded(const Call* call) {
+    try {
+        Run(*call).run();
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return 1;
+    } catch (const std::system_error&) {
+        return 2;
+    }
+}
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+EXPORT int rnn_forward_float32(const Call* call) { return guarded<Forward<float>>(call); }
+EXPORT int rnn_forward_float64(const Call* call) { return guarded<Forward<double>>(call); }
+EXPORT int rnn_backward_float32(const Call* call) { return guarded<Backward<float>>(call); }
+EXPORT int rnn_backward_float64(const Call* call) { return guarded<Backward<double>>(call); }
+
+// The widest instruction set of this machine that there is a build for: 2 is x86-64-v4, 1 is x86-64-v3, 0 is any.
+EXPORT int rnn_isa() {
+#if defined(__x86_64__)
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return v3 ? v4 ? 2 : 1 : 0;
+#else
+    return 0;
+#endif
+}

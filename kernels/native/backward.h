@@ -1,0 +1,161 @@
+// Backward, last step first, in chunks of steps. For each chunk
+//
+//     each thread runs its rows (and units):      D_t = cell(dh, dc);  dh += D_t Wh^T
+//     all meet, and share out among themselves:   dx = D Wx^T,  dWx += x^T D,  dWh += h_prev^T D,  db += sum of D
+//
+// so D, the gate gradients, never leaves the cache, and no sum depends on the number of threads: see gradients.h.
+#pragma once
+#include "gradients.h"
+
+template <class T> class Backward : Plan<T> {
+    using P = Plan<T>;
+    using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::cell, P::call, P::scratch, P::steps, P::row_parts, P::unit_parts;
+    static constexpr int L = LANES<T>, WIDTH = COLS * L;
+
+    struct Own {  // scratch of one thread
+        Range rows, blocks;
+        T* z;  // [ROWS][WIDTH]
+    };
+    T *W, *zeros, *ds[2] = {}, *part = nullptr, *d_operand = nullptr, *D;
+    int *first_live = nullptr, chunk;
+    ptrdiff_t D_row;
+    std::vector<Own> owns;
+    Barrier all;
+    std::vector<std::unique_ptr<Barrier>> groups;
+    Gradients<T> gradients;
+    const Tiles<T, false> tiles;
+
+  public:
+    explicit Backward(const Call& call)
+        : P(call), chunk(chunk_steps()), D_row(ptrdiff_t(cell.columns() + cell.extras) * padded), all(P::threads), gradients(*this, chunk, D_row) {
+        W = take(ptrdiff_t(blocks) * G * H * L);
+        zeros = take(WIDTH);
+        std::fill(zeros, zeros + WIDTH, T(0));
+        for (int s = 0; s < cell.states; s++) ds[s] = take(ptrdiff_t(B) * padded);
+        if (cell.phases > 1) part = take(ptrdiff_t(B) * padded), d_operand = take(ptrdiff_t(B) * padded);
+        if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
+        D = take(chunk * B * D_row);
+        for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
+        for (int id = 0; id < P::threads; id++) owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * WIDTH)});
+    }
+
+    void run() {
+        run_on_threads(P::threads, [this](int id) {
+            const Own& own = owns[id];
+            pack(id);
+            start(own);
+            all.arrive();
+            for (int end = steps; end > 0; end -= chunk) {
+                const Range part = {std::max(0, end - chunk), end};
+                for (int step = part.end - 1; step >= part.begin; step--) one_step(own, *groups[id / unit_parts], step, D + (step - part.begin) * B * D_row);
+                gradients.gather(id, part);
+                all.arrive();
+                gradients.products(id, part, D);
+                all.arrive();
+            }
+            finish(own);
+        });
+    }
+
+  private:
+    T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
+
+    // About 2 MiB of D, so that it stays in the cache; whole blocks of the weight gradients' sums where there are enough steps.
+    int chunk_steps() const {
+        const double step_bytes = double(B) * (cell.columns() + cell.extras) * padded * sizeof(T);
+        return int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
+    }
+
+    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed.
+    void pack(int id) {
+        const Range own = share(blocks, id, P::threads);
+        for (int block = own.begin; block < own.end; block++)
+            pack_block(W + ptrdiff_t(block) * G * H * L, static_cast<const T*>(call.Wh), 1, ptrdiff_t(G) * H, G * H, H, block);
+        gradients.pack(id);
+    }
+
+    void start(const Own& own) {
+        const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
+        for (int b = own.rows.begin; b < own.rows.end; b++) {
+            for (int s = 0; s < cell.states; s++) {
+                T* d = ds[s] + ptrdiff_t(b) * padded;
+                std::fill(d + u0, d + own.blocks.end * L, T(0));
+                if (const T* given = static_cast<const T*>(call.dfinal[s])) std::copy(given + ptrdiff_t(b) * H + u0, given + ptrdiff_t(b) * H + u1, d + u0);
+            }
+            if (first_live && !own.blocks.begin) {
+                int step = 0;
+                while (step < steps && !P::live(step)[ptrdiff_t(b) * steps]) step++;
+                first_live[b] = step;
+            }
+        }
+    }
+
+    void finish(const Own& own) {
+        const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
+        for (int s = 0; s < cell.states; s++)
+            if (T* d0 = static_cast<T*>(call.dinitial[s]))
+                for (int b = own.rows.begin; b < own.rows.end; b++)
+                    std::copy(ds[s] + ptrdiff_t(b) * padded + u0, ds[s] + ptrdiff_t(b) * padded + u1, d0 + ptrdiff_t(b) * H + u0);
+    }
+
+    void one_step(const Own& own, Barrier& group, int step, T* D_step) {
+        const BackwardStep<T> at = step_at(step, D_step);
+        for (int phase = cell.phases - 1; phase >= 0; phase--) {
+            cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
+            if (unit_parts > 1) group.arrive();
+            for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+                for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
+                    n = tile_rows(own.rows.end - b);
+                    one_tile(own, phase, D_step, b, n, j, std::min(COLS, own.blocks.end - j));
+                }
+        }
+    }
+
+    // hg = operand Wh, so the operand's gradient is D Wh^T: added to that of h_prev in phase 0, else that of the operand.
+    void one_tile(const Own& own, int phase, const T* D_step, int b, int n, int j, int cols) {
+        const TileFn<T> tile = tiles.of[n - 1][cols - 1];
+        const T* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
+        T* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
+        const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
+        Part<T> parts[4];
+        for (int i = 0; i < cell.count[phase]; i++) {
+            const int column = cell.recurrent_column(cell.first[phase] + i);
+            parts[i] = {D_step + b * D_row + column * padded, D_row, H};
+        }
+        if (!call.h_scale) return tile(parts, cell.count[phase], w, w_block, phase ? zeros : to, phase ? 0 : padded, to, padded);
+        if (phase)
+            for (int r = 0; r < n; r++) std::fill(to + r * padded, to + r * padded + cols * L, T(0));
+        const int groups = call.h_scale_gates > 1 ? cell.count[phase] : 1, gates = cell.count[phase] / groups;
+        for (int i = 0; i < groups; i++) {
+            tile(parts + i, gates, w + i * H * L, w_block, zeros, 0, own.z, WIDTH);
+            for (int r = 0; r < n; r++) {
+                const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
+                for (int u = 0; u < cols * L && j * L + u < H; u++) to[r * padded + u] += own.z[r * WIDTH + u] * scale[u];
+            }
+        }
+    }
+
+    BackwardStep<T> step_at(int step, T* D_step) const {
+        BackwardStep<T> at{};
+        at.H = H;
+        at.step = step;
+        for (int s = 0; s < cell.states; s++) at.s_prev[s] = P::state_before(s, step), at.s[s] = P::state_after(s, step), at.ds[s] = ds[s];
+        at.state_row = P::state_row();
+        at.saved = static_cast<const T*>(call.saved) + ptrdiff_t(P::time(step)) * cell.saved * H;
+        at.saved_row = ptrdiff_t(steps) * cell.saved * H;
+        at.dy = call.dy ? static_cast<const T*>(call.dy) + step * call.dy_stride[1] : nullptr;
+        at.dy_row = call.dy_stride[0];
+        at.dy_unit = call.dy_stride[2];
+        at.live = P::live(step);
+        at.live_row = steps;
+        at.first_live = first_live;
+        at.p = static_cast<const T*>(call.p);
+        at.part = part;
+        at.operand = d_operand;
+        at.ds_row = padded;
+        at.D = D_step;
+        at.D_row = D_row;
+        at.D_column = padded;
+        return at;
+    }
+};

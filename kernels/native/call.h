@@ -1,0 +1,29 @@
+// One call from Python: a plain struct of 8-byte fields, field by field the Call of ../../rnn_from_scratch/backends/native.py.
+//
+// Arrays are contiguous unless a stride is given (in elements); a null pointer is an argument that was not given, or a
+// result that nobody asked for.
+#pragma once
+#include <cstdint>
+
+struct Call {
+    int64_t cell, activation, recurrent_activation;  // places in the lists of cells.cpp
+    int64_t B, T, I, H, threads;
+    int64_t go_backwards, zero_masked_outputs;
+    int64_t x_scale_gates, h_scale_gates;  // 1: one scale for all gates, else one for each gate
+
+    const void* x;  // [B, T, I]
+    int64_t x_stride[3];
+    const void *Wx, *Wh, *bx, *bh, *p;  // [I, G*H], [H, G*H], [G*H], [G*H], [E, H]; bx is b if the cell has one bias
+    const void* live;                   // [B, T] bytes
+    const void *x_scale, *h_scale;      // [gates, B, I], [gates, B, H]
+
+    void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward
+
+    const void* initial[2];  // forward: [B, H]
+    void *y, *final[2];      // [B, T, H], [B, H]
+
+    const void* dy;  // backward: [B, T, H]
+    int64_t dy_stride[3];
+    const void* dfinal[2];  // [B, H]
+    void *dx, *dWx, *dWh, *dbx, *dbh, *dp, *dinitial[2];
+};

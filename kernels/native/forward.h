@@ -1,0 +1,183 @@
+// Forward: each thread runs its rows (and, if there are few, its units) through the whole sequence.
+//
+//     for each step, each phase, each panel of COLS blocks of units, each tile of up to ROWS rows:
+//         for each gate:  z = bias + x_t Wx + h Wh        sums stay in registers, z in the first-level cache
+//         s, saved = cell(z)
+//
+// With few rows the bottleneck is the weights' way to the registers. Then x_t Wx is made for several steps ahead, as a
+// product with many rows.
+#pragma once
+#include "plan.h"
+
+template <class T> class Forward : Plan<T> {
+    using P = Plan<T>;
+    using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::cell, P::call, P::scratch, P::steps, P::row_parts, P::unit_parts;
+    static constexpr int L = LANES<T>, WIDTH = COLS * L;
+
+    struct Own {  // scratch of one thread
+        Range rows, blocks;
+        T *z, *x, *h, *xg;  // [ROWS][column][WIDTH], [copy][row][I], [copy][row][H], [row][step ahead][gate][padded]
+    };
+    T *W, *bias, *operand = nullptr, *ring = nullptr, *between = nullptr;
+    int ahead;
+    ptrdiff_t z_row, w_block;
+    std::vector<Own> owns;
+    Barrier all;
+    std::vector<std::unique_ptr<Barrier>> groups;
+    const Tiles<T, false> tiles;
+
+  public:
+    explicit Forward(const Call& call) : P(call), all(P::threads) {
+        const int most_rows = P::most_rows();
+        ahead = most_rows < 4 ? std::min(steps, 24) : 0;
+        z_row = cell.columns() * WIDTH;
+        w_block = ptrdiff_t(I + H) * L;
+        W = take(G * blocks * w_block);
+        bias = take(cell.columns() * padded);
+        if (cell.phases > 1) operand = take(ptrdiff_t(B) * padded);
+        if (!call.states[0]) ring = take(ptrdiff_t(cell.states) * B * 2 * H);
+        if (!call.saved && cell.phases > 1) between = take(ptrdiff_t(B) * cell.saved * H);
+        for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
+        for (int id = 0; id < P::threads; id++)
+            owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * z_row), take(call.x_scale_gates * std::max(most_rows, ROWS) * I),
+                            take(call.h_scale ? call.h_scale_gates * most_rows * H : 0), take(ptrdiff_t(most_rows) * ahead * G * padded)});
+    }
+
+    void run() {
+        run_on_threads(P::threads, [this](int id) {
+            pack(id);
+            all.arrive();
+            sequence(owns[id], *groups[id / unit_parts]);
+        });
+    }
+
+  private:
+    T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
+
+    // W[gate][block][k of x, then of h][lane]; bias[column][padded].
+    void pack(int id) {
+        const T *Wx = static_cast<const T*>(call.Wx), *Wh = static_cast<const T*>(call.Wh);
+        const Range own = share(G * blocks, id, P::threads);
+        for (int i = own.begin; i < own.end; i++) {
+            const int gate = i / blocks, block = i % blocks;
+            pack_block(W + i * w_block, Wx + gate * H, ptrdiff_t(G) * H, 1, I, H, block);
+            pack_block(W + i * w_block + I * L, Wh + gate * H, ptrdiff_t(G) * H, 1, H, H, block);
+        }
+        if (id) return;
+        const T *bx = static_cast<const T*>(call.bx), *bh = static_cast<const T*>(call.bh);
+        std::fill(bias, bias + cell.columns() * padded, T(0));
+        for (int gate = 0; gate < G; gate++)
+            for (int u = 0; u < H; u++) {
+                if (bx) bias[gate * padded + u] += bx[gate * H + u];
+                if (bh) bias[cell.recurrent_column(gate) * padded + u] += bh[gate * H + u];
+            }
+    }
+
+    void sequence(const Own& own, Barrier& group) {
+        for (int s = 0; s < cell.states; s++) copy_state(own, static_cast<const T*>(call.initial[s]), H, slot_before(s, 0), step_row());
+        if (unit_parts > 1) group.arrive();
+        for (int step = 0; step < steps; step++) {
+            const ForwardStep<T> at = step_at(step);
+            if (!ahead)
+                for (int copy = 0; copy < call.x_scale_gates; copy++)
+                    for (int b = own.rows.begin, r = copy * own.rows.size(); b < own.rows.end; b++, r++) P::copy_x(own.x + r * I, b, step, copy);
+            else if (step % ahead == 0)
+                project_ahead(own, step);
+            for (int phase = 0; phase < cell.phases; phase++) {
+                if (call.h_scale) scale_h(own, at, phase);
+                for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+                    for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
+                        n = tile_rows(own.rows.end - b);
+                        one_tile(own, at, step, phase, b, n, j, std::min(COLS, own.blocks.end - j));
+                    }
+                if (unit_parts > 1) group.arrive();
+            }
+        }
+        for (int s = 0; s < cell.states; s++) copy_state(own, slot_after(s, steps - 1), step_row(), static_cast<T*>(call.final[s]), H);
+    }
+
+    // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
+    void one_tile(const Own& own, const ForwardStep<T>& at, int step, int phase, int b, int n, int j, int cols) {
+        const TileFn<T> tile = tiles.of[n - 1][cols - 1];
+        const int r = b - own.rows.begin, rows = own.rows.size();
+        for (int i = 0; i < cell.count[phase]; i++) {
+            const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
+            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}, {at.s_prev[0] + b * at.state_row, at.state_row, H}};
+            if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
+            if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
+            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L, *init = bias + gate * padded + j * L;
+            const T* xg = own.xg + ((ptrdiff_t(r) * ahead + (ahead ? step % ahead : 0)) * G + gate) * padded + j * L;
+            const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
+            T *z = own.z + i * WIDTH, *z_h = own.z + cell.count[phase] * WIDTH;
+            if (column != gate) {
+                tile(parts, ahead ? 0 : 1, w, w_block, ahead ? xg : init, xg_row, z, z_row);
+                tile(parts + 1, 1, w_h, w_block, bias + column * padded + j * L, 0, z_h, z_row);
+            } else if (ahead) {
+                tile(parts + 1, 1, w_h, w_block, xg, xg_row, z, z_row);
+            } else {
+                tile(parts, 2, w, w_block, init, 0, z, z_row);
+            }
+        }
+        cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
+    }
+
+    // xg = bias + x Wx of the next steps: here the tiles run along time.
+    void project_ahead(const Own& own, int step) {
+        const int count = std::min(ahead, steps - step);
+        for (int b = own.rows.begin; b < own.rows.end; b++)
+            for (int i = 0, n; i < count; i += n) {
+                n = tile_rows(count - i);
+                for (int copy = 0; copy < call.x_scale_gates; copy++)
+                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, step + i + r, copy);
+                for (int gate = 0; gate < G; gate++) {
+                    const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
+                    T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
+                    for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+                        tiles.of[n - 1][std::min(COLS, own.blocks.end - j) - 1](&x, 1, W + (ptrdiff_t(gate) * blocks + j) * w_block, w_block,
+                                                                              bias + gate * padded + j * L, 0, xg + j * L, ptrdiff_t(G) * padded);
+                }
+            }
+    }
+
+    void scale_h(const Own& own, const ForwardStep<T>& at, int phase) {
+        const int rows = own.rows.size();
+        for (int i = 0; i < (call.h_scale_gates > 1 ? cell.count[phase] : 1); i++) {
+            const int copy = P::h_copy(cell.first[phase] + i);
+            for (int r = 0; r < rows; r++) {
+                const ptrdiff_t b = own.rows.begin + r;
+                const T *h = phase ? operand + b * padded : at.s_prev[0] + b * at.state_row, *scale = P::h_scale(copy, int(b));
+                T* to = own.h + (ptrdiff_t(copy) * rows + r) * H;
+                for (int u = 0; u < H; u++) to[u] = h[u] * scale[u];
+            }
+        }
+    }
+
+    ForwardStep<T> step_at(int step) const {
+        ForwardStep<T> at{};
+        at.H = H;
+        for (int s = 0; s < cell.states; s++) at.s_prev[s] = slot_before(s, step), at.s[s] = slot_after(s, step);
+        at.state_row = step_row();
+        at.saved = call.saved ? static_cast<T*>(call.saved) + ptrdiff_t(P::time(step)) * cell.saved * H : between;
+        at.saved_row = ptrdiff_t(call.saved ? steps : 1) * cell.saved * H;
+        at.y = static_cast<T*>(call.y) + ptrdiff_t(step) * H;
+        at.y_prev = step ? at.y - H : nullptr;
+        at.y_row = ptrdiff_t(steps) * H;
+        at.live = P::live(step);
+        at.live_row = steps;
+        at.zero_masked_outputs = call.zero_masked_outputs;
+        at.p = static_cast<const T*>(call.p);
+        at.operand = operand;
+        at.operand_row = padded;
+        return at;
+    }
+
+    // The states are on the tape, or in a ring of two slots if there is none.
+    T* slot_before(int s, int step) const { return ring ? ring + (ptrdiff_t(s) * B * 2 + step % 2) * H : P::state_before(s, step); }
+    T* slot_after(int s, int step) const { return ring ? slot_before(s, step + 1) : P::state_after(s, step); }
+    ptrdiff_t step_row() const { return ring ? 2 * H : P::state_row(); }
+
+    void copy_state(const Own& own, const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) const {
+        const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
+        for (int b = own.rows.begin; b < own.rows.end; b++) std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
+    }
+};

@@ -1,0 +1,66 @@
+// What forward and backward share: sizes, how threads divide the work, where time steps are.
+#pragma once
+#include <algorithm>
+
+#include "call.h"
+#include "cell.h"
+#include "gemm.h"
+#include "pool.h"
+
+struct Range {
+    int begin, end;
+    int size() const { return end - begin; }
+};
+
+// Part `id` of `parts` nearly equal parts of 0 .. n.
+inline Range share(int n, int id, int parts) {
+    return {int(int64_t(n) * id / parts), int(int64_t(n) * (id + 1) / parts)};
+}
+
+template <class T> struct Plan {
+    const Call& call;
+    const Cell<T> cell;
+    const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units with the last block filled up
+    int row_parts, unit_parts, threads;
+    Scratch scratch;
+
+    explicit Plan(const Call& call)
+        : call(call),
+          cell(find_cell<T>(call.cell, call.activation, call.recurrent_activation)),
+          B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
+          blocks(ceil_div(H, LANES<T>)), padded(blocks * LANES<T>) {
+        // Each thread runs its own rows through the whole sequence and waits for nobody. With few rows the units are divided
+        // too, at the price of a barrier at each step, if a thread's share of the weights keeps it busy for longer than that.
+        const double work = double(B) * steps * G * H * (I + H);
+        const int most = int(std::min(double(call.threads), 1 + work / 250e3));
+        row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
+        unit_parts = std::max(1, std::min({most / row_parts, blocks, int(double(G) * H * H / 16e3)}));
+        threads = row_parts * unit_parts;
+    }
+
+    Range rows(int id) const { return share(B, id / unit_parts, row_parts); }
+    Range own_blocks(int id) const { return share(blocks, id % unit_parts, unit_parts); }
+    int most_rows() const { return ceil_div(B, row_parts); }
+
+    int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }
+    T* state(int s, int slot) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(slot) * H; }
+    T* state_before(int s, int step) const { return state(s, call.go_backwards ? steps - step : step); }
+    T* state_after(int s, int step) const { return state(s, call.go_backwards ? steps - step - 1 : step + 1); }
+    ptrdiff_t state_row() const { return ptrdiff_t(steps + 1) * H; }
+    const uint8_t* live(int step) const { return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr; }
+
+    const T* x(int b, int step) const { return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1]; }
+    const T* x_scale(int copy, int b) const { return static_cast<const T*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I; }
+    const T* h_scale(int copy, int b) const { return static_cast<const T*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H; }
+
+    // One row of x, times its scale if there is one.
+    void copy_x(T* to, int b, int step, int copy) const {
+        const T* from = x(b, step);
+        for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
+        if (call.x_scale)
+            for (int i = 0; i < I; i++) to[i] *= x_scale(copy, b)[i];
+    }
+    // Which scaled copy of an operand a gate takes: its own, or the one for all.
+    int x_copy(int gate) const { return call.x_scale_gates > 1 ? gate : 0; }
+    int h_copy(int gate) const { return call.h_scale_gates > 1 ? gate : 0; }
+};

@@ -1,0 +1,143 @@
+#include "pool.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <thread>
+
+void Patience::wait() {
+    if (++rounds > 4000) std::this_thread::yield();
+#if defined(__x86_64__)
+    else __builtin_ia32_pause();
+#endif
+}
+
+void Barrier::arrive() {
+    const int now = generation.load(std::memory_order_relaxed);
+    if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+        arrived.store(0, std::memory_order_relaxed);
+        generation.store(now + 1, std::memory_order_release);
+        return;
+    }
+    for (Patience patience; generation.load(std::memory_order_acquire) == now;) patience.wait();
+}
+
+namespace {
+
+class Pool {
+  public:
+    void run(int threads, const std::function<void(int)>& function) {
+        std::lock_guard<std::mutex> turn(callers);
+        while (int(workers.size()) < threads - 1) {
+            const int id = int(workers.size()) + 1;
+            workers.emplace_back([this, id, seen = job] { serve(id, seen); });
+        }
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            work = &function;
+            wanted = threads;
+            unfinished.store(threads - 1, std::memory_order_relaxed);
+            job++;
+        }
+        wake.notify_all();
+        function(0);
+        for (Patience patience; unfinished.load(std::memory_order_acquire) > 0;) patience.wait();
+    }
+
+    // A call that still runs finishes first. The turn is never given back: who calls after that waits for the process to end.
+    void stop() {
+        callers.lock();
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            stopping = true;
+        }
+        wake.notify_all();
+        for (std::thread& worker : workers) worker.join();
+    }
+
+  private:
+    void serve(int id, long seen) {
+        for (;;) {
+            std::unique_lock<std::mutex> lock(mutex);
+            wake.wait(lock, [&] { return stopping || job != seen; });
+            if (stopping) return;
+            seen = job;
+            if (id >= wanted) continue;
+            const std::function<void(int)>& function = *work;
+            lock.unlock();
+            function(id);
+            unfinished.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    std::mutex callers, mutex;
+    std::condition_variable wake;
+    std::vector<std::thread> workers;
+    const std::function<void(int)>* work = nullptr;
+    int wanted = 0;
+    long job = 0;
+    bool stopping = false;
+    std::atomic<int> unfinished{0};
+};
+
+// What outlives a call. It is never destroyed. A forked child has none of its parent's threads, and they may have held the
+// locks: it leaves the old Shared alone and makes its own.
+struct Shared {
+    Pool pool;
+    std::mutex mutex;
+    std::vector<Block> free;
+    size_t expected = 0;  // bytes that the largest call so far has used
+
+    static Shared*& current() {
+        static Shared* shared = [] {
+            pthread_atfork(nullptr, nullptr, [] { current() = new Shared; });
+            std::atexit([] { current()->pool.stop(); });
+            return new Shared;
+        }();
+        return shared;
+    }
+};
+
+constexpr size_t KEEP = size_t(256) << 20;  // bytes: a larger block goes back to the system at once
+
+}  // namespace
+
+void run_on_threads(int threads, const std::function<void(int)>& work) {
+    if (threads == 1) return work(0);
+    Shared::current()->pool.run(threads, work);
+}
+
+Scratch::Scratch() {
+    Shared* shared = Shared::current();
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    if (shared->free.empty()) return;
+    blocks.push_back(std::move(shared->free.back()));
+    shared->free.pop_back();
+    total = blocks.back().size;
+}
+
+char* Scratch::take_bytes(size_t size) {
+    size = (size + 63) / 64 * 64;
+    if (blocks.empty() || used + size > blocks.back().size) {
+        const size_t expected = std::max(size, Shared::current()->expected);
+        void* p = nullptr;
+        if (posix_memalign(&p, 4096, expected)) throw std::bad_alloc();
+        blocks.push_back({std::unique_ptr<char, Block::Free>(static_cast<char*>(p)), expected});
+        used = 0;
+        total += expected;
+    }
+    used += size;
+    return blocks.back().memory.get() + used - size;
+}
+
+// Keeps one block. A call that needed several leaves none, and the next one begins with a block for all of it.
+Scratch::~Scratch() {
+    Shared* shared = Shared::current();
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    if (total > KEEP) return;
+    if (blocks.size() == 1) shared->free.push_back(std::move(blocks.back()));
+    else shared->expected = std::max(shared->expected, total);
+}

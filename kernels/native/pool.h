@@ -1,0 +1,60 @@
+// Threads and scratch memory, which the calls share.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <vector>
+
+// Waits in a loop: a while without giving up the core, then giving it up, because a neighbour may need it.
+class Patience {
+  public:
+    void wait();
+
+  private:
+    int rounds = 0;
+};
+
+// All `size` threads must arrive before any of them goes on.
+class Barrier {
+  public:
+    explicit Barrier(int size) : size(size) {}
+    void arrive();
+
+  private:
+    const int size;
+    std::atomic<int> arrived{0}, generation{0};
+};
+
+// Runs work(0), ..., work(threads - 1) at the same time, work(0) on the calling thread, and returns when all are done.
+// Callers take turns. The threads start on first use, start anew in a forked child, and are joined at exit.
+// work must not throw. Throws std::system_error if a thread cannot be started.
+void run_on_threads(int threads, const std::function<void(int)>& work);
+
+struct Block {
+    struct Free {
+        void operator()(char* p) const { std::free(p); }
+    };
+    std::unique_ptr<char, Free> memory;
+    size_t size = 0;
+};
+
+// Scratch memory, aligned to 64 bytes. When the call is over it is kept for the next one: fresh pages cost more than many
+// a call. Throws std::bad_alloc.
+class Scratch {
+  public:
+    Scratch();
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    template <class T> T* take(ptrdiff_t count) {
+        return reinterpret_cast<T*>(take_bytes(size_t(count) * sizeof(T)));
+    }
+
+  private:
+    char* take_bytes(size_t size);
+    std::vector<Block> blocks;
+    size_t used = 0, total = 0;  // bytes of the last block, and of all
+};

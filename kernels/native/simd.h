@@ -1,0 +1,76 @@
+// The SIMD vector, as wide as the instruction set that this is compiled for, and the register tile that fits it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define RNN_FN inline __attribute__((always_inline))
+
+// A tile holds ROWS x COLS vectors of sums; COLS vectors of weights and one value of the left side must fit beside them.
+#if defined(__AVX512F__)
+constexpr int BYTES = 64, ROWS = 6, COLS = 4;  // 32 registers
+#elif defined(__AVX2__)
+constexpr int BYTES = 32, ROWS = 6, COLS = 2;  // 16 registers
+#elif defined(__aarch64__)
+constexpr int BYTES = 16, ROWS = 6, COLS = 4;  // 32 registers
+#else
+constexpr int BYTES = 16, ROWS = 6, COLS = 2;  // 16 registers
+#endif
+
+template <class T> struct Simd;
+template <> struct Simd<float> {
+    typedef float V __attribute__((vector_size(BYTES)));
+    typedef int32_t I __attribute__((vector_size(BYTES)));
+};
+template <> struct Simd<double> {
+    typedef double V __attribute__((vector_size(BYTES)));
+    typedef int64_t I __attribute__((vector_size(BYTES)));
+};
+template <class T> using Vec = typename Simd<T>::V;
+template <class T> constexpr int LANES = BYTES / sizeof(T);
+
+template <class T> RNN_FN Vec<T> splat(T a) {
+    return a - Vec<T>{};  // a + 0 would cost an addition: it turns -0 into 0
+}
+
+template <class T> RNN_FN Vec<T> load(const T* p) {
+    Vec<T> v;
+    std::memcpy(&v, p, BYTES);
+    return v;
+}
+
+template <class T> RNN_FN void store(T* p, Vec<T> v) {
+    std::memcpy(p, &v, BYTES);
+}
+
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0. WHOLE
+// promises that n is no smaller than all.
+template <class T> RNN_FN void copy_lanes(T* to, const T* from, int n) {
+    for (int width = LANES<T> / 2; width; width /= 2)
+        if (n & width) {
+            std::memcpy(to, from, width * sizeof(T));
+            to += width, from += width;
+        }
+}
+
+template <bool WHOLE = false, class T> RNN_FN Vec<T> load(const T* p, int n) {
+    if (WHOLE || n >= LANES<T>) return load(p);
+    T lanes[LANES<T>] = {};
+    copy_lanes(lanes, p, n);
+    return load(lanes);
+}
+
+template <bool WHOLE = false, class T> RNN_FN void store(T* p, Vec<T> v, int n) {
+    if (WHOLE || n >= LANES<T>) return store(p, v);
+    T lanes[LANES<T>];
+    store(lanes, v);
+    copy_lanes(p, lanes, n);
+}
+
+// The same with `stride` elements from one value to the next.
+template <bool WHOLE = false, class T> RNN_FN Vec<T> load(const T* p, int n, ptrdiff_t stride) {
+    if (stride == 1) return load<WHOLE>(p, n);
+    T lanes[LANES<T>] = {};
+    for (int j = 0; j < n && j < LANES<T>; j++) lanes[j] = p[j * stride];
+    return load(lanes);
+}

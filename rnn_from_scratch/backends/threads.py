@@ -1,0 +1,60 @@
+"""How many threads the native backend runs on: RNN_NUM_THREADS, or as many as there are cores; set_num_threads overrules both.
+
+OMP_NUM_THREADS and a container's quota of CPU time lower the number of cores that count.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+
+def set_num_threads(count: int | None) -> None:
+    """The number of threads of the native backend from now on; None returns to the default. Raises ValueError."""
+    if count is not None and (not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1):
+        raise ValueError(f"count: expected an integer of at least 1, or None, got {count!r}")
+    chosen[:] = [] if count is None else [int(count)]
+
+
+def num_threads() -> int:
+    """How many threads a call may use; small calls use fewer."""
+    return chosen[0] if chosen else default_threads()
+
+
+chosen: list[int] = []
+
+
+@cache
+def default_threads() -> int:
+    wanted = {name: os.environ.get(name, "").split(",")[0].strip() for name in ("RNN_NUM_THREADS", "OMP_NUM_THREADS")}
+    for name, text in wanted.items():
+        if text and (not text.isdecimal() or int(text) < 1):
+            raise ValueError(f"{name}: expected an integer of at least 1, got {text!r}")
+    if wanted["RNN_NUM_THREADS"]:
+        return int(wanted["RNN_NUM_THREADS"])
+    return max(1, min(cores(), quota(), int(wanted["OMP_NUM_THREADS"] or cores())))
+
+
+def cores() -> int:
+    """Physical cores that this process may use: two threads on one core only get in each other's way."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len({read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed})
+
+
+def quota() -> int:
+    """The cores' worth of CPU time that a Linux control group (version 2, else 1) grants a container, rounded up."""
+    time, period = (read("/sys/fs/cgroup/cpu.max") or "max 1").split()[:2]
+    if time == "max":
+        time, period = (read(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") or "-1" for name in ("quota", "period"))
+    return -(-int(time) // int(period)) if int(time) > 0 else 1 << 20
+
+
+def read(file: str | Path) -> str:
+    """The text of a small file, empty if there is none."""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
