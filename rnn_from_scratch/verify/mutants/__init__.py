@@ -118,8 +118,8 @@ def report(console: Any, checks: Sequence[str] = CHECKS) -> bool:
     return all(v.check for v in verdicts)
 
 
-def score(verdicts: Sequence[Verdict]) -> str:
+def score(verdicts: Sequence[Verdict], kind: str = "planted") -> str:
     """Ours, and what the weak checks let through."""
     caught = sum(bool(v.check) for v in verdicts)
     others = "; ".join(f"{name}: {sum(name in v.weak for v in verdicts)}" for name in WEAK)
-    return f"{caught} of {len(verdicts)} planted bugs caught. The same bugs, as others check: {others}"
+    return f"{caught} of {len(verdicts)} {kind} bugs caught. The same bugs, as others check: {others}"

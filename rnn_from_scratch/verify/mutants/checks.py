@@ -45,8 +45,27 @@ def corners(cells: list[str]) -> Iterator[tuple[str, Problem]]:
         yield f"{name} at the corners", p._replace(params=params, x=0 * p.x, options={**p.options, "initial_state": start})
 
 
+class Scaled:
+    """A cell as a user may write one: h = p * tanh(a). Its dp is not zero at a masked step, unlike that of any cell here."""
+
+    gates, states, saved, extras, shared, phases, use_bias = ("a",), ("h",), (), ("p",), True, ((0,),), False
+
+    def forward(self, k, xg, hg, s_prev, saved, p):
+        return (p[0] * np.tanh(xg[0] + hg[0]),), ()
+
+    def backward(self, k, d, saved, s_prev, s, p):
+        y = s[0] / p[0]
+        da = d[0] * p[0] * (1 - y * y)
+        return (da,), (da,), (0.0,), (d[0] * y,)
+
+
+def of_a_user() -> Iterator[tuple[str, Problem]]:
+    for situation in ("any mask", "any mask, reversed"):
+        yield f"a user's cell, {situation}", problem(Scaled(), situation, sizes=SIZES)
+
+
 def gradients(cells: list[str]) -> Iterator[str]:
-    for where, p in chain(problems(cells), corners(cells)):
+    for where, p in chain(problems(cells), corners(cells), of_a_user()):
         report = gradcheck(p.cell, p.params, p.x, backend="reference", **p.options)
         if not report.ok:
             culprit = report.culprit or report.worst
@@ -89,7 +108,8 @@ def promises(cells: list[str]) -> Iterator[str]:
         far = problem(CELLS[name], sizes=SIZES)
         if not all(np.isfinite(a).all() for a in solve(far._replace(x=1e4 * far.x)).values()):
             yield f"large inputs of {name}"
-        if len(p.cell.saved) and name_is_unknown(p):
+        known = ", ".join(p.cell.saved) or "nothing"
+        if refusal(p) != f"gate: {type(p.cell).__name__} saves {known}, got 'no such gate'":
             yield f"tape.gate of an unknown name in {name}"
 
 
@@ -153,13 +173,14 @@ def gradients_come_alone(p: Problem) -> Iterator[str]:
         yield "dy and dstate apart"
 
 
-def name_is_unknown(p: Problem) -> bool:
+def refusal(p: Problem) -> str:
+    """What tape.gate says to a name that the cell does not save."""
     _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
     try:
         tape.gate("no such gate")
-    except ValueError:
-        return False
-    return True
+    except ValueError as error:
+        return str(error)
+    return "nothing"
 
 
 CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"equations": outputs, "gradcheck": gradients, "promises": promises}

@@ -11,7 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from . import PACKAGE, WEAK, Verdict, run
+from . import PACKAGE, WEAK, Verdict, run, score
+from .harmless import HARMLESS
 from .planted import Mutant
 
 FILES = ("cells/activations.py", "cells/simple_rnn.py", "cells/lstm.py", "cells/peephole_lstm.py", "cells/gru.py", "bptt.py")
@@ -173,6 +174,15 @@ def sweep(mutants: Sequence[Mutant], workers: int = 2) -> list[Verdict]:
         for part, verdicts in zip(parts, pool.map(verdicts_of, [[mutants[k] for k in part] for part in parts])):
             found.update(zip(part, verdicts))
     return [found[k] for k in range(len(mutants))]
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """The score, and every survivor with the reason why it changes nothing."""
+    lines = [score(verdicts, "generated")]
+    for v in verdicts:
+        if not v.check:
+            lines.append(f"  {v.mutant.file} {v.mutant.what}\n    {HARMLESS.get(f'{v.mutant.file} {v.mutant.what}', 'NO REASON GIVEN')}")
+    return "\n".join(lines)
 
 
 def verdicts_of(mutants: list[Mutant]) -> list[Verdict]:
