@@ -17,7 +17,7 @@ from . import steps
 from .emulated import storage_dtype, storage_of
 
 Array = Any
-OPTIONS = ("-std=c++17",)  # CuPy adds the architecture and -ftz=true; never fast-math
+OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
 lock = threading.Lock()  # a cuBLAS handle serves one thread at a time
 handles: dict[int, int] = {}  # device -> the cuBLAS handle that all calls share: one handle, one order of sums
 
