@@ -36,11 +36,16 @@ def available() -> tuple[bool, str]:
 
 
 @lru_cache(maxsize=256)
-def kernel(device: int, text: str, name: str) -> Any:
-    """The compiled kernel, once for each device; CuPy keeps the machine code on disk by a hash of the text."""
+def module(device: int, text: str) -> Any:
+    """The compiled kernels, once for each device; CuPy keeps the machine code on disk by a hash of the text."""
     import cupy
 
-    return cupy.RawModule(code=text, options=OPTIONS).get_function(name)
+    return cupy.RawModule(code=text, options=OPTIONS)
+
+
+@lru_cache(maxsize=1024)
+def kernel(device: int, text: str, name: str) -> Any:
+    return module(device, text).get_function(name)
 
 
 class CupyDevice:
