@@ -83,7 +83,7 @@ def sanitizer() -> dict[str, str]:
     tool = shutil.which("compute-sanitizer")
     found = {}
     for check in ("memcheck", "racecheck") if tool else ():
-        command = [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu_check", "--tiny"]
+        command = [str(tool), "--tool", check, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu_check", "--tiny"]
         done = subprocess.run(command, capture_output=True, text=True)
         found[check] = "clean" if done.returncode == 0 else f"exit code {done.returncode}: {done.stdout[-500:]}"
     return found
@@ -133,7 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.tiny:
         return int(any(not row["error"] <= row["allowed"] for row in parity("cuda", ("PeepholeLSTM", "GRU reset before"))))
-    start, report = time.perf_counter(), {"facts": facts(cupy), "runs": RUNS}
+    start = time.perf_counter()
+    report: dict[str, Any] = {"facts": facts(cupy), "runs": RUNS}
     report |= {"parity": list(parity("cuda", tuple(CELLS))), "planted": planted("cuda"), "same bits": same_bits("cuda", RUNS)}
     report |= {"sanitizer": sanitizer(), "timings": list(gpu_timing.timings(cupy, report["facts"]["gpu"]))}
     report |= {"micro": gpu_timing.micro_costs(cupy), "seconds": round(time.perf_counter() - start, 1)}

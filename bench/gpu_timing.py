@@ -68,7 +68,10 @@ def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Itera
             def train(dy=dy, forward=forward):
                 backends.backward(forward()[2], dy)
 
-            times = median_ms(lambda forward=forward: forward(False), wait), median_ms(train, wait)
+            def infer(forward=forward):
+                forward(False)
+
+            times = median_ms(infer, wait), median_ms(train, wait)
             model = predicted(gpu, cell, shape)
             yield {"shape": shape, "cell": cell, "ours": times, "torch": torch_ms(cell, p), "predicted": model}
 
