@@ -15,6 +15,7 @@
 using Cell = CELL;
 constexpr int G = Cell::GATES, S = Cell::STATES, A = Cell::SAVED, E = Cell::EXTRAS, LAST = Cell::PHASES - 1;
 constexpr int W = A > G ? A : G;
+constexpr int BLOCKS = sizeof(REAL) == 4 ? 4 : 2;  // on one multiprocessor: at most 64 registers a thread, 128 for double
 template <int K> struct Phase { static constexpr int value = K; };
 template <int N> constexpr int ROOM = N ? N : 1;  // C++ has no arrays of length 0
 
@@ -46,7 +47,7 @@ RNN_FN REAL take_back(const REAL* back, const REAL* scale, int scales, size_t un
     return sum;
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 forward(REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved, STORE* tape_h,
         STORE* tape_c, REAL* operand, const REAL* scale, STORE* y, const unsigned char* live, int phase, int step, int B, int T,
         int H, int scales, int rev, int zero_masked) {
@@ -93,7 +94,7 @@ forward(REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REAL* p,
 }
 
 // Before the loop: the first slot of the tape, and the operands of the first product.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 begin(const REAL* s, STORE* tape_h, STORE* tape_c, REAL* operand, const REAL* scale, int B, int T, int H, int scales, int rev) {
     int b = ROW, j = COLUMN;
     if (b >= B || j >= H) return;
@@ -104,7 +105,7 @@ begin(const REAL* s, STORE* tape_h, STORE* tape_c, REAL* operand, const REAL* sc
 }
 
 // For each row the step of its first live x, T if there is none: no output before it depends on anything.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 first_live(const unsigned char* live, int* first, int B, int T, int rev) {
     int b = COLUMN, step = 0;
     if (b >= B) return;
@@ -114,7 +115,7 @@ first_live(const unsigned char* live, int* first, int B, int T, int rev) {
 
 // back: what the product of the phase after this one sent back to its operands; ds: the rest of the gradient of the states.
 // In a cell of several phases ds stays the whole gradient until phase 0, and part [S,B,H] gathers what goes on to s_prev.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REAL* p, const REAL* dy, REAL* ds, REAL* part,
          const REAL* back, const REAL* scale, REAL* dxg, REAL* dhg, REAL* dp, const unsigned char* live, const int* first,
          int phase, int step, int B, int T, int H, int scales, int rev, int zero_masked) {
@@ -164,7 +165,7 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
 }
 
 // After the loop: what step 0's product sent back belongs to the initial h.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 end(REAL* ds, const REAL* back, const REAL* scale, const unsigned char* live, int B, int T, int H, int scales, int rev) {
     int b = ROW, j = COLUMN;
     if (b >= B || j >= H || !is_live(live, b, 0, T, rev)) return;
@@ -172,7 +173,7 @@ end(REAL* ds, const REAL* back, const REAL* scale, const unsigned char* live, in
 }
 
 // The operands of a weight product, one row for each (b, t): [B*T,N], times scale [B,N] if given, 0 at masked steps.
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 input_rows(const REAL* x, const REAL* scale, const unsigned char* live, REAL* rows, int B, int T, int N) {
     size_t row = ROW;
     int n = COLUMN;
@@ -188,7 +189,7 @@ RNN_FN REAL operand_of(int phase, const REAL* kept, const REAL* s_prev) {
     return s_prev[0];
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 operand_rows(const STORE* tape_h, const STORE* tape_c, const STORE* saved, const REAL* scale, const unsigned char* live, REAL* rows,
              int phase, int B, int T, int H, int rev) {
     size_t row = ROW, b = row / T;
@@ -203,7 +204,7 @@ operand_rows(const STORE* tape_h, const STORE* tape_c, const STORE* saved, const
 }
 
 // dx from one product for each scale: dx [B*T,N] = sum over k of parts[k] * scale[k][b].
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS)
 scaled_sum(const REAL* parts, const REAL* scale, REAL* dx, int scales, int B, int T, int N) {
     size_t row = ROW, rows = size_t(B) * T;
     int n = COLUMN;

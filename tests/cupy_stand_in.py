@@ -93,6 +93,8 @@ def from_dlpack(capsule):
 
 
 class Device:
+    compute_capability = "00"
+
     def __init__(self, number=0):
         self.id = number
 
@@ -106,13 +108,14 @@ class Device:
 class Stream(Device):
     def __init__(self, *, non_blocking):
         assert non_blocking
+        super().__init__()
 
     def synchronize(self):
         borders.append("wait")
 
 
 class RawModule:
-    def __init__(self, *, code, options=()):
+    def __init__(self, *, code, options=(), enable_cooperative_groups=False):
         assert "fast" not in " ".join(options)
         self.code = code
 
@@ -163,8 +166,12 @@ def install(monkeypatch):
     cupy = types.ModuleType("cupy")
     for item in (ndarray, empty, zeros, asarray, ascontiguousarray, asnumpy, from_dlpack, RawModule):
         setattr(cupy, item.__name__, item)
+    cupy.__version__ = "a stand-in"
     runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
-    cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream)
+    runtime.getDeviceProperties = lambda number: {"name": b"no H100 but a stand-in"}
+    runtime.runtimeGetVersion = runtime.driverGetVersion = lambda: 0
+    current = Stream(non_blocking=True)
+    cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream, get_current_stream=lambda: current)
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1

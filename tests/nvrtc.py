@@ -15,10 +15,10 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from rnn_from_scratch.backends import gxx
+from rnn_from_scratch.backends import cuda, gxx
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-OPTIONS = ("-std=c++17", "-ftz=true", "-Werror=all-warnings")  # as CuPy compiles, but strict
+OPTIONS = (*cuda.OPTIONS, "-ftz=true")  # as CuPy compiles
 
 
 def root() -> Path | None:
@@ -37,21 +37,23 @@ class CompileError(Exception):
     """NVRTC's own message."""
 
 
-def library() -> ctypes.CDLL:
+def library(release: int) -> ctypes.CDLL:
     folder = root()
     assert folder is not None
-    return ctypes.CDLL(str(next(folder.glob("lib/libnvrtc.so.*"))))
+    place = {13: folder / "lib", 12: folder.parent / "cuda_nvrtc/lib"}[release]
+    return ctypes.CDLL(str(place / f"libnvrtc.so.{release}"))
 
 
-def compile_text(text: str, architecture: str, options: tuple[str, ...] = OPTIONS) -> bytes:
-    """The cubin of a text. Raises CompileError for errors and for warnings."""
-    nvrtc, program = library(), ctypes.c_void_p()
-    flags = [f"-arch={architecture}".encode(), *(o.encode() for o in options)]
+def compile_text(text: str, architecture: str, release: int = 13) -> bytes:
+    """The cubin of a text, by the compiler of a CUDA release. Raises CompileError for errors and for warnings."""
+    nvrtc, program = library(release), ctypes.c_void_p()
+    flags = [f"-arch={architecture}".encode(), *(o.encode() for o in OPTIONS)]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None) == 0
     try:
         failed = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
-        if failed:
-            raise CompileError(fetch(nvrtc, program, "ProgramLog").decode().strip("\0\n"))
+        log = fetch(nvrtc, program, "ProgramLog").decode().strip("\0\n")
+        if failed or "warning" in log:
+            raise CompileError(log)
         return fetch(nvrtc, program, "CUBIN")
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))

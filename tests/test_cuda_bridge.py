@@ -111,7 +111,7 @@ def one_gpu(monkeypatch):
 
 
 def test_memory_growth_is_asked_for(one_gpu):
-    with pytest.raises(RuntimeError, match=r"set_memory_growth\(gpu, True\) before the GPU is first used, or set TF_FORCE_GPU_ALLOW"):
+    with pytest.raises(RuntimeError, match=r"set_memory_growth\(gpu, True\), or set TF_FORCE_GPU_ALLOW"):
         cuda_bridge.check_memory_growth()
     one_gpu.setattr(tf.config.experimental, "get_memory_growth", lambda gpu: True)
     cuda_bridge.check_memory_growth()

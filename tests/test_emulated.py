@@ -7,9 +7,8 @@ import pytest
 
 from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends import emulated, steps
-from rnn_from_scratch.bptt import Tape
 from rnn_from_scratch.verify import suite
-from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, named, problem, solve, solve_rounded
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from . import pairwise
@@ -26,11 +25,6 @@ def on_device(p, device, storage=None):
     y, state, tape = steps.forward(device, "emulated", storage, p.cell, p.params, p.x, o["initial_state"], *flags, True)
     grads = steps.backward(device, storage, tape, p.dy, p.dstate, GRADIENTS)
     return named(p, y, state, grads), tape
-
-
-def named(p, y, state, grads):
-    results = {"y": y, **dict(zip(p.cell.states, state)), "dx": grads.x, **{f"d{n}": g for n, g in grads.params.items()}}
-    return {**results, **{f"d{n}0": g for n, g in zip(p.cell.states, grads.initial_state)}}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -112,21 +106,11 @@ def test_pairwise_table(row):
     if row["kind"] == "float64":
         budgets = dict.fromkeys(truth, EXACT)
     else:
-        own = rounded(p, storage) if storage else solve(p)
+        own = solve_rounded(p, emulated.storage_dtype(storage)) if storage else solve(p)
         budgets = {name: budget(name, error(own[name], truth[name])) for name in truth}
     worst, e, allowed = compare({n: np.asarray(a, np.float64) for n, a in ours.items()}, truth, budgets)
     assert e <= allowed, worst
     assert ours["y"].dtype == (emulated.storage_dtype(storage) if storage else p.x.dtype)
-
-
-def rounded(p, storage):
-    """The reference in float32 whose y and tape pass through 16 bits."""
-    dtype = emulated.storage_dtype(storage)
-    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
-    through = {name: getattr(tape, name) for name in tape.__dataclass_fields__}
-    through["states"] = tuple(a.astype(dtype).astype(a.dtype) for a in tape.states)
-    through["saved"] = tape.saved.astype(dtype).astype(tape.saved.dtype)
-    return named(p, y.astype(dtype).astype(y.dtype), state, backends.backward(Tape(**through), p.dy, p.dstate))
 
 
 def same_bits_for_20_schedules(name, sizes):

@@ -155,6 +155,7 @@ def test_tf_function_with_dynamic_shapes_equals_eager():
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, mask=mask, training=True)
+        assert y.shape.as_list() == [None, None, H]
         return y, tape.gradient(y, [x, *layer.trainable_weights])
 
     for batch, steps in ((B, T), (2, 3), (0, 5)):

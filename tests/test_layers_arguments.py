@@ -181,6 +181,21 @@ def test_single_step_cells_in_keras_rnn(cells, options):
     assert max(error(a, b) for a, b in zip(*found, strict=True)) <= 5e-6
 
 
+def test_a_cell_takes_its_state_bare_or_in_a_list():
+    x, h = tf.constant(random(B, I, dtype="float32")), tf.constant(random(B, H, dtype="float32"))
+    for name in ("SimpleRNNCell", "GRUCell"):
+        ours, theirs = (fill_cell(getattr(module, name)(H)) for module in (layers, keras.layers))
+        for states in (h, [h]):
+            found, expected = ours(x, states), theirs(x, states)
+            assert keras.tree.is_nested(found[1]) == keras.tree.is_nested(expected[1]) == isinstance(states, list)
+            assert max(error(a, b) for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True)) <= 2e-6
+
+
+def fill_cell(cell):
+    cell.build((B, I))
+    return fill(cell)
+
+
 def test_cell_config_round_trip_and_peephole_cell_steps():
     cell = layers.PeepholeLSTMCell(H, peephole_initializer="ones", backend="reference", dtype="float64")
     again = layers.PeepholeLSTMCell.from_config(cell.get_config())

@@ -35,7 +35,7 @@ def complaints(texts, architecture, dtype):
     for source, kernels in zip(texts, nvrtc.inspect_all(texts, architecture)):
         assert set(kernels) == set(signatures(source))
         for name, kernel in kernels.items():
-            found += [f"{architecture}, {dtype}: {c}" for c in lint.code(name, kernel, doubles=dtype == "float64")]
+            found += [f"{architecture}, {dtype}: {c}" for c in lint.code(name, kernel, dtype)]
     return found
 
 
@@ -57,6 +57,13 @@ def test_the_whole_matrix():
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         found = [complaint for result in pool.map(complaints, *zip(*jobs)) for complaint in result]
     assert found == []
+
+
+@pytest.mark.parametrize("forms", FORMS, ids=lambda forms: type(forms[0]).__name__)
+def test_the_compiler_of_cuda_12_takes_them_too(forms):
+    for dtype, storage in KINDS:
+        assert nvrtc.compile_text(step_text(forms[0], dtype, storage), "sm_90", release=12)
+    assert nvrtc.compile_text(column_sum_text("float32"), "sm_90", release=12)
 
 
 # ---- the checks can fail

@@ -17,7 +17,7 @@ from . import steps
 from .emulated import storage_dtype, storage_of
 
 Array = Any
-OPTIONS = ("-std=c++17",)  # CuPy adds the architecture and -ftz=true; never fast-math
+OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
 lock = threading.Lock()  # a cuBLAS handle serves one thread at a time
 handles: dict[int, int] = {}  # device -> the cuBLAS handle that all calls share: one handle, one order of sums
 
@@ -36,11 +36,16 @@ def available() -> tuple[bool, str]:
 
 
 @lru_cache(maxsize=256)
-def kernel(device: int, text: str, name: str) -> Any:
-    """The compiled kernel, once for each device; CuPy keeps the machine code on disk by a hash of the text."""
+def module(device: int, text: str) -> Any:
+    """The compiled kernels, once for each device; CuPy keeps the machine code on disk by a hash of the text."""
     import cupy
 
-    return cupy.RawModule(code=text, options=OPTIONS).get_function(name)
+    return cupy.RawModule(code=text, options=OPTIONS)
+
+
+@lru_cache(maxsize=1024)
+def kernel(device: int, text: str, name: str) -> Any:
+    return module(device, text).get_function(name)
 
 
 class CupyDevice:

@@ -49,7 +49,7 @@ class Call(ctypes.Structure):
         ("y", POINTER),
         ("final", POINTER * 2),
         ("dy", POINTER),
-        ("dy_stride", INTEGER * 3),
+        ("dy_stride", INTEGER * 2),
         ("dfinal", POINTER * 2),
         *((name, POINTER) for name in ("dx", "dWx", "dWh", "dbx", "dbh", "dp")),
         ("dinitial", POINTER * 2),
@@ -119,9 +119,10 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def strided(a: Array) -> Array:
-    """The array itself if the kernels can walk it by whole elements, else a copy."""
-    return a if a.flags.aligned and not any(s % a.itemsize for s in a.strides) else np.ascontiguousarray(a)
+def strided(a: Array, units_together: bool) -> Array:
+    """The array itself if the kernels can walk it by whole elements (on the last axis one by one), else a copy."""
+    walkable = a.flags.aligned and not any(s % a.itemsize for s in a.strides)
+    return a if walkable and (a.strides[2] == a.itemsize or not units_together) else np.ascontiguousarray(a)
 
 
 class Arguments:
@@ -168,10 +169,11 @@ class Arguments:
             getattr(self.call, name)[i] = self.address(a)
 
     def walk(self, name: str, a: Array) -> None:
-        a = strided(a)
+        strides = getattr(self.call, f"{name}_stride")
+        a = strided(a, units_together=len(strides) == 2)
         self.kept.append(a)
         setattr(self.call, name, a.ctypes.data)
-        getattr(self.call, f"{name}_stride")[:] = [s // a.itemsize for s in a.strides]
+        strides[:] = [s // a.itemsize for s in a.strides[: len(strides)]]
 
     def run(self, function: str) -> None:
         code = getattr(library(), f"rnn_{function}_{self.dtype}")(ctypes.byref(self.call))

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .. import backends
@@ -28,6 +29,8 @@ Tensor = Any
 def call(function: Callable, tensors: list[Tensor], dtypes: list[Any], backend: str) -> list[Tensor]:
     """function(*arrays) -> arrays as an op: on CuPy arrays where the tensors are on a GPU, on NumPy arrays elsewhere."""
     if not wants_gpu(backend):
+        if tf.executing_eagerly():  # tf.numpy_function would copy every input first
+            return [tf.convert_to_tensor(result) for result in function(*map(np.asarray, tensors))]
         return tf.nest.flatten(tf.numpy_function(function, tensors, dtypes, stateful=False))
     # the op knows no bool on a GPU; what function gets is bool again
     plain = [tf.cast(t, tf.uint8) if t.dtype == tf.bool else t for t in tensors]
@@ -44,7 +47,8 @@ def call(function: Callable, tensors: list[Tensor], dtypes: list[Any], backend: 
 
 def wants_gpu(backend: str) -> bool:
     """Is this a call that may run on a GPU?"""
-    return backend == "cuda" or (backend == "auto" and bool(tf.config.list_physical_devices("GPU")) and backends.available()["cuda"][0])
+    there = bool(tf.config.list_physical_devices("GPU"))
+    return backend == "cuda" or (backend == "auto" and there and backends.available()["cuda"][0])
 
 
 def is_on_gpu(tensor: Tensor) -> bool:
@@ -98,6 +102,6 @@ def check_memory_growth() -> None:
         limited = any(c.memory_limit for c in tf.config.get_logical_device_configuration(gpu) or ())
         if not limited and not tf.config.experimental.get_memory_growth(gpu):
             raise RuntimeError(
-                f"backend cuda: TensorFlow keeps the whole memory of {gpu.name} for itself. Call "
-                "tf.config.experimental.set_memory_growth(gpu, True) before the GPU is first used, or set TF_FORCE_GPU_ALLOW_GROWTH=true"
+                f"backend cuda: TensorFlow keeps the whole memory of {gpu.name} for itself. Before the GPU is first used, call "
+                "tf.config.experimental.set_memory_growth(gpu, True), or set TF_FORCE_GPU_ALLOW_GROWTH=true"
             )
