@@ -11,6 +11,7 @@ from rnn_from_scratch.verify import equations, mutants
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem
 from rnn_from_scratch.verify.measure import error
 from rnn_from_scratch.verify.mutants import sweep
+from rnn_from_scratch.verify.mutants.harmless import HARMLESS
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -96,3 +97,12 @@ def test_the_sweep_changes_every_kind_of_thing():
         "backward: dp_sum = [(value if live is None else np.where(m, value, 0)).sum(0) for value in dp]",  # a sum
     ):
         assert what in lines, what
+
+
+@pytest.mark.check
+def test_what_survives_the_sweep_is_explained():
+    verdicts = sweep.sweep(list(sweep.generate()))
+    print(sweep.summary(verdicts))
+    survivors = {f"{v.mutant.file} {v.mutant.what}" for v in verdicts if not v.check}
+    assert not survivors - set(HARMLESS), "survivors without a reason in mutants/harmless.py"
+    assert not set(HARMLESS) - survivors, "reasons for mutants that do not survive"

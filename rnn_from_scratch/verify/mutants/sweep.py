@@ -87,7 +87,7 @@ class Source:
 def generate(files: tuple[str, ...] = FILES) -> Iterator[Mutant]:
     """Every mutant of every function in the files, each text once."""
     for file in files:
-        source, seen = Source(file), set()
+        source, seen = Source(file), set[str]()
         for function, where in functions(ast.parse(source.text)):
             for node in inside(function):
                 for edit in edits(source, node):
@@ -114,9 +114,11 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
     """Every node of the body, but for annotations, docstrings, error messages."""
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or name in ("annotation", "returns", "args", "decorator_list") and not isinstance(node, ast.Call):
+            if not isinstance(child, ast.AST):
                 continue
-            if isinstance(child, (ast.Raise, ast.JoinedStr)) or isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+            if name in ("annotation", "returns", "args", "decorator_list") and not isinstance(node, ast.Call):
+                continue
+            if isinstance(child, (ast.Raise, ast.JoinedStr)) or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
                 continue
             yield child
             yield from inside(child)
@@ -181,7 +183,8 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     lines = [score(verdicts, "generated")]
     for v in verdicts:
         if not v.check:
-            lines.append(f"  {v.mutant.file} {v.mutant.what}\n    {HARMLESS.get(f'{v.mutant.file} {v.mutant.what}', 'NO REASON GIVEN')}")
+            name = f"{v.mutant.file} {v.mutant.what}"
+            lines += [f"  {name}", f"    {HARMLESS.get(name, 'NO REASON GIVEN')}"]
     return "\n".join(lines)
 
 

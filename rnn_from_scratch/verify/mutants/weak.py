@@ -7,6 +7,7 @@ one direction      all gradients folded into one number along one random directi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ MASK = np.array([[1, 1, 0, 1, 1, 0], [1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]], bo
 def constant_weights(cells: list[str]) -> Iterator[str]:
     x = np.arange(72.0).reshape(3, 6, 4)
     for name in cells:
-        cell = CELLS[name]
+        cell: Any = CELLS[name]
         params = {key: np.full(shape, CONSTANTS[key]) for key, shape in param_shapes(cell, 4, 3).items()}
         for options in ({}, {"go_backwards": True}, {"mask": MASK}):
             start = tuple(np.zeros((3, 3)) for _ in cell.states)
