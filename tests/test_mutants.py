@@ -1,4 +1,4 @@
-"""Every bug that is planted is caught; a check switched off lets some through."""
+"""Every bug that is planted is caught; a check switched off lets some through; what survives the sweep is explained."""
 
 import io
 
