@@ -103,9 +103,9 @@ def test_activations_by_name_function_or_none(function):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"activation": "gelu"}, r"activation: expected one of tanh, .* for LSTMCell, got gelu; keras.layers.LSTMCell takes any"),
-        ({"recurrent_activation": "tanh"}, r"recurrent_activation: expected one of sigmoid, hard_sigmoid for LSTMCell, got tanh"),
-        ({"recurrent_activation": None}, r"recurrent_activation: expected one of sigmoid, hard_sigmoid for LSTMCell, got linear"),
+        ({"activation": "gelu"}, r"activation: expected one of tanh, .* for LSTM, got gelu; keras.layers.LSTM takes any function"),
+        ({"recurrent_activation": "tanh"}, r"recurrent_activation: expected one of sigmoid, hard_sigmoid for LSTM, got tanh"),
+        ({"recurrent_activation": None}, r"recurrent_activation: expected one of sigmoid, hard_sigmoid for LSTM, got linear"),
         ({"backend": "gpu"}, r"backend: expected auto or one of .*, got 'gpu'"),
         ({"units": 0}, "`units`, expected a positive integer, got 0"),
         ({"colour": 1}, "Unrecognized keyword arguments .* {'colour': 1}"),
