@@ -86,7 +86,7 @@ def test_peephole_lstm_follows_the_legacy_cell():
     assert ours[-1] < 0.99 * ours[0]
 
 
-MIRRORED = """
+DEVICES = """
 import keras, numpy as np, tensorflow as tf
 from contextlib import nullcontext
 from rnn_from_scratch import layers
@@ -105,16 +105,30 @@ def trained(module, scope, rows):
     return model.get_weights()
 
 def difference(a, b):
-    return max(np.abs(p - q).max() for p, q in zip(a, b))
+    return max(np.abs(np.asarray(p) - np.asarray(q)).max() for p, q in zip(a, b))
 
 one = trained(layers, nullcontext, 16)
 assert difference(trained(layers, two, 16), one) < 1e-5
 assert difference(one, trained(layers, nullcontext, 8)) > 1e-3
 # 17 rows: the last batch has one, and one replica gets none
 assert difference(trained(layers, two, 17), trained(keras.layers, two, 17)) < 1e-5
+
+# a device for each layer, as the book's DeviceCellWrapper gives them out
+first, second = layers.LSTM(5, return_sequences=True), layers.GRU(4)
+
+def placed(*devices):
+    with tf.GradientTape() as tape:
+        with tf.device(devices[0]):
+            h = first(x, training=True)
+        with tf.device(devices[1]):
+            out = second(h, training=True)
+    assert [h.device[-5:], out.device[-5:]] == list(devices)
+    return [out, *tape.gradient(out, [*first.trainable_weights, *second.trainable_weights])]
+
+assert difference(placed("CPU:0", "CPU:1"), placed("CPU:1", "CPU:1")) == 0
 """
 
 
-def test_mirrored_strategy_over_logical_devices_equals_one_device():
-    done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=600)
+def test_logical_devices_mirrored_and_one_for_each_layer():
+    done = subprocess.run([sys.executable, "-c", DEVICES], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
