@@ -36,6 +36,7 @@ bench: $(VENV)/.installed
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
 
 wheel: $(VENV)/.installed
 	mkdir -p dist
