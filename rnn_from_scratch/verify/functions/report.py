@@ -87,6 +87,7 @@ class FunctionReport:
         try:
             from matplotlib.colors import LogNorm
             from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError as error:
             raise ImportError('figure: needs matplotlib: pip install "rnn_from_scratch[bench]"') from error
         if self.map_of_errors is None:
@@ -97,5 +98,7 @@ class FunctionReport:
         axes = figure.add_subplot()
         drawn = axes.imshow(errors.clip(1e-16), norm=LogNorm(1e-16, 1), cmap="magma", aspect="auto", interpolation="nearest")
         axes.set(xlabel="unit", ylabel="step t", title="error of the gradients of y[t, unit]")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(drawn, label="relative error, worst input")
         return figure
