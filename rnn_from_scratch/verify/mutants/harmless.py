@@ -10,8 +10,6 @@ COPIES = "the same values, once more copied"
 ONE_STATE = "a GRU has one state: its first is its last"
 ONE_OPERAND = "a GRU makes one operand and does not look at k"
 ONE_GATE_GRADIENT = "shared: both sides are one array, and what is written last stands"
-MASKED_IS_UNSEEN = "gate gradients of masked steps are never seen: the weight products drop their rows, the carry is selected"
-NO_MASK = "without a mask nothing looks at m"
 
 HARMLESS = {
     "cells/activations.py sigmoid: positive = a.real > 0": BRANCH,
@@ -30,16 +28,14 @@ HARMLESS = {
     "bptt.py Layout.flat: return (rows[self.rows])": COPIES,
     "bptt.py Layout.unflat: if len(self.rows) <= self.B * self.T:": COPIES,
     "bptt.py forward: states: tuple[Array, ...] = (tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0))": (
-        "with save=False the states are filled and dropped: memory, no value"
+        "made, filled and dropped with save=False"
     ),
+    "bptt.py forward: kept: Array = (np.zeros((at.B, at.T, len(cell.saved), H), x.dtype))": "made, filled and dropped with save=False",
     "bptt.py forward: m = live[:, None, t]": "the same [B,1] as live[:, t, None]",
     "bptt.py backward: m = True if live is None else live[:, None, t]": "the same [B,1] as live[:, t, None]",
-    "bptt.py backward: m = False if live is None else live[:, t, None]": NO_MASK,
     "bptt.py backward: dhg = (np.zeros_like(dxg))": "shared: two arrays with the same values in place of one",
     "bptt.py backward: for side, values in ((dhg, dhg_k), (dxg, dxg_k)):": "the two sides may be written in either order",
-    "bptt.py backward: side[:, t, gate] = value if live is not None else np.where(m, value, 0)": MASKED_IS_UNSEEN,
-    "bptt.py backward: side[:, t, gate] = value if live is None else np.where(m, value, 1)": MASKED_IS_UNSEEN,
-    "bptt.py backward: side[:, t, gate] = value if live is None else np.where(m, value, -1)": MASKED_IS_UNSEEN,
+    "bptt.py backward: parts = [a + b for b, a in zip(parts, part)]": "a + b = b + a",
     "bptt.py backward: parts[0] = parts[0] + d_operand[-1]": "there is one operand in it: the first is the last",
     "bptt.py backward: ds = (tuple(np.where(m, a, b) for a, b in zip(parts, d)))": "without a mask m is True and selects parts",
     "bptt.py param_gradients: operand = s_prev[0] if k == 0 else cell.operand(k + 1, saved, s_prev)": ONE_OPERAND,
