@@ -16,7 +16,9 @@ __device__ void gates(const T* a, const T* c_prev, T* h, T* c, int n) {
     c[i] = sigmoid(a[n + i]) * c_prev[i] + sigmoid(a[i]) * tanh(a[2 * n + i]);
     h[i] = sigmoid(a[3 * n + i]) * tanh(c[i]);
 }
-extern "C" __global__ void gates_float(const float* a, const float* c_prev, float* h, float* c, int n) { gates(a, c_prev, h, c, n); }
+extern "C" __global__ void gates_float(const float* a, const float* c_prev, float* h, float* c, int n) {
+    gates(a, c_prev, h, c, n);
+}
 extern "C" __global__ void gates_double(const double* a, const double* c_prev, double* h, double* c, int n) {
     gates(a, c_prev, h, c, n);
 }
