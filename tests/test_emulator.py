@@ -10,7 +10,7 @@ import pytest
 from rnn_from_scratch.backends import emulated
 from rnn_from_scratch.backends.emulator import EmulatorError, Program
 
-from .emulator_cases import CASES
+from .emulator_cases import CASES, conversions
 
 TEXT = (Path(__file__).parent / "kernels/features.cu").read_text()
 
@@ -38,6 +38,10 @@ def test_features_against_numpy_bitwise_the_same_for_20_schedules(program, name)
     for seed in range(20):
         CASES[name](runner(program, seed, outputs))
     assert outputs == outputs[:1] * 20
+
+
+def test_16_bit_floats_bit_for_bit(program):
+    conversions(runner(program, seed=0))
 
 
 # kernel, what is replaced by what, what the report says

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.gpu_timing import micro_text
 from rnn_from_scratch import cells
 from rnn_from_scratch.backends.source import column_sum_text, signatures, step_text
 from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
@@ -43,6 +44,11 @@ def complaints(texts, architecture, dtype):
 def test_every_cell_on_one_architecture(dtype, storage):
     texts = [step_text(forms[0], dtype, storage) for forms in FORMS] + [column_sum_text(dtype)]
     assert complaints(texts, "sm_80", dtype) == []
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_the_kernels_that_gpu_check_times(architecture):
+    assert complaints([micro_text()], architecture, "float32") == []
 
 
 @pytest.mark.check

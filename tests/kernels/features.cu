@@ -189,6 +189,18 @@ extern "C" __global__ void halves(const __half* a, const __half* b, __half* y, f
 }
 
 // ----
+// All bits of both kinds to float, and floats to both kinds.
+extern "C" __global__ void conversions(const __half* h, const __nv_bfloat16* b, const float* x, float* from_h,
+                                       float* from_b, __half* to_h, __nv_bfloat16* to_b, int n) {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        from_h[i] = __half2float(h[i]);
+        from_b[i] = __bfloat162float(b[i]);
+        to_h[i] = __float2half(x[i]);
+        to_b[i] = __float2bfloat16(x[i]);
+    }
+}
+
+// ----
 extern "C" __global__ void bfloats(const __nv_bfloat16* a, const __nv_bfloat16* b, __nv_bfloat16* y, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n) y[i] = __float2bfloat16(__bfloat162float(a[i]) * __bfloat162float(b[i]) + 0.5f);
