@@ -51,7 +51,8 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
         except KeyboardInterrupt:
             console.print("interrupted; nothing was written")
             return 130
-        if code not in (0, 1):  # interrupted, or worse; pytest said what
+        if code not in (0, 1) or not found.exists():  # interrupted or worse: pytest said what; or no row was reached
+            console.print("nothing was timed" if code in (0, 1) else "the suites did not finish; nothing was written")
             return 1
         new = reports.load(found)
         if report is not None:

@@ -76,9 +76,16 @@ def verify(
     backend: Backend = "reference",
     strict: Annotated[bool, typer.Option(help="Fail on skipped rows too.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write every row to this file, as JSON.", dir_okay=False)] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Instead: plant bugs in a copy; do the checks catch them?")] = False,
 ) -> None:
     """Check outputs and gradients: the book's numbers, complex-step derivatives, other frameworks. Exit code 1 if a row fails."""
     check_names(cell, backend)
+    if mutants:
+        from .verify import mutants as planted
+
+        if not planted.report(console):
+            raise typer.Exit(1)
+        return
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
     load_tensorflow()

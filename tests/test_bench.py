@@ -159,16 +159,18 @@ def test_wrong_arguments_are_refused_before_anything_runs(tmp_path, monkeypatch)
         run.main(True, None, None)
 
 
-@pytest.mark.parametrize(("code", "factor", "expected"), [(0, 1, 0), (0, 2, 1), (1, 1, 1), (2, 1, 1)])
+@pytest.mark.parametrize(("code", "factor", "expected"), [(0, 1, 0), (0, 2, 1), (1, 1, 1), (2, 1, 1), (-9, 1, 1), (0, None, 1)])
 def test_exit_codes_and_files(old, tmp_path, monkeypatch, code, factor, expected):
-    """1 for a failed row, for a slower one, and for pytest's own failures, which leave no report."""
+    """1 for a failed row, for a slower one, for pytest's own failures and where no row was reached: these leave no report."""
 
     def suites(found, options, console):
         written = recorded()
+        if factor is None:
+            return code
         written["benchmarks"][0]["stats"]["min"] *= factor
         found.write_text(json.dumps(written), encoding="utf-8")
         return code
 
     monkeypatch.setattr(run, "suites", suites)
     assert run.main(True, tmp_path / "out", old) == expected
-    assert (tmp_path / "out/bench.json").exists() == (tmp_path / "out/bench.md").exists() == (code < 2)
+    assert (tmp_path / "out/bench.json").exists() == (tmp_path / "out/bench.md").exists() == (code in (0, 1) and factor is not None)

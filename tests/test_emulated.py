@@ -139,9 +139,9 @@ def test_20_schedules_give_the_same_bits(name):
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"])
 def test_20_schedules_give_the_same_bits_in_several_blocks(name):
-    same_bits_for_20_schedules(name, (75, 7, 2, 35))  # 525 rows: column sums in two stages
+    same_bits_for_20_schedules(name, (40, 7, 2, 35))  # 280 rows: column sums in two stages
 
 
 @pytest.mark.parametrize(("N", "C"), [(1, 1), (7, 33), (256, 5), (257, 64), (600, 31)])

@@ -79,7 +79,7 @@ template <class T> class Backward : Plan<T> {
         for (int b = own.rows.begin; b < own.rows.end; b++) {
             for (int s = 0; s < cell.states; s++) {
                 T* d = ds[s] + ptrdiff_t(b) * padded;
-                std::fill(d + u0, d + own.blocks.end * L, T(0));
+                std::fill(d + u0, d + ceil_div(own.blocks.end, 2) * 2 * L, T(0));
                 if (const T* given = static_cast<const T*>(call.dfinal[s])) std::copy(given + ptrdiff_t(b) * H + u0, given + ptrdiff_t(b) * H + u1, d + u0);
             }
             if (first_live && !own.blocks.begin) {
@@ -145,7 +145,6 @@ template <class T> class Backward : Plan<T> {
         at.saved_row = ptrdiff_t(steps) * cell.saved * H;
         at.dy = call.dy ? static_cast<const T*>(call.dy) + step * call.dy_stride[1] : nullptr;
         at.dy_row = call.dy_stride[0];
-        at.dy_unit = call.dy_stride[2];
         at.live = P::live(step);
         at.live_row = steps;
         at.first_live = first_live;

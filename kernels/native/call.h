@@ -23,7 +23,7 @@ struct Call {
     void *y, *final[2];      // [B, T, H], [B, H]
 
     const void* dy;  // backward: [B, T, H]
-    int64_t dy_stride[3];
+    int64_t dy_stride[2];  // that of the units is 1
     const void* dfinal[2];  // [B, H]
     void *dx, *dWx, *dWh, *dbx, *dbh, *dp, *dinitial[2];
 };

@@ -1,6 +1,6 @@
 // Every cell with every activation, for the drivers: the one list that a new cell is added to.
 // Compiled once with REAL=float and once with REAL=double.
-#include "cell.h"
+#include "pointwise.h"
 
 #include "../cells/activations.h"
 

@@ -38,9 +38,11 @@ template <class T> class Forward : Plan<T> {
         if (!call.states[0]) ring = take(ptrdiff_t(cell.states) * B * 2 * H);
         if (!call.saved && cell.phases > 1) between = take(ptrdiff_t(B) * cell.saved * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
-        for (int id = 0; id < P::threads; id++)
+        for (int id = 0; id < P::threads; id++) {
             owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * z_row), take(call.x_scale_gates * std::max(most_rows, ROWS) * I),
                             take(call.h_scale ? call.h_scale_gates * most_rows * H : 0), take(ptrdiff_t(most_rows) * ahead * G * padded)});
+            std::fill(owns[id].z, owns[id].z + ROWS * z_row, T(0));
+        }
     }
 
     void run() {

@@ -1,17 +1,19 @@
 // exp and tanh of SIMD vectors: within 1 ulp and 2 ulp in float, 1 ulp and 3 ulp in double, everywhere.
 #pragma once
-#include "simd.h"
+#include "pair.h"
 
-// ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n * LN2_HIGH is exact. ROUND: x + ROUND - ROUND is the
+// ONE: the bits of 1, an exponent of 0. ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n * LN2_HIGH is exact. ROUND: x + ROUND - ROUND is the
 // nearest integer, which then stands in the low bits of x + ROUND. Beyond LOWEST and HIGHEST exp is 0 and infinite, beyond FLAT tanh is 1.
 template <class T> struct Constants;
 template <> struct Constants<float> {
-    static constexpr int MANTISSA = 23, BIAS = 127, TERMS = 7;
+    static constexpr int MANTISSA = 23, TERMS = 7;
+    static constexpr int32_t ONE = 127 << MANTISSA;
     static constexpr float ROUND = 0x1.8p23f, LOG2E = 1.44269504088896341f, LN2_HIGH = 0x1.63p-1f, LN2_LOW = -0x1.bd0106p-13f;
     static constexpr float LOWEST = -104, HIGHEST = 89, FLAT = 9.1f;
 };
 template <> struct Constants<double> {
-    static constexpr int MANTISSA = 52, BIAS = 1023, TERMS = 13;
+    static constexpr int MANTISSA = 52, TERMS = 13;
+    static constexpr int64_t ONE = int64_t(1023) << MANTISSA;
     static constexpr double ROUND = 0x1.8p52, LOG2E = 1.44269504088896341, LN2_HIGH = 0x1.62e42feep-1, LN2_LOW = 0x1.a39ef35793c76p-33;
     static constexpr double LOWEST = -746, HIGHEST = 710, FLAT = 19.1;
 };
@@ -28,30 +30,27 @@ template <class T> constexpr T inverse_factorial(int n) {
     return T(1 / product);
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series, and n.
-template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, typename Simd<T>::I& n) {
+// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series; n stands in the low bits of m.
+template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, typename Simd<T>::I& m) {
     using C = Constants<T>;
-    using I = typename Simd<T>::I;
-    Vec<T> m = x * C::LOG2E + C::ROUND, whole = m - C::ROUND;
-    n = bits<I>(m) - bits<I>(splat(C::ROUND));
-    Vec<T> r = (x - whole * C::LN2_HIGH) - whole * C::LN2_LOW;
+    Vec<T> sum = x * C::LOG2E + C::ROUND, n = sum - C::ROUND;
+    m = bits<typename Simd<T>::I>(sum);
+    Vec<T> r = (x - n * C::LN2_HIGH) - n * C::LN2_LOW;
     Vec<T> q = splat(inverse_factorial<T>(C::TERMS));
     for (int term = C::TERMS - 1; term >= 2; term--) q = q * r + inverse_factorial<T>(term);
     return r + r * r * q;
 }
 
-template <class T> RNN_FN Vec<T> power_of_2(typename Simd<T>::I n) {
-    return bits<Vec<T>>((n + Constants<T>::BIAS) << Constants<T>::MANTISSA);
-}
-
 template <class T> RNN_FN Vec<T> exp_of(Vec<T> x) {
     using C = Constants<T>;
+    using I = typename Simd<T>::I;
     x = x < C::LOWEST ? splat(C::LOWEST) : x;
     x = x > C::HIGHEST ? splat(C::HIGHEST) : x;
-    typename Simd<T>::I n;
-    Vec<T> y = 1 + reduced_expm1<T>(x, n);
-    auto half = n >> 1;  // 2^n in two factors: one alone cannot reach the denormals
-    return y * power_of_2<T>(half) * power_of_2<T>(n - half);
+    I m;
+    Vec<T> y = 1 + reduced_expm1<T>(x, m);
+    I half = ((m >> 1) << C::MANTISSA) + C::ONE;  // 2^n in two factors: one alone cannot reach the denormals
+    I rest = (m << C::MANTISSA) + 2 * C::ONE - half;
+    return y * bits<Vec<T>>(half) * bits<Vec<T>>(rest);
 }
 
 // tanh a = e / (e + 2) with e = exp(2a) - 1, for a = |x|. Near 0 the same as e/2 - e/2 * (e / (e + 2)), where the rounding of
@@ -62,14 +61,14 @@ template <class T> RNN_FN Vec<T> tanh_of(Vec<T> x) {
     I sign = bits<I>(x) & bits<I>(splat(T(-0.0)));
     Vec<T> a = bits<Vec<T>>(bits<I>(x) ^ sign);
     a = a > C::FLAT ? splat(C::FLAT) : a;
-    I n;
-    Vec<T> expm1 = reduced_expm1<T>(2 * a, n), scale = power_of_2<T>(n);
+    I m;
+    Vec<T> expm1 = reduced_expm1<T>(2 * a, m), scale = bits<Vec<T>>((m << C::MANTISSA) + C::ONE);
     Vec<T> e = expm1 * scale + (scale - 1), half = e * T(0.5), y = e / (e + 2);
     y = e < 1 ? half - half * y : y;
     return bits<Vec<T>>(bits<I>(y) | sign);
 }
 
-RNN_FN Vec<float> exp(Vec<float> x) { return exp_of<float>(x); }
-RNN_FN Vec<double> exp(Vec<double> x) { return exp_of<double>(x); }
-RNN_FN Vec<float> tanh(Vec<float> x) { return tanh_of<float>(x); }
-RNN_FN Vec<double> tanh(Vec<double> x) { return tanh_of<double>(x); }
+RNN_FN Pair<float> exp(Pair<float> x) { return {exp_of<float>(x.a), exp_of<float>(x.b)}; }
+RNN_FN Pair<double> exp(Pair<double> x) { return {exp_of<double>(x.a), exp_of<double>(x.b)}; }
+RNN_FN Pair<float> tanh(Pair<float> x) { return {tanh_of<float>(x.a), tanh_of<float>(x.b)}; }
+RNN_FN Pair<double> tanh(Pair<double> x) { return {tanh_of<double>(x.a), tanh_of<double>(x.b)}; }

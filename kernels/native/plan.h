@@ -20,7 +20,7 @@ inline Range share(int n, int id, int parts) {
 template <class T> struct Plan {
     const Call& call;
     const Cell<T> cell;
-    const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units with the last block filled up
+    const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
     int row_parts, unit_parts, threads;
     Scratch scratch;
 
@@ -28,18 +28,21 @@ template <class T> struct Plan {
         : call(call),
           cell(find_cell<T>(call.cell, call.activation, call.recurrent_activation)),
           B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
-          blocks(ceil_div(H, LANES<T>)), padded(blocks * LANES<T>) {
+          blocks(ceil_div(H, LANES<T>)), padded(ceil_div(blocks, 2) * 2 * LANES<T>) {
         // Each thread runs its own rows through the whole sequence and waits for nobody. With few rows the units are divided
         // too, at the price of a barrier at each step, if a thread's share of the weights keeps it busy for longer than that.
         const double work = double(B) * steps * G * H * (I + H);
         const int most = int(std::min(double(call.threads), 1 + work / 250e3));
         row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
-        unit_parts = std::max(1, std::min({most / row_parts, blocks, int(double(G) * H * H / 16e3)}));
+        unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
         threads = row_parts * unit_parts;
     }
 
     Range rows(int id) const { return share(B, id / unit_parts, row_parts); }
-    Range own_blocks(int id) const { return share(blocks, id % unit_parts, unit_parts); }
+    Range own_blocks(int id) const {
+        const Range pairs = share(ceil_div(blocks, 2), id % unit_parts, unit_parts);
+        return {pairs.begin * 2, std::min(pairs.end * 2, blocks)};
+    }
     int most_rows() const { return ceil_div(B, row_parts); }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }

@@ -43,34 +43,17 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, BYTES);
 }
 
-// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0. WHOLE
-// promises that n is no smaller than all.
-template <class T> RNN_FN void copy_lanes(T* to, const T* from, int n) {
-    for (int width = LANES<T> / 2; width; width /= 2)
-        if (n & width) {
-            std::memcpy(to, from, width * sizeof(T));
-            to += width, from += width;
-        }
-}
-
-template <bool WHOLE = false, class T> RNN_FN Vec<T> load(const T* p, int n) {
-    if (WHOLE || n >= LANES<T>) return load(p);
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0.
+template <class T> inline Vec<T> load(const T* p, int n) {
+    if (n >= LANES<T>) return load(p);
     T lanes[LANES<T>] = {};
-    copy_lanes(lanes, p, n);
+    if (n > 0) std::memcpy(lanes, p, n * sizeof(T));
     return load(lanes);
 }
 
-template <bool WHOLE = false, class T> RNN_FN void store(T* p, Vec<T> v, int n) {
-    if (WHOLE || n >= LANES<T>) return store(p, v);
+template <class T> inline void store(T* p, Vec<T> v, int n) {
+    if (n >= LANES<T>) return store(p, v);
     T lanes[LANES<T>];
     store(lanes, v);
-    copy_lanes(p, lanes, n);
-}
-
-// The same with `stride` elements from one value to the next.
-template <bool WHOLE = false, class T> RNN_FN Vec<T> load(const T* p, int n, ptrdiff_t stride) {
-    if (stride == 1) return load<WHOLE>(p, n);
-    T lanes[LANES<T>] = {};
-    for (int j = 0; j < n && j < LANES<T>; j++) lanes[j] = p[j * stride];
-    return load(lanes);
+    if (n > 0) std::memcpy(p, lanes, n * sizeof(T));
 }

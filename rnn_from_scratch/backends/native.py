@@ -49,7 +49,7 @@ class Call(ctypes.Structure):
         ("y", POINTER),
         ("final", POINTER * 2),
         ("dy", POINTER),
-        ("dy_stride", INTEGER * 3),
+        ("dy_stride", INTEGER * 2),
         ("dfinal", POINTER * 2),
         *((name, POINTER) for name in ("dx", "dWx", "dWh", "dbx", "dbh", "dp")),
         ("dinitial", POINTER * 2),
@@ -99,6 +99,9 @@ def path(level: str) -> Path:
 
 def load(level: str) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path(level)))
+    size = getattr(found, "rnn_call_size", None)
+    if size is None or size() != ctypes.sizeof(Call):
+        raise OSError(f"{path(level).name} was built from other sources: install the package again")
     for name in ("forward", "backward"):
         for dtype in ("float32", "float64"):
             getattr(found, f"rnn_{name}_{dtype}").argtypes = [ctypes.POINTER(Call)]
@@ -119,9 +122,10 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def strided(a: Array) -> Array:
-    """The array itself if the kernels can walk it by whole elements, else a copy."""
-    return a if a.flags.aligned and not any(s % a.itemsize for s in a.strides) else np.ascontiguousarray(a)
+def strided(a: Array, units_together: bool) -> Array:
+    """The array itself if the kernels can walk it by whole elements (on the last axis one by one), else a copy."""
+    walkable = a.flags.aligned and not any(s % a.itemsize for s in a.strides)
+    return a if walkable and (a.strides[2] == a.itemsize or not units_together) else np.ascontiguousarray(a)
 
 
 class Arguments:
@@ -168,10 +172,11 @@ class Arguments:
             getattr(self.call, name)[i] = self.address(a)
 
     def walk(self, name: str, a: Array) -> None:
-        a = strided(a)
+        strides = getattr(self.call, f"{name}_stride")
+        a = strided(a, units_together=len(strides) == 2)
         self.kept.append(a)
         setattr(self.call, name, a.ctypes.data)
-        getattr(self.call, f"{name}_stride")[:] = [s // a.itemsize for s in a.strides]
+        strides[:] = [s // a.itemsize for s in a.strides[: len(strides)]]
 
     def run(self, function: str) -> None:
         code = getattr(library(), f"rnn_{function}_{self.dtype}")(ctypes.byref(self.call))

@@ -47,7 +47,8 @@ def recurrent(
     groups = {"x": ("x",), "params": weight_names(cell), "initial_state": initial_names(cell)}
     flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
-    asked = listeners(groups, given)
+    eager, prunable = tf.executing_eagerly(), not cuda_bridge.wants_gpu(backend)
+    asked = listeners(groups, given) if eager or prunable else tuple(groups)
 
     def forward_arrays(*arrays):
         y, state, tape = run_forward(cell, dict(zip(names, arrays)), flags, save, backend)
@@ -68,7 +69,7 @@ def recurrent(
             tensors_by_name = {**given, **kept, **d}
             found = backward_op(cell, groups, asked, tensors_by_name, flags, backend)
             rest = tuple(group for group in groups if group not in asked)
-            if rest and not tf.executing_eagerly():
+            if rest and not eager:
                 # A gradient tape outside of this graph may still want these: one more op, which TensorFlow prunes if nobody does.
                 found.update(backward_op(cell, groups, rest, tensors_by_name, flags, backend))
             return [found.get(name) for name in names]

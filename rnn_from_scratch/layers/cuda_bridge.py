@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .. import backends
@@ -28,6 +29,8 @@ Tensor = Any
 def call(function: Callable, tensors: list[Tensor], dtypes: list[Any], backend: str) -> list[Tensor]:
     """function(*arrays) -> arrays as an op: on CuPy arrays where the tensors are on a GPU, on NumPy arrays elsewhere."""
     if not wants_gpu(backend):
+        if tf.executing_eagerly():  # tf.numpy_function would copy every input first
+            return [tf.convert_to_tensor(result) for result in function(*map(np.asarray, tensors))]
         return tf.nest.flatten(tf.numpy_function(function, tensors, dtypes, stateful=False))
     # the op knows no bool on a GPU; what function gets is bool again
     plain = [tf.cast(t, tf.uint8) if t.dtype == tf.bool else t for t in tensors]

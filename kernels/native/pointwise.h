@@ -1,0 +1,187 @@
+// Where a cell of ../cells meets memory: one phase of one step, forward and backward, for some rows and units.
+#pragma once
+#include <algorithm>
+
+#include "cell.h"
+#include "math.h"
+
+template <class C, int K, class T>
+void forward_rows(const ForwardStep<T>& at, int b0, int rows, int u0, int blocks, const T* z, ptrdiff_t z_row);
+template <class C, int K, class T>
+void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1);
+
+// One row, one pair of blocks of units from u on.
+template <class C, int K, class T>
+RNN_FN void forward_pair(const ForwardStep<T>& at, ptrdiff_t b, int u, bool live, const T* z) {
+    using V = Pair<T>;
+    constexpr int GATES = C::template COUNT<K>;
+    constexpr bool LAST = K == C::PHASES - 1;
+    V s_prev[C::STATES], s[C::STATES], saved[C::SAVED + 1], xg[GATES], hg[GATES], p[C::EXTRAS + 1];
+    T* kept = at.saved ? at.saved + b * at.saved_row + u : nullptr;
+    for (int i = 0; i < C::STATES; i++) s_prev[i] = load_pair(at.s_prev[i] + b * at.state_row + u);
+    if (live) {
+        for (int i = 0; i < C::EXTRAS; i++) p[i] = load_pair(at.p + i * at.H + u);
+        for (int i = 0; i < GATES; i++) {
+            xg[i] = load_pair(z + i * COLS * LANES<T>);
+            hg[i] = {splat(T(-0.0)), splat(T(-0.0))};  // already in xg; adding -0 changes nothing
+        }
+        if constexpr (!C::SHARED) hg[GATES - 1] = load_pair(z + GATES * COLS * LANES<T>);
+        if constexpr (K > 0)
+            for (int i = 0; i < C::template FIRST<K>; i++) saved[i] = load_pair(kept + i * at.H);
+        C::template forward<K>(xg, hg, s_prev, saved, p, s);
+    } else {
+        for (int i = 0; i < C::STATES; i++) s[i] = LAST ? s_prev[i] : V{};
+        for (int i = 0; i < C::SAVED; i++) saved[i] = V{};
+    }
+    constexpr int FROM = C::PHASES > 1 ? C::template FIRST<K> : 0, TO = C::PHASES > 1 ? FROM + GATES : C::SAVED;
+    if (kept)
+        for (int i = FROM; i < TO; i++) store_pair(kept + i * at.H, saved[i]);
+    if constexpr (!LAST) return store_pair(at.operand + b * at.operand_row + u, s[0]);
+    for (int i = 0; i < C::STATES; i++) store_pair(at.s[i] + b * at.state_row + u, s[i]);
+    if (!live) s[0] = at.zero_masked_outputs || !at.y_prev ? V{} : load_pair(at.y_prev + b * at.y_row + u);
+    store_pair(at.y + b * at.y_row + u, s[0]);
+}
+
+template <class C, int K, class T>
+RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool live, bool heard) {
+    using V = Pair<T>;
+    constexpr int GATES = C::template COUNT<K>, COLUMNS = C::SHARED ? C::GATES : C::GATES + 1;
+    constexpr bool LAST = K == C::PHASES - 1;
+    V d[C::STATES + 1], saved[C::SAVED + 1], s_prev[C::STATES], s[C::STATES], p[C::EXTRAS + 1];
+    V dxg[GATES], dhg[GATES], ds_prev[C::STATES], dp[C::EXTRAS + 1];
+    const ptrdiff_t place = b * at.ds_row + u;
+    T *ds = at.ds[0] + place, *D = at.D + b * at.D_row + u;
+    d[0] = load_pair(ds);
+    if (heard) d[0] = d[0] + load_pair(at.dy + b * at.dy_row + u);
+    if (live) {
+        for (int i = 1; i < C::STATES; i++) d[i] = load_pair(at.ds[i] + place);
+        if constexpr (!LAST) d[C::STATES] = load_pair(at.operand + place);
+        for (int i = 0; i < C::SAVED; i++) saved[i] = load_pair(at.saved + b * at.saved_row + i * at.H + u);
+        for (int i = 0; i < C::STATES; i++) {
+            s_prev[i] = load_pair(at.s_prev[i] + b * at.state_row + u);
+            s[i] = load_pair(at.s[i] + b * at.state_row + u);
+        }
+        for (int i = 0; i < C::EXTRAS; i++) p[i] = load_pair(at.p + i * at.H + u);
+        C::template backward<K>(d, saved, s_prev, s, p, dxg, dhg, ds_prev, dp);
+    } else {
+        for (int i = 0; i < GATES; i++) dxg[i] = dhg[i] = V{};
+        for (int i = 0; i < C::EXTRAS; i++) dp[i] = V{};
+        ds_prev[0] = d[0];
+    }
+    for (int i = 0; i < GATES; i++) store_pair(D + (C::template FIRST<K> + i) * at.D_column, dxg[i]);
+    if constexpr (!C::SHARED) store_pair(D + C::GATES * at.D_column, dhg[GATES - 1]);
+    for (int i = 0; i < C::EXTRAS; i++) store_pair(D + (COLUMNS + i) * at.D_column, dp[i]);
+    if constexpr (C::PHASES == 1) {
+        store_pair(ds, ds_prev[0]);
+    } else if constexpr (LAST) {
+        store_pair(ds, d[0]);
+        store_pair(at.part + place, ds_prev[0]);
+    } else {
+        store_pair(ds, live ? load_pair(at.part + place) + ds_prev[0] : d[0]);
+    }
+    if (live)
+        for (int i = 1; i < C::STATES; i++) store_pair(at.ds[i] + place, ds_prev[i]);
+}
+
+// The last units of a row may fill a pair of blocks only in part. Their values move into a room where whole vectors can be read
+// and written, and back. What the lanes beyond them hold is of no interest.
+template <class T> class Room {
+    alignas(BYTES) T values[16][2 * LANES<T>] = {};
+    int used = 0;
+
+  public:
+    static constexpr int WIDTH = 2 * LANES<T>;
+    template <class P> void bring(P*& place, int n, int arrays = 1, ptrdiff_t stride = 0) {
+        for (int i = 0; i < arrays && place; i++) std::copy(place + i * stride, place + i * stride + n, values[used + i]);
+        if (place) place = values[used];
+        used += arrays;
+    }
+    static void send(T* place, const T* here, int n, int arrays = 1, ptrdiff_t stride = 0) {
+        for (int i = 0; i < arrays && place; i++) std::copy(here + i * WIDTH, here + i * WIDTH + n, place + i * stride);
+    }
+};
+
+template <class C, int K, class T>
+__attribute__((noinline)) void forward_rest(const ForwardStep<T>& at, ptrdiff_t b, int u, const T* z) {
+    const int n = at.H - u;
+    ForwardStep<T> from = at;
+    for (int i = 0; i < C::STATES; i++) from.s_prev[i] += b * at.state_row + u, from.s[i] += b * at.state_row + u;
+    if (C::EXTRAS) from.p += u;
+    if (at.saved) from.saved += b * at.saved_row + u;
+    if (at.live) from.live += b * at.live_row;
+    if (at.y_prev) from.y_prev += b * at.y_row + u;
+    if (C::PHASES > 1) from.operand += b * at.operand_row + u;
+    from.y += b * at.y_row + u;
+
+    Room<T> room;
+    ForwardStep<T> here = from;
+    here.H = room.WIDTH;
+    for (int i = 0; i < C::STATES; i++) room.bring(here.s_prev[i], n), room.bring(here.s[i], n);
+    room.bring(here.p, n, C::EXTRAS, at.H);
+    room.bring(here.saved, n, C::SAVED, at.H);
+    room.bring(here.y, n);
+    room.bring(here.y_prev, n);
+    forward_rows<C, K>(here, 0, 1, 0, 2, z, 0);
+    for (int i = 0; i < C::STATES; i++) room.send(from.s[i], here.s[i], n);
+    room.send(from.saved, here.saved, n, C::SAVED, at.H);
+    room.send(from.y, here.y, n);
+}
+
+template <class C, int K, class T>
+__attribute__((noinline)) void backward_rest(const BackwardStep<T>& at, ptrdiff_t b, int u) {
+    const int n = at.H - u;
+    BackwardStep<T> here = at;
+    for (int i = 0; i < C::STATES; i++) {
+        here.s_prev[i] += b * at.state_row + u, here.s[i] += b * at.state_row + u;
+        here.ds[i] += b * at.ds_row + u;
+    }
+    if (C::EXTRAS) here.p += u;
+    if (C::SAVED) here.saved += b * at.saved_row + u;
+    if (at.dy) here.dy += b * at.dy_row + u;
+    if (at.live) here.live += b * at.live_row;
+    if (at.first_live) here.first_live += b;
+    if (C::PHASES > 1) here.part += b * at.ds_row + u, here.operand += b * at.ds_row + u;
+    here.D += b * at.D_row + u;
+
+    Room<T> room;
+    here.H = room.WIDTH;
+    for (int i = 0; i < C::STATES; i++) room.bring(here.s_prev[i], n), room.bring(here.s[i], n);
+    room.bring(here.p, n, C::EXTRAS, at.H);
+    room.bring(here.saved, n, C::SAVED, at.H);
+    room.bring(here.dy, n);
+    backward_rows<C, K>(here, 0, 1, 0, room.WIDTH);
+}
+
+template <class C, int K, class T>
+void forward_rows(const ForwardStep<T>& at, int b0, int rows, int u0, int blocks, const T* z, ptrdiff_t z_row) {
+    for (int b = b0; b < b0 + rows; b++, z += z_row) {
+        const bool live = !at.live || at.live[b * at.live_row];
+        for (int j = 0; j < blocks; j += 2) {
+            const int u = u0 + j * LANES<T>;
+            if (u + 2 * LANES<T> <= at.H) forward_pair<C, K>(at, b, u, live, z + j * LANES<T>);
+            else forward_rest<C, K>(at, b, u, z + j * LANES<T>);
+        }
+    }
+}
+
+template <class C, int K, class T>
+void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1) {
+    for (int b = b0; b < b1; b++) {
+        const bool live = !at.live || at.live[b * at.live_row];
+        const bool heard = K == C::PHASES - 1 && at.dy && (at.first_live ? at.step >= at.first_live[b] : live);
+        for (int u = u0; u < u1; u += 2 * LANES<T>)
+            if (u + 2 * LANES<T> <= at.H) backward_pair<C, K>(at, b, u, live, heard);
+            else backward_rest<C, K>(at, b, u);
+    }
+}
+
+// The operand of the second phase's product, one row.
+template <class C, class T>
+void operand_row(const T* saved, const T* const* s_prev, T* out, int H) {
+    for (int u = 0; u < H; u += 2 * LANES<T>) {
+        Pair<T> gates[C::SAVED], states[C::STATES];
+        for (int i = 0; i < C::SAVED; i++) gates[i] = load_pair(saved + i * H + u, H - u);
+        for (int i = 0; i < C::STATES; i++) states[i] = load_pair(s_prev[i] + u, H - u);
+        store_pair(out + u, C::template operand<0>(gates, states));
+    }
+}
