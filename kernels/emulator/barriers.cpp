@@ -46,6 +46,9 @@ int block_barrier(int value, const char* file, int line) {
         if (t.state == AT_BARRIER && (t.site.line != line || std::string(t.site.file) != file))
             fail("divergent barrier: " + name(*me) + " waits at " + name(Site{file, line}) + " while " + name(t) + " waits at " +
                  name(t.site));
+    finish_trace(*me);
+    if (int(me->number) == machine.launch.traced)
+        machine.trace += "waits  at __syncthreads  " + name(Site{file, line}) + "\n";
     b->count += value;
     if (++b->waiting < b->live) {
         wait(AT_BARRIER, {file, line});

@@ -28,7 +28,7 @@ static std::string value(const Region& r, size_t index) {
         return v;
     };
     if (r.kind == 'f' && r.element == 4) snprintf(text, sizeof text, "%.9g", double(as(0.0f)));
-    else if (r.kind == 'f' && r.element == 8) snprintf(text, sizeof text, "%.17g", as(0.0));
+    else if (r.kind == 'f' && r.element == 8) snprintf(text, sizeof text, "%.9g", as(0.0));
     else if (r.element == 8) snprintf(text, sizeof text, "%lld", static_cast<long long>(as(int64_t(0))));
     else if (r.element == 4) snprintf(text, sizeof text, "%d", as(int32_t(0)));
     else if (r.element == 2 && r.kind == 'f') snprintf(text, sizeof text, "%.5g", double(from_float16(as(uint16_t(0)))));
@@ -167,22 +167,26 @@ static void touch(const void* p, size_t n, bool write, bool atomic, const void* 
 
 // ---- shared memory: each array of a block has its own piece of memory, NaN at first
 
-static void* shared(int number, size_t bytes, size_t element, const char* name) {
+static void* shared(int number, size_t bytes, size_t element, char kind, const char* name) {
     Block* b = machine.current->block;
     auto found = b->arrays.find(number);
     if (found == b->arrays.end()) {
         constexpr size_t ROOM = 256;  // on both sides, so that the next array is never an overrun away
         b->storage.emplace_back(bytes + 2 * ROOM, char(0xff));
         auto begin = (reinterpret_cast<uintptr_t>(b->storage.back().data()) + ROOM) & ~uintptr_t(127);
-        found = b->arrays.emplace(number, Region{name, begin, begin + bytes, element, 'x', true, {}}).first;
+        found = b->arrays.emplace(number, Region{name, begin, begin + bytes, element, kind, true, {}}).first;
         size_t total = 0;
         for (auto& [n, r] : b->arrays) total += r.end - r.begin;
         if (total > 227 * 1024) fail("too much shared memory: " + std::to_string(total) + " bytes in one block");
     }
     return reinterpret_cast<void*>(found->second.begin);
 }
-void* shared_array(int number, size_t bytes, size_t element, const char* name) { return shared(number, bytes, element, name); }
-void* dynamic_shared(size_t element, const char* name) { return shared(-1, machine.launch.shared, element, name); }
+void* shared_array(int number, size_t bytes, size_t element, char kind, const char* name) {
+    return shared(number, bytes, element, kind, name);
+}
+void* dynamic_shared(size_t element, char kind, const char* name) {
+    return shared(-1, machine.launch.shared, element, kind, name);
+}
 
 // ---- atomics: a chance for others to run, then the check and the access in one piece
 
