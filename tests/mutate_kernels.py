@@ -66,8 +66,13 @@ KNOWN = {  # (what, the line it is in): what changes nothing, and why
     ): "step first[b] is live, and live steps are heard anyway",
     (
         "a -> 0",
-        "for (int a = 0; a < FIRST; a++) kept[a] = xg[(row * W + a) * H + j];  // by earlier phases, where saved[a] is gate a",
+        "for (int a = FIRST; a < FIRST + COUNT; a++) xg[(row * W + a) * H + j] = kept[a];",
     ): "phase 1 of the reset-before GRU reads z alone of what phase 0 put there, and z is gate 0",
+    ("scales <= 1 -> scales <= 2", "if (scales <= 1) {"): "scales is 0, 1 or the number of gates, and no cell has two",
+    (
+        "scales <= 1 -> scales <= 2",
+        "if (scales <= 1) return scales ? back[unit] * scale[unit] : back[unit];",
+    ): "scales is 0, 1 or the number of gates, and no cell has two",
 }
 LIMIT = 1200  # seconds for all of them
 
