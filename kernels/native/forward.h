@@ -24,7 +24,7 @@ template <class T> class Forward : Plan<T> {
     std::vector<Own> owns;
     Barrier all;
     std::vector<std::unique_ptr<Barrier>> groups;
-    const Tiles<T, false> tiles;
+    const Tiles<T> tiles;
 
   public:
     explicit Forward(const Call& call) : P(call), all(P::threads) {
@@ -38,10 +38,12 @@ template <class T> class Forward : Plan<T> {
         if (!call.states[0]) ring = take(ptrdiff_t(cell.states) * B * 2 * H);
         if (!call.saved && cell.phases > 1) between = take(ptrdiff_t(B) * cell.saved * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
+        const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
         for (int id = 0; id < P::threads; id++) {
-            owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * z_row), take(call.x_scale_gates * std::max(most_rows, ROWS) * I),
-                            take(call.h_scale ? call.h_scale_gates * most_rows * H : 0), take(ptrdiff_t(most_rows) * ahead * G * padded)});
-            std::fill(owns[id].z, owns[id].z + ROWS * z_row, T(0));
+            T* z = take(ROWS * z_row);
+            std::fill(z, z + ROWS * z_row, T(0));
+            owns.push_back({P::rows(id), P::own_blocks(id), z, take(call.x_scale_gates * x_rows * I),
+                            take(call.h_scale_gates * h_rows * H), take(ptrdiff_t(most_rows) * ahead * G * padded)});
         }
     }
 
@@ -76,15 +78,13 @@ template <class T> class Forward : Plan<T> {
     }
 
     void sequence(const Own& own, Barrier& group) {
-        for (int s = 0; s < cell.states; s++) copy_state(own, static_cast<const T*>(call.initial[s]), H, slot_before(s, 0), step_row());
+        for (int s = 0; s < cell.states; s++)
+            copy_state(own, static_cast<const T*>(call.initial[s]), H, slot_before(s, 0), step_row());
         if (unit_parts > 1) group.arrive();
         for (int step = 0; step < steps; step++) {
             const ForwardStep<T> at = step_at(step);
-            if (!ahead)
-                for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int b = own.rows.begin, r = copy * own.rows.size(); b < own.rows.end; b++, r++) P::copy_x(own.x + r * I, b, step, copy);
-            else if (step % ahead == 0)
-                project_ahead(own, step);
+            if (!ahead) copy_x_of_step(own, step);
+            else if (step % ahead == 0) project_ahead(own, step);
             for (int phase = 0; phase < cell.phases; phase++) {
                 if (call.h_scale) scale_h(own, at, phase);
                 for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
@@ -95,32 +95,42 @@ template <class T> class Forward : Plan<T> {
                 if (unit_parts > 1) group.arrive();
             }
         }
-        for (int s = 0; s < cell.states; s++) copy_state(own, slot_after(s, steps - 1), step_row(), static_cast<T*>(call.final[s]), H);
+        for (int s = 0; s < cell.states; s++)
+            copy_state(own, slot_after(s, steps - 1), step_row(), static_cast<T*>(call.final[s]), H);
     }
 
     // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
     void one_tile(const Own& own, const ForwardStep<T>& at, int step, int phase, int b, int n, int j, int cols) {
-        const TileFn<T> tile = tiles.of[n - 1][cols - 1];
-        const int r = b - own.rows.begin, rows = own.rows.size();
-        for (int i = 0; i < cell.count[phase]; i++) {
+        const auto tile = tiles.tile_of[n - 1][cols - 1];
+        const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
+        for (int i = 0; i < count; i++) {
             const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
-            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}, {at.s_prev[0] + b * at.state_row, at.state_row, H}};
-            if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
+            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
             if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
-            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L, *init = bias + gate * padded + j * L;
-            const T* xg = own.xg + ((ptrdiff_t(r) * ahead + (ahead ? step % ahead : 0)) * G + gate) * padded + j * L;
+            else if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
+            else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
+            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L;
+            Rows<const T> init = {bias + gate * padded + j * L, 0};
             const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
-            T *z = own.z + i * WIDTH, *z_h = own.z + cell.count[phase] * WIDTH;
-            if (column != gate) {
-                tile(parts, ahead ? 0 : 1, w, w_block, ahead ? xg : init, xg_row, z, z_row);
-                tile(parts + 1, 1, w_h, w_block, bias + column * padded + j * L, 0, z_h, z_row);
+            if (ahead) init = {own.xg + r * xg_row + ((step % ahead) * G + gate) * padded + j * L, xg_row};
+            const Rows<T> z = {own.z + i * WIDTH, z_row};
+            if (column != gate) {  // the two sides stay apart
+                tile(parts, ahead ? 0 : 1, w, w_block, init, z);
+                tile(parts + 1, 1, w_h, w_block, {bias + column * padded + j * L, 0}, {own.z + count * WIDTH, z_row});
             } else if (ahead) {
-                tile(parts + 1, 1, w_h, w_block, xg, xg_row, z, z_row);
+                tile(parts + 1, 1, w_h, w_block, init, z);
             } else {
-                tile(parts, 2, w, w_block, init, 0, z, z_row);
+                tile(parts, 2, w, w_block, init, z);
             }
         }
         cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
+    }
+
+    // x[copy][row] of one step.
+    void copy_x_of_step(const Own& own, int step) {
+        T* to = own.x;
+        for (int copy = 0; copy < call.x_scale_gates; copy++)
+            for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy);
     }
 
     // xg = bias + x Wx of the next steps: here the tiles run along time.
@@ -134,9 +144,11 @@ template <class T> class Forward : Plan<T> {
                 for (int gate = 0; gate < G; gate++) {
                     const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
                     T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
-                    for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
-                        tiles.of[n - 1][std::min(COLS, own.blocks.end - j) - 1](&x, 1, W + (ptrdiff_t(gate) * blocks + j) * w_block, w_block,
-                                                                              bias + gate * padded + j * L, 0, xg + j * L, ptrdiff_t(G) * padded);
+                    for (int j = own.blocks.begin; j < own.blocks.end; j += COLS) {
+                        const auto tile = tiles.tile_of[n - 1][std::min(COLS, own.blocks.end - j) - 1];
+                        const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
+                        tile(&x, 1, w, w_block, {bias + gate * padded + j * L, 0}, {xg + j * L, ptrdiff_t(G) * padded});
+                    }
                 }
             }
     }
@@ -180,6 +192,7 @@ template <class T> class Forward : Plan<T> {
 
     void copy_state(const Own& own, const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) const {
         const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
-        for (int b = own.rows.begin; b < own.rows.end; b++) std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
+        for (int b = own.rows.begin; b < own.rows.end; b++)
+            std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
     }
 };

@@ -52,14 +52,18 @@ template <class T> struct Plan {
     ptrdiff_t state_row() const { return ptrdiff_t(steps + 1) * H; }
     const uint8_t* live(int step) const { return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr; }
 
-    const T* x(int b, int step) const { return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1]; }
+    const T* x(int b, int step) const {
+        return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
+    }
     const T* x_scale(int copy, int b) const { return static_cast<const T*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I; }
     const T* h_scale(int copy, int b) const { return static_cast<const T*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H; }
 
     // One row of x, times its scale if there is one.
     void copy_x(T* to, int b, int step, int copy) const {
         const T* from = x(b, step);
-        for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
+        if (call.x_stride[2] == 1) std::copy(from, from + I, to);
+        else
+            for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
         if (call.x_scale)
             for (int i = 0; i < I; i++) to[i] *= x_scale(copy, b)[i];
     }

@@ -43,17 +43,19 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, BYTES);
 }
 
-// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0.
+// n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.
+template <class T> inline void copy_few(T* to, const T* from, int n) {
+    for (int width = LANES<T>; width; width /= 2)
+        if (n & width) {
+            std::memcpy(to, from, width * sizeof(T));
+            to += width, from += width;
+        }
+}
+
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of the vector are 0.
 template <class T> inline Vec<T> load(const T* p, int n) {
     if (n >= LANES<T>) return load(p);
     T lanes[LANES<T>] = {};
-    if (n > 0) std::memcpy(lanes, p, n * sizeof(T));
+    if (n > 0) copy_few(lanes, p, n);
     return load(lanes);
-}
-
-template <class T> inline void store(T* p, Vec<T> v, int n) {
-    if (n >= LANES<T>) return store(p, v);
-    T lanes[LANES<T>];
-    store(lanes, v);
-    if (n > 0) std::memcpy(p, lanes, n * sizeof(T));
 }
