@@ -108,10 +108,10 @@ template <class T> class Backward : Plan<T> {
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
             cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
             if (unit_parts > 1) group.arrive();
-            for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+            for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
-                    one_tile(own, phase, D_step, b, n, j, std::min(COLS, own.blocks.end - j));
+                    one_tile(own, phase, D_step, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
         }
     }

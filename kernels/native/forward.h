@@ -87,10 +87,10 @@ template <class T> class Forward : Plan<T> {
             else if (step % ahead == 0) project_ahead(own, step);
             for (int phase = 0; phase < cell.phases; phase++) {
                 if (call.h_scale) scale_h(own, at, phase);
-                for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+                for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                     for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                         n = tile_rows(own.rows.end - b);
-                        one_tile(own, at, step, phase, b, n, j, std::min(COLS, own.blocks.end - j));
+                        one_tile(own, at, step, phase, b, n, j, std::min(P::cols, own.blocks.end - j));
                     }
                 if (unit_parts > 1) group.arrive();
             }
@@ -144,8 +144,8 @@ template <class T> class Forward : Plan<T> {
                 for (int gate = 0; gate < G; gate++) {
                     const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
                     T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
-                    for (int j = own.blocks.begin; j < own.blocks.end; j += COLS) {
-                        const auto tile = tiles.tile_of[n - 1][std::min(COLS, own.blocks.end - j) - 1];
+                    for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
+                        const auto tile = tiles.tile_of[n - 1][std::min(TALL_COLS, own.blocks.end - j) - 1];
                         const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
                         tile(&x, 1, w, w_block, {bias + gate * padded + j * L, 0}, {xg + j * L, ptrdiff_t(G) * padded});
                     }

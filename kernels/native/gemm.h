@@ -54,18 +54,18 @@ void block_sum(const T* a, const T* b, ptrdiff_t b_stride, int K, T* out) {
         for (int c = 0; c < C; c++) store(out + (r * C + c) * L, load(out + (r * C + c) * L) + sums[r][c]);
 }
 
-// The functions for tiles of 1 to ROWS rows and 1 to COLS vectors: tile_of[rows - 1][cols - 1].
+// The functions for tiles that fit: tile_of[rows - 1][cols - 1], block_sum_of likewise for up to TALL_COLS columns.
 template <class T> struct Tiles {
-    decltype(&tile<T, 1, 1>) tile_of[ROWS][COLS];
-    decltype(&block_sum<T, 1, 1>) block_sum_of[ROWS][COLS];
+    decltype(&tile<T, 1, 1>) tile_of[ROWS][COLS] = {};
+    decltype(&block_sum<T, 1, 1>) block_sum_of[ROWS][COLS] = {};
 
     Tiles() { fill<ROWS * COLS>(); }
 
   private:
     template <int N> void fill() {
         constexpr int r = (N - 1) / COLS, c = (N - 1) % COLS;
-        tile_of[r][c] = tile<T, r + 1, c + 1>;
-        block_sum_of[r][c] = block_sum<T, r + 1, c + 1>;
+        if constexpr (r < FLAT || c < TALL_COLS) tile_of[r][c] = tile<T, r + 1, c + 1>;
+        if constexpr (c < TALL_COLS) block_sum_of[r][c] = block_sum<T, r + 1, c + 1>;
         if constexpr (N > 1) fill<N - 1>();
     }
 };

@@ -36,8 +36,8 @@ template <class T> class InputGradient {
         T* own = z + ptrdiff_t(id) * ROWS * WIDTH;
         const Range rows = share(steps.size() * B, id, plan.threads);
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
-        for (int j = 0; j < blocks; j += COLS) {
-            const int cols = std::min(COLS, blocks - j);
+        for (int j = 0; j < blocks; j += TALL_COLS) {
+            const int cols = std::min(TALL_COLS, blocks - j);
             for (int n = rows.begin, height; n < rows.end; n += height) {
                 height = tile_rows(rows.end - n);
                 for (int i = 0; i < groups; i++) {

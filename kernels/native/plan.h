@@ -21,7 +21,7 @@ template <class T> struct Plan {
     const Call& call;
     const Cell<T> cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
-    int row_parts, unit_parts, threads;
+    int row_parts, unit_parts, threads, cols;  // cols: blocks in a panel
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -36,6 +36,7 @@ template <class T> struct Plan {
         row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
         unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
         threads = row_parts * unit_parts;
+        cols = most_rows() <= FLAT ? COLS : TALL_COLS;
     }
 
     Range rows(int id) const { return share(B, id / unit_parts, row_parts); }

@@ -6,15 +6,17 @@
 
 #define RNN_FN inline __attribute__((always_inline))
 
-// A tile holds ROWS x COLS vectors of sums; COLS vectors of weights and one value of the left side must fit beside them.
+// A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few
+// registers a tile of more than FLAT rows holds TALL_COLS columns at most.
+constexpr int ROWS = 6, COLS = 4, FLAT = 2;
 #if defined(__AVX512F__)
-constexpr int BYTES = 64, ROWS = 6, COLS = 4;  // 32 registers
+constexpr int BYTES = 64, TALL_COLS = 4;  // 32 registers
 #elif defined(__AVX2__)
-constexpr int BYTES = 32, ROWS = 6, COLS = 2;  // 16 registers
+constexpr int BYTES = 32, TALL_COLS = 2;  // 16 registers
 #elif defined(__aarch64__)
-constexpr int BYTES = 16, ROWS = 6, COLS = 4;  // 32 registers
+constexpr int BYTES = 16, TALL_COLS = 4;  // 32 registers
 #else
-constexpr int BYTES = 16, ROWS = 6, COLS = 2;  // 16 registers
+constexpr int BYTES = 16, TALL_COLS = 2;  // 16 registers
 #endif
 
 template <class T> struct Simd;

@@ -76,8 +76,8 @@ template <class T> class WeightGradients {
         const int64_t begin = total * id / plan.threads, end = total * (id + 1) / plan.threads;
         for (const Product& p : products)
             for (int i = 0; i < p.gates; i++)
-                for (int j = 0; j < plan.blocks; j += COLS) {
-                    const int cols = std::min(COLS, plan.blocks - j);
+                for (int j = 0; j < plan.blocks; j += TALL_COLS) {
+                    const int cols = std::min(TALL_COLS, plan.blocks - j);
                     const auto first_from = [&](int64_t place) {  // the first tile that begins at `place` or later
                         const int64_t k = std::min<int64_t>((std::max<int64_t>(place - at, 0) + cols - 1) / cols, p.width());
                         return ceil_div(int(k), ROWS);

@@ -5,6 +5,7 @@ A backend is a module with available() -> (usable, why not) and the two function
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     return Choice("native", "NumPy arrays, and the native backend is usable")
 
 
+@cache
 def load(name: str) -> Any:
     return import_module(f".{name}", __name__)
 
