@@ -18,7 +18,7 @@ template <class T> class Forward : Plan<T> {
         Range rows, blocks;
         T *z, *x, *h, *xg;  // [ROWS][column][WIDTH], [copy][row][I], [copy][row][H], [row][step ahead][gate][padded]
     };
-    T *W, *bias, *operand = nullptr, *ring = nullptr, *between = nullptr;
+    T *W, *bias, *operand = nullptr, *unread = nullptr;
     int ahead;
     ptrdiff_t z_row, w_block;
     std::vector<Own> owns;
@@ -27,34 +27,10 @@ template <class T> class Forward : Plan<T> {
     const Tiles<T> tiles;
 
   public:
-    explicit Forward(const Call& call) : P(call), all(P::threads) {
-        const int most_rows = P::most_rows();
-        ahead = most_rows < 4 ? std::min(steps, 24) : 0;
-        z_row = cell.columns() * WIDTH;
-        w_block = ptrdiff_t(I + H) * L;
-        W = take(G * blocks * w_block);
-        bias = take(cell.columns() * padded);
-        if (cell.phases > 1) operand = take(ptrdiff_t(B) * padded);
-        if (!call.states[0]) ring = take(ptrdiff_t(cell.states) * B * 2 * H);
-        if (!call.saved && cell.phases > 1) between = take(ptrdiff_t(B) * cell.saved * H);
-        for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
-        const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
-        for (int id = 0; id < P::threads; id++) {
-            T* z = take(ROWS * z_row);
-            std::fill(z, z + ROWS * z_row, T(0));
-            owns.push_back({P::rows(id), P::own_blocks(id), z, take(call.x_scale_gates * x_rows * I),
-                            take(call.h_scale_gates * h_rows * H), take(ptrdiff_t(most_rows) * ahead * G * padded)});
-        }
-    }
+    const Tape<T> tape;
 
-    void run() {
-        run_on_threads(P::threads, [this](int id) {
-            pack(id);
-            all.arrive();
-            sequence(owns[id], *groups[id / unit_parts]);
-        });
-    }
-
+    explicit Forward(const Call& call)
+        : Forward(call, call.saved ? Tape<T>(call, P(call).cell) : Tape<T>(call, P(call).cell, scratch, 1)) {}
   private:
     T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
 

@@ -6,6 +6,7 @@
 #include "cell.h"
 #include "gemm.h"
 #include "pool.h"
+#include "tape.h"
 
 struct Range {
     int begin, end;
@@ -47,10 +48,6 @@ template <class T> struct Plan {
     int most_rows() const { return ceil_div(B, row_parts); }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }
-    T* state(int s, int slot) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(slot) * H; }
-    T* state_before(int s, int step) const { return state(s, call.go_backwards ? steps - step : step); }
-    T* state_after(int s, int step) const { return state(s, call.go_backwards ? steps - step - 1 : step + 1); }
-    ptrdiff_t state_row() const { return ptrdiff_t(steps + 1) * H; }
     const uint8_t* live(int step) const { return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr; }
 
     const T* x(int b, int step) const {
@@ -58,6 +55,10 @@ template <class T> struct Plan {
     }
     const T* x_scale(int copy, int b) const { return static_cast<const T*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I; }
     const T* h_scale(int copy, int b) const { return static_cast<const T*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H; }
+
+    // The state kept before step number k * recompute_every: row b at checkpoint(s, k) + b * checkpoint_row().
+    T* checkpoint(int s, int k) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(k) * H; }
+    ptrdiff_t checkpoint_row() const { return ptrdiff_t(ceil_div(steps, int(call.recompute_every))) * H; }
 
     // One row of x, times its scale if there is one.
     void copy_x(T* to, int b, int step, int copy) const {
