@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
-$(VENV)/.installed: setup.py pyproject.toml
+$(VENV)/.installed: setup.py pyproject.toml $(wildcard kernels/*.cpp kernels/native/* kernels/cells/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -19,7 +19,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/rnn-from-scratch verify
-	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 6 --out demo --overwrite
+	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 20 --learning-rate 0.003 --out demo --overwrite
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m 'not check' tests

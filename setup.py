@@ -1,4 +1,4 @@
-"""Packages, extras, the mapping of kernels/ into the package as rnn_from_scratch.kernels, and the build of the native backend.
+"""Packages, extras, the mapping of kernels/ and bench/ into the package, and the build of the native backend.
 
 The native backend is optional: without a compiler everything else installs, and kernels/native-LEVEL.log keeps what the
 compiler said. It is no Python extension module but a shared library for ctypes, one for each instruction set level.
@@ -87,8 +87,11 @@ class Wheel(bdist_wheel):
         return ("py3", "none", super().get_tag()[2])
 
 
+LINUX = '; platform_system == "Linux"'
 extras = {
     "tensorflow": ["tensorflow>=2.18", "matplotlib>=3.7"],
+    "cuda12": ["cupy-cuda12x>=13.6", "ml_dtypes>=0.4"],  # beside TensorFlow, whose own CUDA is 12
+    "cuda13": ["cupy-cuda13x>=13.6", "ml_dtypes>=0.4"],
     "bench": ["pytest>=8", "pytest-benchmark>=4", "matplotlib>=3.7"],
     "test": [
         "tensorflow>=2.18",
@@ -97,10 +100,18 @@ extras = {
         "pytest>=8",
         "pytest-benchmark>=4",
         "hypothesis>=6.100",
+        "onnx>=1.16",
+        "onnxruntime>=1.18",
         "ruff>=0.6",
         "mypy>=1.11",
         "setuptools>=68",
         "wheel",
+        "ml_dtypes>=0.4",
+        # CUDA's compiler and disassembler, of one release; no GPU and no driver needed
+        f"nvidia-cuda-nvrtc==13.5.37{LINUX}",
+        f"nvidia-cuda-cuobjdump==13.5.37{LINUX}",
+        f"nvidia-cuda-nvdisasm==13.5.37{LINUX}",
+        f"nvidia-cuda-nvrtc-cu12==12.9.86{LINUX}",
     ],
 }
 extras["all"] = sorted({requirement for name in ("tensorflow", "bench") for requirement in extras[name]})
@@ -113,8 +124,12 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]), "rnn_from_scratch.kernels"],
-    package_dir={"rnn_from_scratch.kernels": "kernels"},
+    packages=[
+        *find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]),
+        "rnn_from_scratch.kernels",
+        "rnn_from_scratch.bench",
+    ],
+    package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
         "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
         "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"],

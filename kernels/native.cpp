@@ -25,6 +25,9 @@ EXPORT int rnn_forward_float64(const Call* call) { return guarded<Forward<double
 EXPORT int rnn_backward_float32(const Call* call) { return guarded<Backward<float>>(call); }
 EXPORT int rnn_backward_float64(const Call* call) { return guarded<Backward<double>>(call); }
 
+// The bytes of a Call as this library knows it: a library that was built from other sources must not be called.
+EXPORT int64_t rnn_call_size() { return sizeof(Call); }
+
 // The widest instruction set of this machine that there is a build for: 2 is x86-64-v4, 1 is x86-64-v3, 0 is any.
 EXPORT int rnn_isa() {
 #if defined(__x86_64__)

@@ -9,10 +9,11 @@ from typing import Any
 
 from . import backends, cells
 from .backends import backward, forward
+from .backends.truncated import truncated_bptt
 from .params import init_params
 
 __version__ = "0.1.0"
-__all__ = ["backends", "backward", "cells", "forward", "gradcheck", "init_params"]
+__all__ = ["backends", "backward", "cells", "forward", "gradcheck", "init_params", "truncated_bptt"]
 
 
 def __getattr__(name: str) -> Any:

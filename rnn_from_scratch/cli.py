@@ -5,7 +5,6 @@ What the user got wrong ends with one line and exit code 2; a failed check with 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, backends, cells
@@ -76,13 +76,19 @@ def verify(
     backend: Backend = "reference",
     strict: Annotated[bool, typer.Option(help="Fail on skipped rows too.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write every row to this file, as JSON.", dir_okay=False)] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Instead: plant bugs in a copy; do the checks catch them?")] = False,
 ) -> None:
     """Check outputs and gradients: the book's numbers, complex-step derivatives, other frameworks. Exit code 1 if a row fails."""
     check_names(cell, backend)
+    if mutants:
+        from .verify import mutants as planted
+
+        if not planted.report(console):
+            raise typer.Exit(1)
+        return
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
-    if importlib.util.find_spec("tensorflow"):
-        load_tensorflow()
+    load_tensorflow()
     from .verify import suite, table
 
     rows, began = [], time.perf_counter()
@@ -90,7 +96,7 @@ def verify(
         for row in suite.rows(cell, backend):
             rows.append(row)
             failed = sum(r.status == "fail" for r in rows)
-            status.update(f"{len(rows)} rows, {failed} failed; now {row.check}, {row.cell}, {row.situation}")
+            status.update(escape(f"{len(rows)} rows, {failed} failed; now {row.check}, {row.cell}, {row.situation}"))
     table.report(rows, console)
     n = table.counts(rows)
     seconds = time.perf_counter() - began
@@ -136,7 +142,7 @@ def train(
     options = {name: value for name, value in locals().items() if name in TASKS["mnist"] and value is not None}
     if task not in TASKS:
         raise InputError(f"task: expected {', '.join(TASKS)}, got {task!r}")
-    load_tensorflow()
+    load_tensorflow("tensorflow", "keras", "matplotlib")
     from .tasks import mnist
 
     try:
@@ -156,7 +162,7 @@ def predict(
     invert: Annotated[bool, typer.Option("--invert", help="The digits are dark on bright paper.")] = False,
 ) -> None:
     """Read digits with a trained model: the label and how sure it is."""
-    load_tensorflow()
+    load_tensorflow("tensorflow", "keras", "matplotlib")
     from .tasks import mnist
 
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
@@ -168,6 +174,19 @@ def predict(
     console.print(table)
     if labels is not None:
         console.print(f"accuracy {np.mean(read == labels):.2%} of {len(p):,}", highlight=False)
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="A choice of cases, in under 4 minutes. Else all: an hour.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Folder for bench.json, a Markdown table and plots.", file_okay=False)] = None,
+    compare: Annotated[Path | None, typer.Option(help="bench.json of an earlier run. Exit code 1 if a row became slower.")] = None,
+) -> None:
+    """Time cells, backends and peers. What fails parity is not timed."""
+    from .bench import run  # mapped into the package from the folder bench/
+
+    if code := run.main(quick, report, compare):
+        raise typer.Exit(code)
 
 
 def check_names(cell: str | None, backend: str) -> None:

@@ -75,8 +75,22 @@ def expect_dtype(name: str, array: Array, dtype: np.dtype) -> None:
         raise TypeError(f"{name}: expected {dtype}, the dtype of x, got {array.dtype}; use {name}.astype({str(dtype)!r})")
 
 
+def on_gpu(array: Any) -> bool:
+    """Is it a CuPy array? Told without importing CuPy."""
+    return type(array).__module__.partition(".")[0] == "cupy"
+
+
+def as_array(name: str, value: Any, x: Array) -> Array:
+    """value as an array of the kind of x. Raises TypeError for a CuPy array beside a NumPy x, and the other way round."""
+    if on_gpu(value) == on_gpu(x):
+        return value if on_gpu(value) else np.asarray(value)
+    expected, got = ("CuPy", "NumPy") if on_gpu(x) else ("NumPy", "CuPy")
+    way = f"cupy.asarray({name})" if on_gpu(x) else f"cupy.asnumpy({name})"
+    raise TypeError(f"{name}: expected a {expected} array, as x is, got a {got} array; use {way}")
+
+
 def check_x(x: Any) -> Array:
-    x = np.asarray(x)
+    x = as_array("x", x, x)
     if x.dtype not in REAL and x.dtype != np.complex128:
         raise TypeError(f"x: expected float32 or float64, got {x.dtype}")
     if x.ndim != 3:
@@ -86,7 +100,7 @@ def check_x(x: Any) -> Array:
     return x
 
 
-def check_params(cell: Any, params: Any, inputs: int, dtype: np.dtype) -> dict[str, Array]:
+def check_params(cell: Any, params: Any, x: Array) -> dict[str, Array]:
     """The parameters as arrays, in the order of param_shapes, after every check against the cell and x."""
     if not isinstance(params, dict):
         raise TypeError(f"params: expected a dict of arrays for {cell_name(cell)}, got {type(params).__name__}")
@@ -95,14 +109,14 @@ def check_params(cell: Any, params: Any, inputs: int, dtype: np.dtype) -> dict[s
     if missing or unknown:
         found = [f"{what} {', '.join(map(str, names))}" for what, names in (("missing", missing), ("unknown", unknown)) if names]
         raise ValueError(f"params: expected exactly {', '.join(expected)} for {cell_name(cell)}; {'; '.join(found)}")
-    arrays = {n: np.asarray(params[n]) for n in expected}
+    arrays = {n: as_array(n, params[n], x) for n in expected}
     if arrays["Wh"].ndim != 2 or arrays["Wh"].shape[0] < 1:
         raise ValueError(f"Wh: expected [H, {letters(cell)}] for {cell_name(cell)}, got {list(arrays['Wh'].shape)}")
     units = arrays["Wh"].shape[0]
     symbols = {"Wx": f"[I, {letters(cell)}]", "Wh": f"[H, {letters(cell)}]", "p": f"[{len(cell.extras)}, H]"}
-    for name, shape in sorted(param_shapes(cell, inputs, units).items(), key=lambda item: item[0] != "Wh"):  # Wh says what H is
+    for name, shape in sorted(param_shapes(cell, x.shape[2], units).items(), key=lambda item: item[0] != "Wh"):  # Wh says what H is
         expect_shape(name, arrays[name], symbols.get(name, f"[{letters(cell)}]"), shape, cell)
-        expect_dtype(name, arrays[name], dtype)
+        expect_dtype(name, arrays[name], x.dtype)
     return arrays
 
 
@@ -121,7 +135,7 @@ def check_states(name: str, values: Any, cell: Any, x: Array, units: int) -> tup
         raise ValueError(f"{name}: expected {listed} for {cell_name(cell)}, got {len(values)}")
     checked = []
     for part, value in zip(cell.states, values):
-        array = None if value is None else np.asarray(value)
+        array = None if value is None else as_array(f"{name} {part}", value, x)
         if array is not None:
             expect_shape(f"{name} {part}", array, "[B, H]", (x.shape[0], units), cell)
             expect_dtype(f"{name} {part}", array, x.dtype)
@@ -133,7 +147,7 @@ def check_initial_state(values: Any, cell: Any, x: Array, units: int) -> tuple[A
     """The given initial states, or zeros."""
     values = (None,) * len(cell.states) if values is None else values
     states = check_states("initial_state", values, cell, x, units)
-    return tuple(np.zeros((x.shape[0], units), x.dtype) if s is None else s for s in states)
+    return tuple(np.zeros_like(x, shape=(x.shape[0], units)) if s is None else s for s in states)
 
 
 def check_mask(mask: Any, lengths: Any, cell: Any, x: Array) -> Array | None:
@@ -142,14 +156,14 @@ def check_mask(mask: Any, lengths: Any, cell: Any, x: Array) -> Array | None:
     if mask is not None and lengths is not None:
         raise ValueError("lengths: expected either mask or lengths, got both; lengths means mask = arange(T) < lengths")
     if mask is not None:
-        mask = np.asarray(mask)
+        mask = mask if on_gpu(mask) else np.asarray(mask)
         expect_shape("mask", mask, "[B, T]", (B, T), cell)
         if mask.dtype != bool:
             raise TypeError(f"mask: expected bool, True at live steps, got {mask.dtype}; use mask.astype(bool)")
         return mask
     if lengths is None:
         return None
-    lengths = np.asarray(lengths)
+    lengths = lengths.get() if on_gpu(lengths) else np.asarray(lengths)
     if lengths.size == 0 and B == 0:
         lengths = lengths.astype(int)
     if lengths.dtype.kind not in "iu":
@@ -164,7 +178,7 @@ def check_scale(name: str, scale: Any, width: tuple[str, int], cell: Any, x: Arr
     """A dropout scale: None, [B, width] or [G, B, width]."""
     if scale is None:
         return None
-    scale, letter, size = np.asarray(scale), *width
+    scale, letter, size = as_array(name, scale, x), *width
     B, G = x.shape[0], len(cell.gates)
     if scale.ndim == 3:
         expect_shape(name, scale, f"[G, B, {letter}]", (G, B, size), cell)
@@ -181,7 +195,7 @@ def check_upstream(tape: Any, dy: Any, dstate: Any) -> tuple[Array | None, tuple
     if dy is None and (dstate is None or all(d is None for d in dstate)):
         raise ValueError("backward: expected dy or dstate, got neither: give the loss's gradient by y, by the final state, or both")
     if dy is not None:
-        dy = np.asarray(dy)
+        dy = as_array("dy", dy, x)
         expect_shape("dy", dy, "[B, T, H]", (*x.shape[:2], units), tape.cell)
         expect_dtype("dy", dy, x.dtype)
     if dstate is None:

@@ -12,7 +12,7 @@ FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset befo
 DTYPES = ["float32", "float64"]
 
 
-@pytest.fixture(params=["reference", "native"], autouse=True)
+@pytest.fixture(params=["reference", "native", pytest.param("emulated", marks=pytest.mark.check)], autouse=True)
 def backend(request, monkeypatch):
     """The backend that "auto" takes."""
     usable, why = backends.available()[request.param]

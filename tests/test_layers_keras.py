@@ -228,6 +228,7 @@ def test_jit_compile_is_dropped_with_keras_own_warning():
     with pytest.warns(UserWarning, match=r"doesn't support `jit_compile=True`"):
         model.compile("sgd", "mse", jit_compile=True)
     model.fit(random(B, T, I, dtype="float32"), random(B, H, dtype="float32"), verbose=0)
+    assert not model.layers[0].supports_jit
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.compile("sgd", "mse")

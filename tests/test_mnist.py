@@ -46,7 +46,7 @@ def test_run_json_says_what_was_done(whole, folder):
     assert (run["task"], run["status"]) == ("mnist", "done")
     assert run["backend"] in backends.BACKENDS
     assert run["settings"] == {**TASKS["mnist"], **SMALL, "data": str(folder)}
-    assert {"python", "rnn_from_scratch", "numpy", "tensorflow", "keras", "machine", "cpus"} <= set(run["versions"])
+    assert {"python", "rnn_from_scratch", "numpy", "tensorflow", "keras", "machine", "cpus", "blas"} <= set(run["versions"])
     assert run["data"]["digits"] == {"training": 250, "validation": 50, "test": 50}
     assert len(run["data"]["sha256"]) == 64
     assert [row["epoch"] for row in run["epochs"]] == [1, 2]

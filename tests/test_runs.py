@@ -1,10 +1,12 @@
 """Run directories: a stopped or killed run goes on to the same bits, nothing foreign is written over, files are whole."""
 
+import json
 import signal
 
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import loop, mnist, plots, rundir
@@ -70,7 +72,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, folder, tmp_pa
 
 
 def test_a_killed_run_goes_on_and_further_to_the_same_bits(whole, folder, tmp_path, monkeypatch, plain_pictures):
-    """Killed after the checkpoint of epoch 1 of 1, before model and record are written; then resumed for two epochs."""
+    """Killed after the checkpoint of epoch 1 of 1, before model and record are written; finished; then one epoch more."""
 
     class KilledError(BaseException):
         pass
@@ -84,8 +86,13 @@ def test_a_killed_run_goes_on_and_further_to_the_same_bits(whole, folder, tmp_pa
         with pytest.raises(KilledError):
             mnist.train(out, data=str(folder), **{**SMALL, "epochs": 1})
     assert (record(out)["status"], record(out)["epochs"]) == ("running", [])
+    with np.load(out / "checkpoint.npz") as file:
+        assert len(json.loads(str(file["epochs"]))) == 1
     with pytest.raises(InputError, match=r"model\.keras: no such file: the run was stopped in its first epoch"):
         mnist.predict(out)
+    mnist.train(out, resume=True)
+    assert (record(out)["status"], len(record(out)["epochs"])) == ("done", 1)
+    assert mnist.predict(out, folder)[0].shape == (50, 10)
     mnist.train(out, resume=True, epochs=2, cell="G-R-U")
     assert bits(out) == bits(whole)
 
@@ -172,6 +179,27 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
         rundir.replace(path, half)
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
     assert path.read_text(encoding="utf-8") == "before"
+
+
+def test_resume_says_what_may_change_the_bits(whole, monkeypatch):
+    run = rundir.read(whole)
+    assert run.drift() == ""
+    run.record["versions"]["numpy"] = "1.0"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert f"numpy '1.0' -> '{np.__version__}'" in run.drift()
+    assert "OMP_NUM_THREADS=7" in run.drift()
+
+
+def test_an_epoch_s_row_weighs_every_example_alike(tmp_path):
+    run = rundir.begin(tmp_path / "run", "mnist", {"epochs": 1}, overwrite=False)
+    run.start([])
+    answers = {3: (1.0, 2), 1: (5.0, 0)}  # batch size -> mean loss, right
+    batches = [(np.zeros(3),), (np.zeros(1),)]
+    means = {"validation_loss": 4.0, "validation_accuracy": 0.25}
+    options = {"validate": lambda: means, "variables": [], "publish": lambda: None, "ctrl_c": loop.CtrlC(), "console": Console()}
+    loop.fit(run, lambda x: answers[len(x)], lambda epoch: iter(batches), 4, **options)
+    (row,) = record(run.path)["epochs"]
+    assert (row["epoch"], row["loss"], row["accuracy"], row["validation_loss"]) == (1, 2.0, 0.5, 4.0)
 
 
 def test_a_second_ctrl_c_strikes_at_once():

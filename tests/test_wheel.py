@@ -55,7 +55,8 @@ def test_runs_with_what_it_depends_on_alone(wheel, tmp_path):
     for command in (["doctor"], ["books"]):
         done = subprocess.run([binaries / "rnn-from-scratch", *command], env=bare, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    refused = subprocess.run([binaries / "rnn-from-scratch", "train", "mnist"], env=bare, cwd=tmp_path, capture_output=True, text=True)
+    train = [binaries / "rnn-from-scratch", "train", "mnist"]
+    refused = subprocess.run(train, env=bare, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "rnn_from_scratch[tensorflow]" in refused.stderr
     assert "Traceback" not in refused.stderr

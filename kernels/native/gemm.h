@@ -3,9 +3,12 @@
 //     out[r, :] = init[r, :] + sum over the parts, and over k in each part, of A[r, k] * B[k, :]
 //
 // B is packed: one array [K][LANES] for each of the C blocks of LANES columns, with the k of all parts in a row. Every sum
-// runs over k in order, whatever R and C are: so a result does not depend on how rows and columns were dealt out.
+// runs over k in one fixed order, whatever R and C are: so a result does not depend on how rows and columns were dealt out.
+// Within a part, runs of RUN terms are summed on their own and then put together: one long float32 sum would be less exact.
 #pragma once
 #include "simd.h"
+
+constexpr int RUN = 128;
 
 template <class T> struct Part {
     const T* a;  // A[r, k] = a[r * stride + k]
@@ -27,11 +30,22 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
         for (int c = 0; c < C; c++) sums[r][c] = load(init.first + r * init.stride + c * L);
     for (const Part<T>* part = parts; part < parts + count; part++) {
         const T* a = part->a;
-        for (int k = 0; k < part->k; k++, a++, b += L) {
-            Vec<T> w[C];
-            for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
+        for (int k = 0; k < part->k;) {
+            const int end = part->k - k > RUN ? k + RUN : part->k;
+            for (; k < end; k++, a++, b += L) {
+                Vec<T> w[C];
+                for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
+                for (int r = 0; r < R; r++)
+                    for (int c = 0; c < C; c++) sums[r][c] += a[r * part->stride] * w[c];
+            }
+            if (part->k <= RUN) break;
             for (int r = 0; r < R; r++)
-                for (int c = 0; c < C; c++) sums[r][c] += a[r * part->stride] * w[c];
+                for (int c = 0; c < C; c++) {
+                    T* total = out.first + r * out.stride + c * L;
+                    if (end > RUN) sums[r][c] += load(total);
+                    if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
+                }
+        }
         }
     }
     for (int r = 0; r < R; r++)

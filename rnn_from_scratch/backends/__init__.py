@@ -18,7 +18,8 @@ from .threads import num_threads, set_num_threads
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "set_num_threads"]
 
 Array = Any
-BACKENDS = ("reference", "native")  # in the order in which `doctor` lists them
+BACKENDS = ("reference", "native", "cuda", "emulated")  # in the order in which `doctor` lists them
+STORAGES = ("float16", "bfloat16")
 
 
 class Choice(NamedTuple):
@@ -35,6 +36,8 @@ def available() -> dict[str, tuple[bool, str]]:
 
 def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
+    if check.on_gpu(x):
+        return Choice("cuda", "CuPy arrays")
     if np.asarray(x).dtype == np.complex128:
         return Choice("reference", "complex128 runs on the NumPy cells only")
     native = load("native")
@@ -63,7 +66,21 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     if name == "native" and not load("native").supports(cell):
         known = "SimpleRNN, LSTM, PeepholeLSTM and GRU of this package"
         raise ValueError(f"backend: native runs {known}, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
+    if check.on_gpu(x) and name != "cuda":
+        raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")
     return name
+
+
+def check_storage(storage: str | None, name: str, x: Array) -> None:
+    """Raise ValueError or TypeError unless the backend can keep 16 bits of this x."""
+    if storage is None:
+        return
+    if storage not in STORAGES:
+        raise ValueError(f"storage: expected None or one of {', '.join(STORAGES)}, got {storage!r}")
+    if name not in ("cuda", "emulated"):
+        raise ValueError(f"storage: only the backends cuda and emulated keep 16 bits, got backend={name!r}")
+    if x.dtype != np.float32:
+        raise TypeError(f"storage: 16 bits are kept of float32 arithmetic, got x of {x.dtype}")
 
 
 def forward(
@@ -80,6 +97,7 @@ def forward(
     h_scale: Array | None = None,
     save: bool = True,
     backend: str = "auto",
+    storage: str | None = None,
 ) -> tuple[Array, tuple[Array, ...], Any]:
     """Run a cell over a batch of sequences.
 
@@ -94,12 +112,14 @@ def forward(
     h_scale         [B,H] or per gate [G,B,H]: multiplies h in the recurrent products, never the carried state
     save            False keeps nothing for backward
     backend         "auto" or a name of backends.available(); a backend asked for by name never falls back
+    storage         "float16" or "bfloat16": y and the tape are kept in 16 bits, the arithmetic and all gradients stay float32
+                    (cuda and emulated; bfloat16 needs ml_dtypes)
 
     Returns y [B,T,H] (fresh, contiguous), state (tuple of [B,H] after the last step) and the tape (None if save=False).
     Raises ValueError or TypeError: argument, expected, got.
     """
     x = check.check_x(x)
-    params = check.check_params(cell, params, x.shape[2], x.dtype)
+    params = check.check_params(cell, params, x)
     units = params["Wh"].shape[0]
     s0 = check.check_initial_state(initial_state, cell, x, units)
     live = check.check_mask(mask, lengths, cell, x)
@@ -108,8 +128,10 @@ def forward(
     name = usable(backend, cell, params, x)
     if x.dtype == np.complex128 and name != "reference":
         raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
+    check_storage(storage, name, x)
     go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
-    return load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save)
+    extra = {} if storage is None else {"storage": storage}
+    return load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
 
 
 def backward(

@@ -101,6 +101,9 @@ def path(level: str) -> Path:
 
 def load(level: str) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path(level)))
+    size = getattr(found, "rnn_call_size", None)
+    if size is None or size() != ctypes.sizeof(Call):
+        raise OSError(f"{path(level).name} was built from other sources: install the package again")
     for name in ("forward", "backward"):
         for dtype in ("float32", "float64"):
             getattr(found, f"rnn_{name}_{dtype}").argtypes = [ctypes.POINTER(Call)]

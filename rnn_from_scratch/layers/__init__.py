@@ -1,10 +1,11 @@
 """Keras 3 layers on this package's kernels: change one import and train. Read bridge.py, then recurrent.py.
 
-bridge.py      forward and backward as one differentiable TensorFlow op
-step.py        single-step cells, the holders of the weights
-recurrent.py   SimpleRNN, LSTM, PeepholeLSTM, GRU
-convert.py     to_keras: a model on tf.keras' own layers again
-refusals.py    what is refused, and what to do instead
+bridge.py       forward and backward as one differentiable TensorFlow op
+cuda_bridge.py  the same on tensors that are on a GPU
+step.py         single-step cells, the holders of the weights
+recurrent.py    SimpleRNN, LSTM, PeepholeLSTM, GRU
+convert.py      to_keras: a model on tf.keras' own layers again
+refusals.py     what is refused, and what to do instead
 """
 
 from __future__ import annotations

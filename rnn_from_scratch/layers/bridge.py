@@ -14,6 +14,7 @@ from tensorflow.python.eager import record  # the one private import: who is lis
 
 from .. import backends
 from ..bptt import Tape
+from . import cuda_bridge
 from .refusals import SECOND_ORDER
 
 Tensor = Any
@@ -46,6 +47,8 @@ def recurrent(
     groups = {"x": ("x",), "params": weight_names(cell), "initial_state": initial_names(cell)}
     flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
+    eager, prunable = tf.executing_eagerly(), not cuda_bridge.wants_gpu(backend)
+    asked = listeners(groups, given) if eager or prunable else tuple(groups)
 
     def forward_arrays(*arrays):
         y, state, tape = run_forward(cell, dict(zip(names, arrays)), flags, save, backend)
@@ -54,20 +57,19 @@ def recurrent(
     @tf.custom_gradient
     def op(*tensors):
         count = sequences + S + (S + 1) * save
-        results = tf.nest.flatten(tf.numpy_function(forward_arrays, tensors, [dtype] * count, stateful=False))
+        results = cuda_bridge.call(forward_arrays, list(tensors), [dtype] * count, backend)
         kept = dict(zip((*tape_names(cell), "saved"), results[sequences + S :]))
         results = results[: sequences + S]
         B, T, H = x.shape[0], x.shape[1], weights[1].shape[0]
         for i, result in enumerate(results):
             result.set_shape([B, T, H] if sequences and i == 0 else [B, H])
-        asked = listeners(groups, given)
 
         def gradients(*upstream):
             d = dict(zip((*(("dy",) if sequences else ()), *upstream_names(cell)), upstream))
             tensors_by_name = {**given, **kept, **d}
             found = backward_op(cell, groups, asked, tensors_by_name, flags, backend)
             rest = tuple(group for group in groups if group not in asked)
-            if rest and not tf.executing_eagerly():
+            if rest and not eager:
                 # A gradient tape outside of this graph may still want these: one more op, which TensorFlow prunes if nobody does.
                 found.update(backward_op(cell, groups, rest, tensors_by_name, flags, backend))
             return [found.get(name) for name in names]
@@ -122,7 +124,7 @@ def weights_of(cell: Any, params: dict[str, Any]) -> list[Any]:
     return [*weights, *([params["p"]] if cell.extras else [])]
 
 
-def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, bool], save: bool, backend: str) -> Any:
+def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, Any], save: bool, backend: str) -> Any:
     return backends.forward(
         cell,
         params_of(cell, a),
@@ -181,7 +183,7 @@ def backward_op(
     @tf.custom_gradient
     def op(*inputs):
         dtypes = [tensors["x"].dtype] * len(wanted)
-        found = tf.nest.flatten(tf.numpy_function(backward_arrays, inputs, dtypes, stateful=False))
+        found = cuda_bridge.call(backward_arrays, list(inputs), dtypes, backend)
         for name, gradient in zip(wanted, found):
             gradient.set_shape(tensors[name].shape)
 

@@ -66,7 +66,7 @@ class Recurrent(keras.layers.RNN):
         return self.cell.backend
 
     def explain(self) -> Explanation:
-        """What runs this layer, why, and what training keeps for the backward pass. Raises ValueError before the layer is built."""
+        """What runs this layer, why, and what training keeps for backward. Raises ValueError before the layer has weights."""
         if not self.built:
             raise ValueError(f"explain: {self.name} has no weights yet; call it on data first")
         maths, dtype = self.cell.maths, self.cell.inner_dtype.as_numpy_dtype
@@ -76,6 +76,8 @@ class Recurrent(keras.layers.RNN):
             name, reason = backends.choose(maths, params, x)
         else:
             name, reason = backends.usable(self.backend, maths, params, x), "asked for by name"
+        if name == "native":
+            reason += f"; {backends.load(name).isa()} kernels"
         return Explanation(name, reason, (len(maths.saved) + len(maths.states)) * self.units * x.itemsize)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:

@@ -54,8 +54,9 @@ class Step:
         name = ACTIVATION_NAMES.get(function)
         if name not in allowed:
             got = getattr(function, "__name__", function)
-            other = f"; keras.layers.{self.twin.__name__} takes any function" if self.twin else ""
-            raise ValueError(f"{argument}: expected one of {', '.join(allowed)} for {type(self).__name__}, got {got}{other}")
+            layer = self.maths_class.__name__
+            other = f"; keras.layers.{layer} takes any function" if self.twin else ""
+            raise ValueError(f"{argument}: expected one of {', '.join(allowed)} for {layer}, got {got}{other}")
         return name
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:

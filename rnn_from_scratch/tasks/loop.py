@@ -25,7 +25,8 @@ class CtrlC:
         self.pressed = False
 
     def __enter__(self) -> CtrlC:
-        self.listening = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        on_main = threading.current_thread() is threading.main_thread()  # only there may Python handle signals
+        self.listening = on_main and callable(signal.getsignal(signal.SIGINT))  # a job that was begun to ignore Ctrl-C goes on so
         if self.listening:
             self.previous = signal.signal(signal.SIGINT, self.note)
         return self
@@ -71,7 +72,7 @@ def fit(
     """
     epochs = run.settings["epochs"]
     with bar(console) as progress:
-        fields = {"loss": math.nan, "accuracy": math.nan, "speed": 0}
+        fields: Row = {"loss": math.nan, "accuracy": math.nan, "speed": 0}
         shown = progress.add_task("", total=epochs * examples, completed=len(run.epochs) * examples, **fields)
         for epoch in range(len(run.epochs) + 1, epochs + 1):
             start, seen, loss_sum, right_sum = time.perf_counter(), 0, 0.0, 0
@@ -87,7 +88,7 @@ def fit(
                 count = len(batch[0])
                 seen, loss_sum, right_sum = seen + count, loss_sum + loss * count, right_sum + right
                 speed = seen / (time.perf_counter() - start)
-                means = {"loss": loss_sum / seen, "accuracy": right_sum / seen}
+                means: Row = {"loss": loss_sum / seen, "accuracy": right_sum / seen}
                 progress.update(shown, advance=count, description=f"epoch {epoch}/{epochs}", speed=speed, **means)
             row = {"epoch": epoch, **means, **validate()}
             row.update(seconds=round(time.perf_counter() - start, 3), examples_per_second=round(speed, 1))

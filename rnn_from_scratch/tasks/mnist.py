@@ -65,6 +65,8 @@ def train(
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     if resume:
+        if run.drift():
+            console.out(f"begun elsewhere, so the last bits of the numbers may differ: {run.drift()}", highlight=False)
         run.load_checkpoint(variables)
         run.save()
     else:

@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from ..data import InputError
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow without its notes on CPU flags and missing GPUs. Raises InputError, with the extra to install."""
-    missing = [name for name in ("tensorflow", "keras", "matplotlib") if importlib.util.find_spec(name) is None]
+def load_tensorflow(*needed: str) -> None:
+    """Import TensorFlow, if it is there, without its notes on CPU flags and missing GPUs.
+
+    needed: modules without which there is no going on. Raises InputError, with the extra to install.
+    """
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f'needs {", ".join(missing)}: pip install "rnn_from_scratch[tensorflow]"')
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # holds for what comes after the import
-    with notes_held_back():
-        importlib.import_module("tensorflow")
+    if importlib.util.find_spec("tensorflow"):
+        with notes_held_back():
+            importlib.import_module("tensorflow")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from ..data import InputError
 
 FILES = ("run.json", "checkpoint.npz", "model.keras", "loss.png", "misread.png")  # all that --overwrite may delete
 ADJUSTABLE = ("epochs", "data")  # settings that --resume may change: more epochs; the same data (by its digest) elsewhere
+BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")  # NumPy's products round by these
 
 
 def replace(path: Path, save: Callable[[Path], Any]) -> None:
@@ -70,6 +71,11 @@ class Run:
         if known != value and (name != "data" or known["sha256"] != value["sha256"]):
             raise InputError(f"--resume: {self.path} was begun on another {name}, with other numbers: {known}, now {value}")
         self.record[name] = value
+
+    def drift(self) -> str:
+        """How this machine differs from the one that the run was begun on, or "": the last bits of the numbers may differ."""
+        now, then = versions(), self.record["versions"]
+        return ", ".join(f"{name} {then.get(name)!r} -> {now[name]!r}" for name in now if then.get(name) != now[name])
 
     def start(self, variables: Sequence[Any]) -> None:
         """Make the directory, or empty it of an earlier run's files; write run.json and a checkpoint. Raises InputError."""
@@ -154,9 +160,11 @@ def read(path: Path) -> Run:
 
 
 def versions() -> dict[str, str]:
-    """What the numbers may depend on: Python, the packages, the machine's kind and its number of CPUs."""
+    """What the last bits of the numbers may depend on: Python, the packages, the machine, its CPUs and NumPy's BLAS threads."""
     import keras
     import tensorflow as tf
 
     packages = {"rnn_from_scratch": __version__, "numpy": np.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    return {"python": platform.python_version(), **packages, "machine": platform.platform(), "cpus": str(os.cpu_count())}
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    blas = ", ".join(f"{name}={os.environ[name]}" for name in BLAS if name in os.environ)
+    return {"python": platform.python_version(), **packages, "machine": platform.platform(), "cpus": str(cpus), "blas": blas}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "reversed": {"go_backwards": True},
     "lengths": {"mask": "right"},
     "any mask": {"mask": "rows"},
+    "any mask, reversed": {"mask": "rows", "go_backwards": True},
     "any mask, reversed, zeroed": {"mask": "rows", "go_backwards": True, "zero_masked_outputs": True},
     "one scale": {"x_scale": "one", "h_scale": "one"},
     "scale per gate, any mask": {"x_scale": "gates", "h_scale": "gates", "mask": "rows"},
@@ -105,10 +107,24 @@ def rows_mask(rng: np.random.Generator, B: int, T: int) -> Array:
     return np.stack([patterns[b % len(patterns)] for b in range(B)]) if B else np.zeros((0, T), bool)
 
 
-def solve(p: Problem, backend: str = "reference") -> dict[str, Array]:
+def solve(p: Problem, backend: str = "reference", storage: str | None = None) -> dict[str, Array]:
     """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0)."""
-    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend)
-    grads = backends.backward(tape, p.dy, p.dstate)
+    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend, storage=storage)
+    return named(p, y, state, backends.backward(tape, p.dy, p.dstate))
+
+
+def solve_rounded(p: Problem, dtype: np.dtype) -> dict[str, Array]:
+    """The reference, with y and the tape rounded to 16 bits: what storage= may be off is measured against this."""
+    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+
+    def rounded(a: Array) -> Array:
+        return a.astype(dtype).astype(a.dtype)
+
+    tape = replace(tape, states=tuple(map(rounded, tape.states)), saved=rounded(tape.saved))
+    return named(p, rounded(y), state, backends.backward(tape, p.dy, p.dstate))
+
+
+def named(p: Problem, y: Array, state: tuple[Array, ...], grads: Any) -> dict[str, Array]:
     results = {"y": y, **dict(zip(p.cell.states, state)), "dx": grads.x}
     results.update({f"d{name}": g for name, g in grads.params.items()})
     results.update({f"d{name}0": g for name, g in zip(p.cell.states, grads.initial_state)})

@@ -7,6 +7,7 @@ import platform
 from importlib import metadata
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .. import __version__, backends
@@ -40,7 +41,7 @@ def report(console: Console) -> None:
         console.out(f'to get {", ".join(packages)}: pip install "{requirement}"', highlight=False)
     table = Table("backend", "usable", "why not", box=None, header_style="bold", pad_edge=False)
     for backend, (usable, why) in backends.available().items():
-        table.add_row(backend, "yes" if usable else "no", why)
+        table.add_row(backend, "yes" if usable else "no", escape(why))
     console.print()
     console.print(table)
     console.out(f"\n{os.cpu_count()} CPUs, {platform.machine()}, {platform.platform()}", highlight=False)

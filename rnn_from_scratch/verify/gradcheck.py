@@ -72,6 +72,14 @@ def gradcheck(
     return Report(report.cell, report.backend, report.dtype, report.entries, check.birth())
 
 
+def assert_gradcheck(cell: Any, *args: Any, **options: Any) -> None:
+    """Raise AssertionError, with the whole report as its text, unless gradcheck (same arguments) finds everything right."""
+    __tracebackhide__ = True  # pytest shows the line of the test, not this one
+    report = gradcheck(cell, *args, **options)
+    if not report.ok:
+        raise AssertionError(str(report))
+
+
 class Check:
     """One problem, with our gradients of it and the complex-step derivatives of the same loss."""
 

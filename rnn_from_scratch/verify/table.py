@@ -49,8 +49,8 @@ def worst(rows: list[Row]) -> str:
 def report(rows: list[Row], console: Console) -> None:
     """Print one line for each check and cell, then every failing row in full, then why rows were skipped."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("check", "cell"):
-        table.add_column(heading)
+    table.add_column("check", no_wrap=True)
+    table.add_column("cell")
     for heading in ("pass", "fail", "skip", "float64 worst\n/ allowed", "float32 worst\n/ allowed"):
         table.add_column(heading, justify="right")
     before = ""

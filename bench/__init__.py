@@ -1,0 +1,15 @@
+"""How fast, and against what. Read in this order:
+
+    cases.py            the one table: shapes, cells, passes, and the seeded arrays of a case
+    parity.py           the gate: what is not right is not timed
+    test_sequence.py    every case on every backend (pytest-benchmark)
+    test_variants.py    masks, dropout scales and other cells beside the plain cell
+    peers.py            what stands beside us: torch, tf.keras, BlockLSTM, ONNX Runtime, and the bare matrix products
+    time_one.py         times one of them, or one of our backends, alone in its process
+    turns.py            starts those processes in turn, ours and theirs
+    test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
+    report.py           JSON -> tables, plots (plots.py), the table in README;  run.py: the command `rnn-from-scratch bench`
+
+    pytest bench                        times everything (about an hour; --quick, --seconds and --rounds shorten it)
+    pytest bench --benchmark-disable    runs small cases once, untimed
+"""

@@ -1,0 +1,150 @@
+"""Everything that only a GPU can tell, in one command: `make gpu-check`, or python -m bench.gpu_check. Needs CuPy, no TensorFlow.
+
+Right first: every cell, option and dtype against the float64 reference; planted bugs, which must be seen; 100 runs bit for bit.
+Then times beside torch (cuDNN) and beside what the model predicted. Writes gpu_report.json and gpu_report.md; exit code 1 if
+anything is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import rnn_from_scratch
+from rnn_from_scratch import backends
+from rnn_from_scratch.backends import cuda, steps
+from rnn_from_scratch.backends.emulated import storage_dtype
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
+from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
+
+from . import gpu_timing
+
+RUNS = 100
+PLANTED = {  # what, what is replaced by what: none of these is right on any GPU
+    "masks ignored": ("bool on = is_live(live, b, step, T, rev);", "bool on = true;"),
+    "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
+    "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
+    "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
+}
+
+
+def parity(backend: str, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Every situation and dtype of some cells, and 16-bit storage, beside the reference in float64."""
+    for name, situation, dtype in product(names, SITUATIONS, ("float64", "float32")):
+        p = problem(CELLS[name], situation, dtype)
+        truth, own = solve(cast(p, "float64")), solve(p)
+        budgets = {k: EXACT if dtype == "float64" else budget(k, error(own[k], truth[k])) for k in truth}
+        worst, e, allowed = compare(solve(p, backend), truth, budgets)
+        yield {"cell": name, "situation": situation, "kind": dtype, "array": worst, "error": e, "allowed": allowed}
+    for name, storage in product(names, backends.STORAGES):
+        p = problem(CELLS[name], "any mask", "float32")
+        truth, own = solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage))
+        budgets = {k: budget(k, error(own[k], truth[k])) for k in truth}
+        worst, e, allowed = compare(solve(p, backend, storage), truth, budgets)
+        yield {"cell": name, "situation": "any mask", "kind": storage, "array": worst, "error": e, "allowed": allowed}
+
+
+def planted(backend: str) -> dict[str, bool]:
+    """Bug -> was it seen?"""
+    kept = steps.step_text, steps.column_sum_text
+    seen = {}
+    for what, (old, new) in PLANTED.items():
+        broken = [lambda *a, make=make, old=old, new=new: make(*a).replace(old, new) for make in kept]
+        steps.step_text, steps.column_sum_text = broken
+        try:
+            wrong = []
+            for name in ("PeepholeLSTM", "GRU reset before"):
+                p = problem(CELLS[name], "any mask, reversed, zeroed")
+                truth = solve(p)
+                wrong.append(compare(solve(p, backend), truth, dict.fromkeys(truth, EXACT))[1] > EXACT)
+            seen[what] = any(wrong)
+        finally:
+            steps.step_text, steps.column_sum_text = kept
+    return seen
+
+
+def same_bits(backend: str, runs: int) -> bool:
+    """Do all runs of one problem give the same bits?"""
+    p = problem(CELLS["GRU reset after"], "any mask", "float32", sizes=(37, 20, 24, 50))
+    return len({b"".join(a.tobytes() for a in solve(p, backend).values()) for _ in range(runs)}) == 1
+
+
+def sanitizer() -> dict[str, str]:
+    """What compute-sanitizer says of a small run, by tool; nothing where it is not installed."""
+    tool = shutil.which("compute-sanitizer")
+    found = {}
+    for check in ("memcheck", "racecheck") if tool else ():
+        command = [str(tool), "--tool", check, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu_check", "--tiny"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        found[check] = "clean" if done.returncode == 0 else f"exit code {done.returncode}: {done.stdout[-500:]}"
+    return found
+
+
+def facts(cupy: Any) -> dict[str, Any]:
+    runtime = cupy.cuda.runtime
+    return {
+        "gpu": runtime.getDeviceProperties(0)["name"].decode(),
+        "compute capability": cupy.cuda.Device().compute_capability,
+        "CUDA": runtime.runtimeGetVersion(),
+        "driver": runtime.driverGetVersion(),
+        "cupy": cupy.__version__,
+        "rnn_from_scratch": rnn_from_scratch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report to read."""
+    failed = [row for row in report["parity"] if not row["error"] <= row["allowed"]]
+    lines = [f"# {report['facts']['gpu']}", "", f"{len(report['parity'])} comparisons with the reference, {len(failed)} failed."]
+    for row in failed:
+        lines.append(f"- {row['cell']}, {row['situation']}, {row['kind']}: {row['error']:.2g}, allowed {row['allowed']:.2g}")
+    lines += [f"Planted bugs: {sum(report['planted'].values())} of {len(report['planted'])} seen."]
+    lines += [f"{report['runs']} runs {'gave the same bits' if report['same bits'] else 'DIFFERED'}."]
+    lines += [f"compute-sanitizer {tool}: {said}" for tool, said in report["sanitizer"].items()]
+    lines += ["", "| shape | cell | inference ms | predicted | torch | forward+backward ms | predicted | torch |"]
+    lines.append("|---|---|" + "--:|" * 6)
+    for row in report["timings"]:
+        columns = [f"{pair[i]:.3g}" if pair else "-" for i in (0, 1) for pair in (row["ours"], row["predicted"], row["torch"])]
+        lines.append(f"| {row['shape']} | {row['cell']} | " + " | ".join(columns) + " |")
+    lines += ["", "| what | us |", "|---|--:|", *(f"| {what} | {us:.3g} |" for what, us in report["micro"].items())]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu_check", description="Check and time the CUDA kernels on this GPU.")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for gpu_report.json and gpu_report.md")
+    parser.add_argument("--tiny", action="store_true", help="a few comparisons and nothing else")
+    options = parser.parse_args(arguments)
+    usable, why_not = cuda.available()
+    if not usable:
+        print(f"gpu-check: {why_not}", file=sys.stderr)
+        return 2
+    import cupy
+
+    if options.tiny:
+        return int(any(not row["error"] <= row["allowed"] for row in parity("cuda", ("PeepholeLSTM", "GRU reset before"))))
+    start = time.perf_counter()
+    report: dict[str, Any] = {"facts": facts(cupy), "runs": RUNS}
+    report |= {"parity": list(parity("cuda", tuple(CELLS))), "planted": planted("cuda"), "same bits": same_bits("cuda", RUNS)}
+    report |= {"sanitizer": sanitizer(), "timings": list(gpu_timing.timings(cupy, report["facts"]["gpu"]))}
+    report |= {"micro": gpu_timing.micro_costs(cupy), "seconds": round(time.perf_counter() - start, 1)}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "gpu_report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (options.out / "gpu_report.md").write_text(markdown(report), encoding="utf-8")
+    print(markdown(report))
+    right = all(row["error"] <= row["allowed"] for row in report["parity"]) and all(report["planted"].values())
+    return int(not (right and report["same bits"] and all(said == "clean" for said in report["sanitizer"].values())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Reads the JSON of pytest-benchmark: Markdown tables, the plots, the comparison with an older file, the table in README.
+
+    python -m bench.report out/bench.json --report out --readme README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from rnn_from_scratch.data import InputError
+from rnn_from_scratch.verify.table import rewrite
+
+from . import plots
+from .cases import TRAIN
+
+Row = dict[str, Any]
+THRESHOLD = 1.3  # a row this many times slower than before fails
+TITLES = {
+    "gemm": "share of bound",
+    "torch": "torch",
+    "keras": "tf.keras",
+    "keras-xla": "tf.keras XLA",
+    "blocklstm": "BlockLSTM",
+    "onnxruntime": "ONNX Runtime",
+    "reference": "NumPy reference",
+}
+
+
+class Results(NamedTuple):
+    """The timed rows, each with suite, impl, cell, shape, sizes, pass, ms, min_ms and what its suite adds; and the machine."""
+
+    rows: list[Row]
+    machine: dict[str, Any]
+
+    def suite(self, name: str) -> list[Row]:
+        return [row for row in self.rows if row["suite"] == name]
+
+
+def load(path: Path) -> Results:
+    """Raises InputError for a file that is not there or that `rnn-from-scratch bench` did not write."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = [{**b["extra_info"], "name": b["name"], "min_ms": b["stats"]["min"] * 1e3} for b in found["benchmarks"]]
+        rows = [row for row in rows if "suite" in row]  # without one: it failed, or was cut short
+        found["machine_info"]["ours"]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected the bench.json of an earlier `rnn-from-scratch bench --report`") from error
+    return Results(rows, found["machine_info"])
+
+
+def cost(row: Row) -> float:
+    """What may not grow: beside a peer and for a variant the ratio, which a slow machine leaves alone; else the shortest time."""
+    if row["suite"] == "peer":
+        return 1 / row["ratio"]
+    return row["ratio"] if row["suite"] == "variant" else row["min_ms"]
+
+
+def compare(old: Results, new: Results, threshold: float = THRESHOLD) -> tuple[list[tuple[str, float]], int]:
+    """The rows whose cost grew beyond the threshold, worst first, as (name, how many times); and how many rows both have.
+
+    Peers' own times, curves of peers and the bound are not ours to defend and are left out.
+    """
+    ours = set(new.machine["backends"])
+    before = {row["name"]: cost(row) for row in old.rows}
+    both = [row for row in new.rows if row["name"] in before and (row["suite"] == "peer" or row["impl"] in ours)]
+    grown = [(row["name"], cost(row) / before[row["name"]]) for row in both]
+    slower = [(name, times) for name, times in grown if not times <= threshold]  # NaN fails
+    return sorted(slower, key=lambda item: -item[1]), len(both)
+
+
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A Markdown table; the first two columns are text, the others numbers."""
+    rule = ["---", "---"] + ["--:"] * (len(head) - 2)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
+
+
+def shown(row: Row) -> str:
+    """'char 50,50,64,128'"""
+    sizes = ",".join(map(str, row["sizes"]))
+    return sizes if row["shape"] == sizes else f"{row['shape']} {sizes}"
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+def peers_table(results: Results, what: str) -> str:
+    """One line for each cell and shape: our time, then each peer's time by ours; '' where nothing was run."""
+    rows = [row for row in results.suite("peer") if row["pass"] == what]
+    found = dict.fromkeys(row["impl"] for row in rows)
+    peers = [name for name in (*TITLES, *(name for name in found if name not in TITLES)) if name in found]
+    if not rows:
+        return ""
+    lines = []
+    for cell, shape in dict.fromkeys((row["cell"], row["shape"]) for row in rows):
+        here = {row["impl"]: row for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
+        first = next(iter(here.values()))
+        ms = median([ms for row in here.values() for ms in row["ours_ms"]])
+        ratios = [number(here[peer]["ratio"]) if peer in here else "" for peer in peers]
+        lines.append([cell, shown(first), number(ms), number(first["gflop"] / ms * 1e3), *ratios])
+    return table(["cell", "B,T,I,H", "ms", "GFLOP/s", *(TITLES.get(peer, peer) for peer in peers)], lines)
+
+
+def backends_table(results: Results, what: str) -> str:
+    """One line for each cell and shape: milliseconds, GFLOP/s and share of the bound on each backend."""
+    rows = [row for row in results.suite("sequence") if row["pass"] == what]
+    backends = list(dict.fromkeys(row["impl"] for row in rows))
+    lines = []
+    for cell, shape in dict.fromkeys((row["cell"], row["shape"]) for row in rows):
+        here = {row["impl"]: row for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
+        values = [[number(here[b][key]) if b in here else "" for key in ("ms", "gflops", "share")] for b in backends]
+        lines.append([cell, shown(next(iter(here.values()))), *(value for group in values for value in group)])
+    head = [title for backend in backends for title in (f"{backend} ms", "GFLOP/s", "of bound")]
+    return table(["cell", "B,T,I,H", *head], lines) if rows else ""
+
+
+def variants_table(results: Results) -> str:
+    lines = []
+    for row in results.suite("variant"):
+        against = f"{row['variant']}, against {row['plain']}"
+        lines.append([against, f"{shown(row)}, {row['impl']}", number(row["plain_ms"]), number(row["ms"]), f"{row['ratio']:.2f}"])
+    return table(["variant", "B,T,I,H, backend", "plain ms", "ms", "ratio"], lines) if lines else ""
+
+
+def memory_table(results: Results) -> str:
+    rows = [row for row in results.suite("sweep") if "peak_bytes" in row]
+    impls, lines = list(dict.fromkeys(row["impl"] for row in rows)), []
+    for cell, shape in dict.fromkeys((row["cell"], row["shape"]) for row in rows):
+        here = {row["impl"]: row["peak_bytes"] / 2**20 for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
+        lines.append([cell, shape, *(number(here[impl]) if impl in here else "" for impl in impls)])
+    return table(["cell", "B,T,I,H", *(f"{impl} MiB" for impl in impls)], lines) if lines else ""
+
+
+def where(results: Results) -> str:
+    """One sentence about the machine."""
+    m = results.machine
+    processor = m.get("cpu", {}).get("brand_raw") or m.get("processor") or m.get("machine", "unknown processor")
+    versions = ", ".join(f"{name} {number}" for name, number in m["versions"].items())
+    held = "".join(f", {name}={value}" for name, value in m["settings"].items())
+    return f"{processor}, {m['isa']}, {m['threads']} threads{held}; {versions}."
+
+
+def readme_table(results: Results) -> str:
+    """What README shows: forward + backward and inference beside the peers."""
+    training, inference = peers_table(results, TRAIN), peers_table(results, "inference")
+    head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} A peer's column is its time divided by ours:"
+    head += " above 1 we are faster. Each is timed alone in a process of its own, in turn with ours; the median over the pairs."
+    titled = (("Forward and all gradients:", training), ("Inference:", inference))
+    return "\n\n".join([head, *(part for title, text in titled if text for part in (title, text))])
+
+
+def markdown(results: Results, pictures: list[str]) -> str:
+    """The whole report."""
+    parts = ["# Benchmarks", readme_table(results)]
+    titled = [(f"Backends, {what}", backends_table(results, what)) for what in ("inference", "forward", TRAIN)]
+    titled += [("Variants, forward + backward", variants_table(results)), ("Memory, forward + backward", memory_table(results))]
+    for title, text in titled:
+        parts += [f"## {title}", text] if text else []
+    return "\n\n".join(parts + [f"![{name}]({name})" for name in pictures]) + "\n"
+
+
+def write(results: Results, folder: Path) -> list[Path]:
+    """bench.md and the plots, in a folder that exists. Returns the files."""
+    pictures = []
+    for name, figure in plots.figures(results.rows, results.machine["ours"]).items():
+        pictures.append(folder / f"{name}.png")
+        figure.savefig(pictures[-1], dpi=150)
+    page = folder / "bench.md"
+    page.write_text(markdown(results, [picture.name for picture in pictures]), encoding="utf-8")
+    return [page, *pictures]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("json", type=Path)
+    parser.add_argument("--report", type=Path, help="write bench.md and plots to this folder")
+    parser.add_argument("--readme", type=Path, help="rewrite the table between <!-- bench: begin --> and <!-- bench: end -->")
+    given = parser.parse_args()
+    results = load(given.json)
+    if given.report:
+        given.report.mkdir(parents=True, exist_ok=True)
+        print(*write(results, given.report), sep="\n")
+    if given.readme:
+        rewrite(given.readme, "bench", readme_table(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+// What a kernel's text calls in the machine.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace emu {
+
+struct Dim {
+    unsigned x, y, z;
+};
+Dim thread_index(), block_index(), block_size(), grid_size();
+unsigned lane();
+
+// A barrier of the block; returns how many of its threads brought a value that is not 0.
+int block_barrier(int value, const char* file, int line);
+
+// All lanes of the mask meet: each gets the value of lane `source`, or the ballot of all values if source is -1.
+// `ordered` (of __syncwarp) makes their memory accesses known to each other; a shuffle does not.
+uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, const char* file, int line);
+
+enum Order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2 };
+void fence();
+void pause();
+void before_atomic(const void* p, size_t bytes, bool write, const void* pc);
+void after_atomic(const void* p, bool write, bool changed, Order order);
+
+void* shared_array(int number, size_t bytes, size_t element, const char* name);
+void* dynamic_shared(size_t element, const char* name);
+
+}  // namespace emu

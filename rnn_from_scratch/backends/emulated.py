@@ -1,0 +1,137 @@
+"""The emulated backend: the CUDA kernels and the host code of the cuda backend, on the CPU, one fibre per CUDA thread.
+
+It is for finding faults and for reading, not for speed. A student can look over the shoulder of one thread:
+
+    python -m rnn_from_scratch.backends.emulated --trace lstm_forward --block 0,0,0 --thread 1,0,0
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import cells, params
+from . import steps
+from .emulator import Program, guarded, memory
+from .gxx import EmulatorError, available
+
+Array = Any
+__all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "forward"]
+
+program = lru_cache(maxsize=64)(Program)
+
+
+class EmulatedDevice:
+    """A device (see steps.py) with memory of its own in this process. Every launch checks itself, and raises EmulatorError.
+
+    seed     of the schedules: launch n of a device always runs in the same order
+    trace    (kernel, block, thread): `told` gathers what that thread reads and writes
+    """
+
+    def __init__(self, seed: int = 0, trace: tuple | None = None):
+        self.seed, self.trace, self.told = seed, trace, ""
+        self.launches = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Nothing is written yet: every element is NaN."""
+        return memory(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        array = memory(shape, dtype)
+        array[...] = 0
+        return array
+
+    def put(self, array: Array) -> Array:
+        """The array in the device's memory: a copy unless it is there already, as a GPU would need one."""
+        if guarded(array) is not None and array.flags.c_contiguous:
+            return array
+        here = memory(array.shape, array.dtype)
+        here[...] = array
+        return here
+
+    def get(self, array: Array) -> Array:
+        return np.array(array)
+
+    def storage(self, name: str) -> np.dtype:
+        return storage_dtype(name)
+
+    def product(self, a: Array, b: Array, out: Array, accumulate: bool) -> None:
+        if accumulate:
+            out += a @ b
+        else:
+            out[...] = a @ b
+
+    def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple) -> None:
+        self.launches += 1
+        seed = self.seed * 1_000_003 + self.launches
+        trace = self.trace[1:] if self.trace and self.trace[0] == name else None
+        told = program(text).launch(name, grid, block, args, seed=seed, trace=trace)
+        self.told += f"launch {self.launches}: {name}, grid {grid}, block {block}\n{told}" if told else ""
+
+
+def storage_dtype(name: str) -> np.dtype:
+    """float16, or bfloat16 as ml_dtypes has it. Raises ValueError if that is not installed."""
+    if name == "bfloat16":
+        try:
+            from ml_dtypes import bfloat16
+        except ImportError:
+            raise ValueError("storage: bfloat16 needs ml_dtypes: pip install ml_dtypes") from None
+        return np.dtype(bfloat16)
+    return np.dtype(name)
+
+
+def storage_of(tape: Any) -> str | None:
+    """The storage that forward was asked for."""
+    dtype = tape.states[0].dtype
+    return None if dtype == tape.x.dtype else str(dtype)
+
+
+def forward(*args: Any, storage: str | None = None) -> tuple:
+    """As bptt.forward; storage as in backends.forward."""
+    return steps.forward(EmulatedDevice(), "emulated", storage, *args)
+
+
+def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:
+    """As bptt.backward."""
+    return steps.backward(EmulatedDevice(), storage_of(tape), tape, dy, dstate, wrt)
+
+
+def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, int, int, int]) -> None:
+    """One forward and backward pass over small seeded data: B, T, I, H."""
+    B, T, I, H = sizes
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((B, T, I)), rng.standard_normal((B, T, H))
+    zeros = tuple(np.zeros((B, H)) for _ in cell.states)
+    weights = params.init_params(cell, I, H, dtype="float64")
+    _, _, tape = steps.forward(device, "emulated", None, cell, weights, x, zeros, None, False, False, None, None, True)
+    steps.backward(device, None, tape, dy, (None,) * len(zeros), ("x", "params", "initial_state"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    def index(text: str) -> tuple[int, ...]:
+        return tuple(int(n) for n in text.split(","))
+
+    parser = argparse.ArgumentParser(prog="python -m rnn_from_scratch.backends.emulated", description="Run kernels with no GPU.")
+    parser.add_argument("--trace", default="lstm_forward", help="cell_kernel, such as gru_backward: what one thread does in it")
+    parser.add_argument("--block", type=index, default=(0, 0, 0), help="x,y,z of the thread's block")
+    parser.add_argument("--thread", type=index, default=(0, 0, 0), help="x,y,z of the thread in its block")
+    parser.add_argument("--sizes", type=index, default=(2, 2, 3, 5), help="B,T,I,H of the example")
+    parser.add_argument("--seed", type=int, default=0, help="of the schedule")
+    options = parser.parse_args(arguments)
+    try:
+        name, kernel = options.trace.split("_", 1) if not options.trace.count("_") > 1 else options.trace.rsplit("_", 1)
+        cell = cells.by_name(name)
+    except ValueError as error:
+        parser.error(f"--trace {options.trace}: {error}")
+    device = EmulatedDevice(options.seed, (kernel, options.block, options.thread))
+    example(device, cell, options.sizes)
+    print(device.told or f"no launch of {kernel} has a thread {options.thread} in a block {options.block} that touches memory")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends quietly
+    main()

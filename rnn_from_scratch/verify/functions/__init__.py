@@ -1,0 +1,159 @@
+"""check_function: is a hand-written gradient right, and if not, which parameter, which gate, which unit, which step?
+
+For any pair of functions: forward_fn(*inputs) -> array or tuple, backward_fn(*inputs, *upstream) -> one gradient per input or None.
+NumPy functions go in as they are; frameworks.py brings Keras layers, TensorFlow, torch and JAX functions into this form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .directional import Blocks, Result, measure, regions
+from .function import Finding, Function, input_names
+from .jacobian import full
+from .locate import Birth, Element, birth, error_map, narrow
+from .report import FunctionReport
+from .truth import Truth, choose
+
+Array = Any
+CORNER = "forward_fn has a corner here (relu at 0?) along {}: any slope between those of its two sides counts as right"
+
+
+def check_function(
+    forward_fn: Callable[..., Any],
+    backward_fn: Callable[..., Any],
+    inputs: Sequence[Array],
+    *,
+    names: Sequence[str] | None = None,
+    blocks: Mapping[str, Any] | None = None,
+    time_axis: int | Mapping[str, int] | None = None,
+    method: str = "auto",
+    directions: int | str = 8,
+    seed: int = 0,
+    tol: float | None = None,
+) -> FunctionReport:
+    """Check backward_fn against the derivatives of forward_fn at `inputs`, under random upstream gradients.
+
+    forward_fn    forward_fn(*inputs) -> a floating array or a tuple of them
+    backward_fn   backward_fn(*inputs, *upstream) -> one gradient per input, None where an input has none
+    inputs        arrays; integers and booleans are passed on and not differentiated by
+    names         of the inputs; default: those of forward_fn's parameters
+    blocks        {"Wx": ("i", "f", "g", "o")}: the last axis of Wx consists of these gates; (("i", "f", "g", "o"), 0): its axis 0
+    time_axis     of the first input, or {name: axis}: lets the report say at which step the error is born
+    method        "complex" (exact, for an analytic forward_fn that takes complex), "central" (differences), "auto"
+    directions    random directions per input; "full": every element of the Jacobians, for small functions
+    tol           relative error allowed. Default in float64: 1e-12 by complex step, 1e-7 by differences; in float32: 2e-5; more
+                  where differences cannot see that well
+
+    Besides the digits it finds: two calls that differ in a bit, arguments changed in place, gradients of the wrong number, shape
+    or dtype, gradients that are missing (None or zero where there is one) or NaN, and corners (relu at 0).
+    Returns a FunctionReport: .ok, a str() for people, .as_dict(), .figure(). Raises ValueError or TypeError for wrong use.
+    """
+    function = Function(forward_fn, backward_fn, inputs, input_names(forward_fn, names, len(inputs)))
+    split = check_blocks(function, blocks or {})
+    axes = check_time_axis(function, time_axis)
+    if directions != "full" and (not isinstance(directions, int) or isinstance(directions, bool) or directions < 1):
+        raise ValueError(f'directions: expected an integer of at least 1 or "full", got {directions!r}')
+    rng = np.random.default_rng(seed)
+    findings = function.manners(rng)
+    if any(finding.kind == "count" for finding in findings) or not np.isfinite(function.flat(function.inputs)).all():
+        return FunctionReport(function.names, "none", directions, (), tuple(findings))
+    truth, notes = choose(function, method, tol, rng)
+    elements: list[Element] = []
+    if directions == "full":
+        pairs = full(function, truth, split)
+        results, elements = [r for r, _ in pairs], [e for _, e in pairs]
+    else:
+        results = measure(function, truth, regions(function, split), rng, int(directions))
+    notes += tuple(CORNER.format(name) for name in dict.fromkeys(r.part.array for r in results if r.corner))
+    coarse = max((r.part for r in results), key=lambda part: part.floor)
+    if tol is None and coarse.allowed == 4 * coarse.floor:
+        notes += (f"differences in this dtype see errors from {coarse.allowed:.0e} on: check in float64 to see more",)
+    gradients = function.backward(function.upstream(rng))
+    findings += missing(function, results, gradients)
+    born, culprit = None, None
+    wrong = [r for r in results if not r.part.ok and r.region.k in function.usable(gradients)]
+    if wrong:
+        born, why_not = find_birth(function, truth, split, axes, seed)
+        notes += why_not
+        worst = suspect(wrong, born)
+        culprit = elements[results.index(worst)] if elements else narrow(function, truth, worst.region, split, worst.upstream, rng)
+
+    def map_of_errors() -> Array:
+        if not axes:
+            raise ValueError("figure: needs time_axis: check_function(..., time_axis=1)")
+        return error_map(function, truth, next(iter(axes.values())), seed)
+
+    parts = tuple(r.part for r in results)
+    return FunctionReport(function.names, truth.method, directions, parts, tuple(findings), culprit, born, notes, map_of_errors)
+
+
+def assert_gradients(
+    forward_fn: Callable[..., Any], backward_fn: Callable[..., Any], inputs: Sequence[Array], **options: Any
+) -> None:
+    """Raise AssertionError, with the whole report as its text, unless check_function (same arguments) finds everything right."""
+    __tracebackhide__ = True  # pytest shows the line of the test, not this one
+    report = check_function(forward_fn, backward_fn, inputs, **options)
+    if not report.ok:
+        raise AssertionError(str(report))
+
+
+def check_blocks(function: Function, blocks: Mapping[str, Any]) -> Blocks:
+    """name -> (block names, axis), after checking names and sizes."""
+    found: Blocks = {}
+    for name, value in blocks.items():
+        if name not in function.names:
+            raise ValueError(f"blocks: expected names of inputs ({', '.join(function.names)}), got {name!r}")
+        parts, axis = value if len(value) == 2 and isinstance(value[1], int) else (value, -1)
+        shape = function.inputs[function.names.index(name)].shape
+        if not -len(shape) <= axis < len(shape) or shape[axis] % len(parts):
+            raise ValueError(f"blocks: expected axis {axis} of {name} to divide into {len(parts)} parts, got shape {list(shape)}")
+        found[name] = (tuple(parts), axis % len(shape))
+    return found
+
+
+def check_time_axis(function: Function, time_axis: int | Mapping[str, int] | None) -> dict[int, int]:
+    """input -> its time axis, from 0 on."""
+    if time_axis is None:
+        return {}
+    named = time_axis if isinstance(time_axis, Mapping) else {function.names[0]: time_axis}
+    found = {}
+    for name, axis in named.items():
+        if name not in function.names:
+            raise ValueError(f"time_axis: expected names of inputs ({', '.join(function.names)}), got {name!r}")
+        shape = function.inputs[function.names.index(name)].shape
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"time_axis: expected an axis of {name}, of shape {list(shape)}, got {axis}")
+        found[function.names.index(name)] = axis % len(shape)
+    return found
+
+
+def missing(function: Function, results: Sequence[Result], gradients: Sequence[Any]) -> list[Finding]:
+    """A finding for every input whose gradient is None and should not be zero."""
+    wrong = dict.fromkeys(r.region.k for r in results if not r.part.ok and gradients[r.region.k] is None)
+    return [Finding("missing", f"gradient of {function.names[k]} is None, but the outputs depend on it") for k in wrong]
+
+
+def find_birth(
+    function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int], seed: int
+) -> tuple[Birth | None, tuple[str, ...]]:
+    """The step of birth, or a note on why it cannot be told."""
+    if not axes:
+        return None, ()
+    try:
+        return birth(function, truth, blocks, axes, seed), ()
+    except Exception as error:  # a function may well insist on its number of steps
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        return None, (f"no step of birth: fewer steps of the same inputs fail with {type(error).__name__}: {first_line[:120]}",)
+
+
+def suspect(wrong: Sequence[Result], born: Birth | None) -> Result:
+    """The worst result among those that birth suspects most, else the worst of all."""
+    for array, names in born.suspects if born else ():
+        among = [r for r in wrong if r.part.array == array and r.part.block in names]
+        if among:
+            return max(among, key=lambda r: r.part.ratio)
+    return max(wrong, key=lambda r: r.part.ratio)

@@ -1,0 +1,235 @@
+"""Keras layers, TensorFlow, torch and JAX functions as pairs of NumPy functions, which check_function takes.
+
+    of_keras(layer, x).assert_gradients(time_axis=1, blocks={"kernel": ("i", "f", "c", "o")})
+
+Each of_...(callable, *inputs) returns a Pair. With order=2 the pair is the gradient as forward_fn, a function of the inputs and of
+the upstream gradients, and the gradient of that as backward_fn: what a framework offers of second order is checked. Where it
+offers nothing, its error says so (that of rnn_from_scratch.layers does), or the report calls the gradient missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import assert_gradients, check_function
+from .report import FunctionReport
+
+Array = Any
+
+
+class Pair(NamedTuple):
+    """A function and its gradient on NumPy arrays, and the inputs to check them at."""
+
+    forward_fn: Callable[..., Any]
+    backward_fn: Callable[..., Any]
+    inputs: tuple[Array, ...]
+    names: tuple[str, ...]
+
+    def check(self, **options: Any) -> FunctionReport:
+        """check_function of this pair; options: blocks, time_axis, method, directions, seed, tol."""
+        return check_function(*self[:3], names=self.names, **options)
+
+    def assert_gradients(self, **options: Any) -> None:
+        """assert_gradients of this pair; options as for check."""
+        __tracebackhide__ = True
+        assert_gradients(*self[:3], names=self.names, **options)
+
+
+def of_tensorflow(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
+    """A function of tensors: plain, tf.function or tf.custom_gradient. Inputs: arrays, or lists of arrays.
+
+    Raises ImportError without TensorFlow.
+    """
+    tf = needed("tensorflow")
+    arrays = [np.asarray(a) for a in tf.nest.flatten(list(inputs))]
+
+    def call(sources):
+        return tf.nest.flatten(function(*tf.nest.pack_sequence_as(list(inputs), list(sources))))
+
+    return pair(TensorFlow(tf), arrays, names_of(function, len(arrays), names), call, order)
+
+
+def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **call_options: Any) -> Pair:
+    """A layer or cell of Keras 3 on TensorFlow, or of tf_keras. Its trainable weights are inputs of the pair too.
+
+    inputs         what the layer is called with: x, or x and a list of states for a cell
+    graph          run it in a tf.function, as fit does; False: eagerly, which is slower and takes layers that use NumPy
+    call_options   keyword arguments of the call: mask=..., training=True
+
+    The layer's weights are set at every call and set back after it. Raises ImportError without TensorFlow, ValueError where
+    the layer computes in another dtype than that of its inputs.
+    """
+    tf = needed("tensorflow")
+    arrays = [np.asarray(a) for a in tf.nest.flatten(list(inputs))]
+    count = len(arrays)
+    for a in arrays:
+        if a.dtype.kind == "f" and a.dtype != layer.compute_dtype:
+            expected = f"expected inputs of {layer.compute_dtype}, in which {layer.name} computes, got {a.dtype}"
+            raise ValueError(f"of_keras: {expected}: make the layer with dtype={str(a.dtype)!r}")
+
+    def call(sources):
+        return tf.nest.flatten(layer(*tf.nest.pack_sequence_as(list(inputs), list(sources)), **call_options))
+
+    call([tf.constant(a) for a in arrays])  # builds the layer
+    run = tf.function(call) if graph else call
+    weights = list(layer.trainable_weights)
+    own = [w.numpy() for w in weights]
+    variables = [w if callable(w.value) else w.value for w in weights]  # Keras 3 wraps the tf.Variable
+    names = [*names_of(layer.call, count, None), *(w.name.split("/")[-1].split(":")[0] for w in weights)]
+    names = [name if names.count(name) == 1 else f"{name} {k}" for k, name in enumerate(names)]
+    return pair(TensorFlow(tf, count, variables, own), [*arrays, *own], names, lambda sources: run(sources[:count]), order)
+
+
+def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
+    """A torch module, whose parameters become inputs of the pair too, or a function of tensors such as MyFunction.apply.
+
+    Raises ImportError without torch.
+    """
+    torch = needed("torch")
+    arrays, parameters = [np.asarray(a) for a in inputs], {}
+    count = len(arrays)
+    if isinstance(function, torch.nn.Module):
+        parameters = {name: p.detach().numpy().copy() for name, p in function.named_parameters()}
+        found = names_of(function.forward, count, names)
+    elif isinstance(getattr(function, "__self__", None), type):  # apply of an autograd.Function, whose forward begins with ctx
+        found = names_of(function.__self__.forward, count, names, skip=1)
+    else:
+        found = names_of(function, count, names)
+
+    def call(sources):
+        if not parameters:
+            return leaves(function(*sources))
+        return leaves(torch.func.functional_call(function, dict(zip(parameters, sources[count:])), tuple(sources[:count])))
+
+    return pair(Torch(torch, order == 2), [*arrays, *parameters.values()], [*found, *parameters], call, order)
+
+
+def of_jax(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
+    """A JAX function, with jax.custom_vjp or without. Raises ImportError without JAX, ValueError if its float64 is off."""
+    jax = needed("jax")
+    arrays = [np.asarray(a) for a in inputs]
+    if any(a.dtype == np.float64 for a in arrays) and not jax.config.jax_enable_x64:
+        raise ValueError('of_jax: float64 inputs need jax.config.update("jax_enable_x64", True) before any other use of JAX')
+    return pair(Jax(jax), arrays, names_of(function, len(arrays), names), lambda sources: leaves(function(*sources)), order)
+
+
+def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callable, order: int) -> Pair:
+    """call(sources) -> a list of outputs, in the framework's tensors; it, or with order=2 its gradient, as a Pair."""
+    if order not in (1, 2):
+        raise ValueError(f"order: expected 1 or 2, got {order!r}")
+    n, function, upstream = len(arrays), call, []
+    if order == 2:
+        rng = np.random.default_rng(0)
+        outputs = framework.run(arrays, lambda sources: [framework.array(y) for y in call(sources)])
+        upstream = [rng.standard_normal(y.shape).astype(y.dtype) for y in outputs]
+
+        def function(sources):
+            return [g for g in framework.gradients(call, sources[:n], sources[n:]) if g is not None]
+
+    inputs = (*arrays, *upstream)
+
+    def forward_fn(*given):
+        return tuple(framework.run(given, lambda sources: [framework.array(y) for y in function(sources)]))
+
+    def backward_fn(*given):
+        def run(sources):
+            found = framework.gradients(function, sources[: len(inputs)], sources[len(inputs) :])
+            return [None if g is None else framework.array(g) for g in found]
+
+        return tuple(framework.run(given, run))
+
+    return Pair(forward_fn, backward_fn, inputs, (*names, *(f"upstream {j}" for j in range(len(upstream)))))
+
+
+class TensorFlow:
+    """Runs functions of `count` tensors, then of variables, then of tensors again; the variables get their own values back."""
+
+    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = ()):
+        self.tf, self.count, self.variables, self.own = tf, count, list(variables), own
+
+    def run(self, given, function):
+        behind = self.count + len(self.variables)
+        try:
+            for variable, value in zip(self.variables, given[self.count : behind]):
+                variable.assign(value)
+            first, last = ([self.tf.constant(a) for a in part] for part in (given[: self.count], given[behind:]))
+            return function([*first, *self.variables, *last])
+        finally:
+            for variable, value in zip(self.variables, self.own):
+                variable.assign(value)
+
+    def gradients(self, function, sources, upstream):
+        with self.tf.GradientTape() as tape:
+            tape.watch([s for s in sources if s.dtype.is_floating or s.dtype.is_complex])
+            outputs = function(sources)
+        found = tape.gradient(outputs, sources, output_gradients=list(upstream))
+        return [None if g is None else self.tf.convert_to_tensor(g) for g in found]
+
+    def array(self, tensor):
+        return tensor.numpy()
+
+
+class Torch:
+    def __init__(self, torch: Any, again: bool):
+        self.torch, self.again = torch, again  # again: gradients are to be differentiated in turn
+
+    def run(self, given, function):
+        return function([self.torch.tensor(a).requires_grad_(np.asarray(a).dtype.kind in "fc") for a in given])
+
+    def gradients(self, function, sources, upstream):
+        wanted = [s for s in sources if s.requires_grad]
+        used = [(y, u) for y, u in zip(function(sources), upstream) if y.requires_grad]
+        found: dict[int, Any] = {}
+        if used:
+            outputs, above = zip(*used)
+            grads = self.torch.autograd.grad(outputs, wanted, above, allow_unused=True, create_graph=self.again)
+            found = {id(s): g for s, g in zip(wanted, grads)}
+        return [found.get(id(s)) for s in sources]
+
+    def array(self, tensor):
+        return tensor.detach().numpy()
+
+
+class Jax:
+    def __init__(self, jax: Any):
+        self.jax = jax
+
+    def run(self, given, function):
+        return function([self.jax.numpy.asarray(a) for a in given])
+
+    def gradients(self, function, sources, upstream):
+        _, pull = self.jax.vjp(lambda *s: tuple(function(s)), *sources)
+        return [None if g.dtype == self.jax.dtypes.float0 else g for g in pull(tuple(upstream))]
+
+    def array(self, tensor):
+        return np.asarray(tensor)
+
+
+def needed(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(f"needs {name}, which is not installed: pip install {name}") from error
+
+
+def names_of(function: Callable[..., Any], count: int, names: Sequence[str] | None, skip: int = 0) -> list[str]:
+    """The given names, else those of the first parameters, else x0, x1, ..."""
+    if names is not None:
+        return list(names)
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    found = [p.name for p in inspect.signature(function).parameters.values() if p.kind == kinds][skip:]
+    return found[:count] if len(found) >= count else [f"x{k}" for k in range(count)]
+
+
+def leaves(outputs: Any) -> list[Any]:
+    """The tensors in nested tuples, lists and dicts."""
+    if isinstance(outputs, (tuple, list)):
+        return [leaf for part in outputs for leaf in leaves(part)]
+    if isinstance(outputs, dict):
+        return [leaf for part in outputs.values() for leaf in leaves(part)]
+    return [outputs]

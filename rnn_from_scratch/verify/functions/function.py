@@ -1,0 +1,151 @@
+"""A user's pair of functions at one point: called on copies, its answers brought into one form, its manners checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any
+
+
+class Finding(NamedTuple):
+    """Something wrong that is no matter of digits."""
+
+    kind: str  # nan, in place, not deterministic, count, shape, dtype, missing
+    text: str
+
+
+def input_names(forward_fn: Callable, names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The given names, else those of forward_fn's parameters if there are as many, else 'input 0', ..."""
+    if names is not None:
+        if len(names) != count or len(set(names)) != count:
+            raise ValueError(f"names: expected {count} different names, one for each input, got {list(names)}")
+        return tuple(names)
+    try:
+        found = [p.name for p in inspect.signature(forward_fn).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
+    except ValueError:  # functions written in C need not say what they take
+        found = []
+    return tuple(found) if len(found) == count else tuple(f"input {k}" for k in range(count))
+
+
+class Function:
+    """forward_fn and backward_fn at `inputs`. Both get fresh copies at every call, so that nothing they do spoils the check."""
+
+    def __init__(self, forward_fn: Callable, backward_fn: Callable, inputs: Sequence[Any], names: tuple[str, ...]):
+        self.forward_fn, self.backward_fn, self.names = forward_fn, backward_fn, names
+        self.inputs = tuple(np.array(a) for a in inputs)
+        for name, a in zip(names, self.inputs):
+            if a.dtype.kind not in "fiub":
+                raise TypeError(f"inputs: expected arrays of real numbers, got {a.dtype} for {name}")
+        self.floating = tuple(k for k, a in enumerate(self.inputs) if a.dtype.kind == "f" and a.size)
+        if not self.floating:
+            raise TypeError("inputs: expected a floating array that is not empty among them: there is nothing to differentiate by")
+
+    def at(self, inputs: Sequence[Array]) -> Function:
+        return Function(self.forward_fn, self.backward_fn, inputs, self.names)
+
+    def forward(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return as_outputs(self.forward_fn(*(a.copy() for a in inputs)))
+
+    def flat(self, inputs: tuple[Array, ...]) -> Array:
+        """All outputs as one vector."""
+        return np.concatenate([y.reshape(-1) for y in self.forward(inputs)])
+
+    def backward(self, upstream: tuple[Array, ...]) -> tuple[Any, ...]:
+        """What backward_fn gives, as a tuple."""
+        return as_gradients(self.backward_fn(*(a.copy() for a in self.inputs), *(u.copy() for u in upstream)))
+
+    def upstream(self, rng: np.random.Generator) -> tuple[Array, ...]:
+        """A random gradient for every output."""
+        return tuple(np.asarray(rng.standard_normal(y.shape), y.dtype) for y in self.forward(self.inputs))
+
+    def usable(self, gradients: tuple[Any, ...]) -> dict[int, Array]:
+        """Input -> gradient in float64 where there is one of the right shape; a missing one counts as zero."""
+        found = {}
+        for k in self.floating:
+            g = gradients[k] if k < len(gradients) else None
+            g = np.zeros(self.inputs[k].shape) if g is None else np.asarray(g)
+            if g.shape == self.inputs[k].shape and g.dtype.kind == "f":
+                found[k] = g.astype(float)
+        return found
+
+    def manners(self, rng: np.random.Generator) -> list[Finding]:
+        """Call each function twice and look at everything but the digits."""
+        given = tuple(a.copy() for a in self.inputs)
+        first = tuple(y.copy() for y in as_outputs(self.forward_fn(*given)))
+        found = [*self.changed("forward_fn", given, self.inputs, self.names)]
+        second = self.forward(self.inputs)
+        for j, y in enumerate(first):
+            if y.dtype.kind != "f":
+                raise TypeError(f"forward_fn: expected floating outputs, got {y.dtype} for output {j}")
+            if not np.isfinite(y).all():
+                found.append(Finding("nan", f"output {j} of forward_fn is not finite at {place(~np.isfinite(y))}"))
+        found += repeated("forward_fn", "output", first, second)
+        upstream = self.upstream(rng)
+        given, passed = tuple(a.copy() for a in self.inputs), tuple(u.copy() for u in upstream)
+        one = as_gradients(self.backward_fn(*given, *passed))
+        one = tuple(None if g is None else np.array(g) for g in one)
+        sides = [f"upstream {j}" for j in range(len(passed))]
+        found += self.changed("backward_fn", given + passed, self.inputs + upstream, (*self.names, *sides))
+        if len(one) != len(self.inputs):
+            return [*found, Finding("count", f"backward_fn gives {len(one)} gradients for {len(self.inputs)} inputs")]
+        found += repeated("backward_fn", "gradient", one, self.backward(upstream))
+        for k, g in enumerate(one):
+            if k in self.floating and g is not None:
+                found += self.form(self.names[k], g, self.inputs[k])
+        return found
+
+    def changed(self, who: str, after: Sequence[Array], before: Sequence[Array], names: Sequence[str]) -> list[Finding]:
+        return [
+            Finding("in place", f"{who} changes its argument {name} in place, at {place(~same(a, b))}")
+            for name, a, b in zip(names, after, before)
+            if not same(a, b).all()
+        ]
+
+    def form(self, name: str, g: Array, x: Array) -> list[Finding]:
+        """Shape, dtype and finiteness of one gradient."""
+        if g.shape != x.shape:
+            return [Finding("shape", f"gradient of {name}: expected {list(x.shape)}, got {list(g.shape)}")]
+        found = []
+        if g.dtype != x.dtype:
+            found.append(Finding("dtype", f"gradient of {name}: expected {x.dtype}, got {g.dtype}"))
+        if g.dtype.kind == "f" and not np.isfinite(g).all():
+            found.append(Finding("nan", f"gradient of {name} is not finite at {place(~np.isfinite(g))}"))
+        return found
+
+
+def as_outputs(result: Any) -> tuple[Array, ...]:
+    outputs = tuple(np.asarray(y) for y in (result if isinstance(result, (tuple, list)) else (result,)))
+    if not outputs:
+        raise ValueError("forward_fn: expected an array or a tuple of arrays, got an empty one")
+    return outputs
+
+
+def as_gradients(result: Any) -> tuple[Any, ...]:
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def same(a: Array, b: Array) -> Array:
+    """Where two arrays hold the same value; NaN is the same as NaN."""
+    return (a == b) | ((a != a) & (b != b))
+
+
+def place(where: Array) -> list[int]:
+    """The first index at which `where` holds."""
+    return [int(i[0]) for i in np.nonzero(np.atleast_1d(where))]
+
+
+def repeated(who: str, what: str, first: Sequence[Any], second: Sequence[Any]) -> list[Finding]:
+    """Findings where two calls with the same arguments differ in any bit."""
+    found = []
+    for j, (a, b) in enumerate(zip(first, second)):
+        if a is None or b is None:
+            differ = (a is None) != (b is None)
+        else:
+            differ = np.shape(a) != np.shape(b) or not same(np.asarray(a), np.asarray(b)).all()
+        if differ:
+            found.append(Finding("not deterministic", f"{who}: two calls with the same arguments give a different {what} {j}"))
+    return found

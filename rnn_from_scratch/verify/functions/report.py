@@ -1,0 +1,101 @@
+"""What check_function found, as an object, a text that names the culprit, a dict and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .directional import Part
+from .function import Finding
+from .locate import Birth, Element
+
+
+@dataclass(frozen=True)
+class FunctionReport:
+    """The result of check_function: `ok`, `culprit` (one wrong element, None if all is right), `birth`; str() is for people."""
+
+    names: tuple[str, ...]
+    method: str
+    directions: int | str
+    parts: tuple[Part, ...]
+    findings: tuple[Finding, ...] = ()
+    culprit: Element | None = None
+    birth: Birth | None = None
+    notes: tuple[str, ...] = ()
+    map_of_errors: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings and bool(self.parts) and all(part.ok for part in self.parts)
+
+    @property
+    def worst(self) -> Part:
+        return max(self.parts, key=lambda part: part.ratio)
+
+    def __str__(self) -> str:
+        how = {"complex": "complex step", "central": "central differences"}.get(self.method, "no digits were compared")
+        if self.parts:
+            how += ", every element" if self.directions == "full" else f", {self.directions} random directions per input"
+        if self.ok:
+            w = self.worst
+            numbers = f"error {w.error:.1e}, allowed {w.allowed:.1e}, floor {w.floor:.1e}"
+            lines = [f"gradients are right ({how}); worst {w.array}{f'[{w.block}]' * bool(w.block)}: {numbers}"]
+            return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+        lines = [f"gradients are WRONG ({how})", *self.culprit_lines()]
+        wrong = sorted((part for part in self.parts if not part.ok), key=lambda part: -part.ratio)
+        if wrong:
+            lines.append(f"  {'gradient of':20s} {'block':8s} {'error':>8s} {'allowed':>8s} {'floor':>8s}")
+            lines += [f"  {p.array:20s} {p.block or '-':8s} {p.error:8.1e} {p.allowed:8.1e} {p.floor:8.1e}" for p in wrong[:16]]
+        right = [part.array + f"[{part.block}]" * bool(part.block) for part in self.parts if part.ok]
+        lines.append(f"  right: {', '.join(right) or 'none'}")
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+    def culprit_lines(self) -> list[str]:
+        """The wrong element, the step of birth, and the findings."""
+        found = [f"  {finding.kind}: {finding.text}" for finding in self.findings]
+        if self.culprit is None:
+            return found
+        c = self.culprit
+        named = f"  culprit: {c.array}" + f", block {c.block}" * bool(c.block) + ("" if c.unit is None else f", unit {c.unit}")
+        ratio = f", ours / expected = {c.ours / c.expected:.6g}" if c.expected else ""
+        output = f" of output {c.output[0]}{list(c.output[1:])}" if c.output else ""
+        lines = [named, f"  at {list(c.place)}{output}: ours {c.ours:.9g}, expected {c.expected:.9g}{ratio}"]
+        if self.birth:
+            lines.append(f"  born at step t = {self.birth.step}: {self.birth.why}")
+        return lines + found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        birth = self.birth and {"step": self.birth.step, "suspects": dict(self.birth.suspects), "why": self.birth.why}
+        return {
+            "ok": self.ok,
+            "method": self.method,
+            "directions": self.directions,
+            "culprit": self.culprit and self.culprit._asdict(),
+            "birth": birth,
+            "findings": [finding._asdict() for finding in self.findings],
+            "parts": [{**part._asdict(), "ok": part.ok} for part in self.parts],
+            "notes": list(self.notes),
+        }
+
+    def figure(self) -> Any:
+        """A matplotlib figure, steps by units: how wrong the gradients of each element of output 0 are, on a log scale.
+
+        Calls backward_fn once for every step and unit. Raises ValueError without time_axis, or if output 0 has no such axis.
+        """
+        try:
+            from matplotlib.colors import LogNorm
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError('figure: needs matplotlib: pip install "rnn_from_scratch[bench]"') from error
+        if self.map_of_errors is None:
+            raise ValueError("figure: nothing was compared: mend the findings first")
+        errors = self.map_of_errors()
+        steps, units = errors.shape
+        figure = Figure(figsize=(2.5 + 0.25 * min(units, 40), 2 + 0.25 * min(steps, 40)), layout="constrained")
+        axes = figure.add_subplot()
+        drawn = axes.imshow(errors.clip(1e-16), norm=LogNorm(1e-16, 1), cmap="magma", aspect="auto", interpolation="nearest")
+        axes.set(xlabel="unit", ylabel="step t", title="error of the gradients of y[t, unit]")
+        figure.colorbar(drawn, label="relative error, worst input")
+        return figure

@@ -1,0 +1,155 @@
+"""The checks that must catch every mutant. They run inside of the mutated copy and use its modules.
+
+gradcheck   complex-step derivatives, for every cell and situation of the case table
+equations   outputs, states and saved gates against equations.py, which shares no code with what is mutated
+promises    what README and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
+            seen, gradients come alone as they come together, small sizes and float32 work
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ... import backends
+from ...bptt import Gradients
+from .. import equations
+from ..cases import CELLS, SITUATIONS, Problem, cast, problem, solve
+from ..gradcheck import gradcheck
+from ..measure import EXACT, error
+
+Array = Any
+SIZES = (6, 4, 2, 3)  # B, T, I, H: all different, every row pattern of a mask, quick
+
+
+def problems(cells: list[str], situations: tuple[str, ...] = tuple(SITUATIONS)) -> Iterator[tuple[str, Problem]]:
+    for name in cells:
+        for situation in situations:
+            yield f"{name}, {situation}", problem(CELLS[name], situation, sizes=SIZES)
+
+
+def gradients(cells: list[str]) -> Iterator[str]:
+    for where, p in problems(cells):
+        report = gradcheck(p.cell, p.params, p.x, backend="reference", **p.options)
+        if not report.ok:
+            culprit = report.culprit or report.worst
+            yield f"{culprit.array}{f'[{culprit.gate}]' * bool(culprit.gate)} in {where}"
+
+
+def outputs(cells: list[str]) -> Iterator[str]:
+    for where, p in problems(cells):
+        y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+        truth = equations.run(p.cell, p.params, p.x, **p.options)
+        last = 0 if p.options.get("go_backwards") else -1
+        pairs = {"y": (y, truth.y)}
+        for name, final, slots in zip(p.cell.states, state, tape.states):
+            pairs[f"final {name}"] = (final, truth.states[name][:, last])
+            pairs[f"tape {name}"] = (slots, truth.states[name])
+        pairs.update({f"gate {name}": (tape.gate(name), truth.saved[name]) for name in p.cell.saved})
+        for name, (ours, expected) in pairs.items():
+            if error(ours, expected) > EXACT or not np.array_equal(ours[expected == 0], expected[expected == 0]):
+                yield f"{name} in {where}"
+        B, T, H = y.shape
+        if tape.nbytes != B * H * (len(p.cell.saved) * T + len(state) * (T + 1)) * y.itemsize:
+            yield f"tape.nbytes in {where}"
+
+
+def promises(cells: list[str]) -> Iterator[str]:
+    for where, p in problems(cells, ("plain", "any mask", "scale per gate, any mask", "any mask, reversed, zeroed")):
+        for promise in (nothing_is_shared, masked_steps_are_not_seen, gradients_come_alone):
+            for text in promise(p):
+                yield f"{text} in {where}"
+    for name in cells:
+        for sizes in ((0, 3, 2, 4), (1, 1, 1, 1), (3, 1, 2, 2)):
+            found = solve(problem(CELLS[name], "scale per gate, any mask", sizes=sizes))
+            if not all(np.isfinite(a).all() for a in found.values()):
+                yield f"sizes {sizes} in {name}"
+        p = problem(CELLS[name], "scale per gate, any mask", "float32", SIZES)
+        ours, twin = solve(p), solve(cast(p, "float64"))
+        for key, a in ours.items():
+            if a.dtype != np.float32 or error(a, twin[key]) > 1e-4:
+                yield f"{key} in float32, {name}"
+        if len(p.cell.saved) and name_is_unknown(p):
+            yield f"tape.gate of an unknown name in {name}"
+
+
+def same(one: Any, two: Any) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
+
+
+def arrays(grads: Any) -> list[Array]:
+    return [grads.x, *grads.params.values(), *grads.initial_state]
+
+
+def nothing_is_shared(p: Problem) -> Iterator[str]:
+    """Inputs stay as they are, outputs belong to the caller, the tape works twice, save=False changes no bit."""
+    given = [*p.params.values(), p.x, p.dy, *p.dstate, *p.options["initial_state"]]
+    copies = [a.copy() for a in given]
+    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+    y_alone, state_alone, no_tape = backends.forward(p.cell, p.params, p.x, **p.options, save=False, backend="reference")
+    if no_tape is not None or not same((y, *state), (y_alone, *state_alone)):
+        yield "save=False"
+    if not (y.flags.c_contiguous and y.flags.owndata):
+        yield "y is a view"
+    one, two = (arrays(backends.backward(tape, p.dy, p.dstate)) for _ in range(2))
+    kept = [a.copy() for a in two]
+    for a in (y, *state, *one, *two):
+        a += 1000
+    if not same(arrays(backends.backward(tape, p.dy, p.dstate)), kept):
+        yield "the tape, used twice"
+    if not same(given, copies):
+        yield "an argument is changed"
+
+
+def masked_steps_are_not_seen(p: Problem) -> Iterator[str]:
+    mask = p.options.get("mask")
+    if mask is None:
+        return
+    order = mask[:, ::-1] if p.options.get("go_backwards") else mask
+    heard = order if p.options.get("zero_masked_outputs") else np.logical_or.accumulate(order, axis=1)
+    first = solve(p)
+    for value in (np.inf, 0.0):
+        x, dy = np.where(mask[:, :, None], p.x, value), np.where(heard[:, :, None], p.dy, np.nan)
+        again = solve(p._replace(x=x, dy=dy))
+        if not same(first.values(), again.values()):
+            yield f"{value} at masked steps"
+
+
+def gradients_come_alone(p: Problem) -> Iterator[str]:
+    """wrt, dy alone and dstate alone, a None inside of dstate."""
+    _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+    together = backends.backward(tape, p.dy, p.dstate)
+    groups = ("x", "params", "initial_state")
+    alone = {group: backends.backward(tape, p.dy, p.dstate, wrt=(group,)) for group in groups}
+    if any(getattr(grads, other) is not None for group, grads in alone.items() for other in groups if other != group):
+        yield "wrt gives what was not asked"
+    elif not same(arrays(together), arrays(Gradients(*(getattr(alone[group], group) for group in groups)))):
+        yield "wrt"
+    from_dy = backends.backward(tape, p.dy)
+    from_state = [backends.backward(tape, None, tuple(d if j == k else None for j, d in enumerate(p.dstate))) for k in range(len(p.dstate))]
+    if error(sum((g.x for g in from_state), from_dy.x), together.x) > EXACT:
+        yield "dy and dstate apart"
+
+
+def name_is_unknown(p: Problem) -> bool:
+    _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+    try:
+        tape.gate("no such gate")
+    except ValueError:
+        return False
+    return True
+
+
+CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"gradcheck": gradients, "equations": outputs, "promises": promises}
+
+
+def first_failure(check: str, cells: list[str]) -> str:
+    """What the check finds first; "" if nothing. An exception is a failure too: the mutant does not run."""
+    with np.errstate(all="ignore"):
+        try:
+            return next(CHECKS[check](cells), "")
+        except Exception as error:  # whatever a mutant does
+            first_line = (str(error).strip().splitlines() or [""])[0]
+            return f"{type(error).__name__}: {first_line[:80]}"
