@@ -5,6 +5,7 @@
 //
 // so D, the gate gradients, never leaves the cache, and no sum depends on the number of threads: see weight_gradients.h.
 #pragma once
+#include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradients.h"
 
@@ -23,6 +24,8 @@ template <class T> class Backward : Plan<T> {
     std::vector<Own> owns;
     Barrier all;
     std::vector<std::unique_ptr<Barrier>> groups;
+    std::unique_ptr<Forward<T>> again;  // if the tape is to be recomputed
+    const Tape<T> tape;
     InputGradient<T> input;
     WeightGradients<T> weights;
     const Tiles<T> tiles;
@@ -30,7 +33,8 @@ template <class T> class Backward : Plan<T> {
   public:
     explicit Backward(const Call& call)
         : P(call), chunk(chunk_steps()), D_row(ptrdiff_t(cell.columns() + cell.extras) * padded), all(P::threads),
-          input(*this, D_row), weights(*this, chunk, D_row) {
+          again(call.recompute_every ? new Forward<T>(call, int(call.recompute_every), true) : nullptr),
+          tape(again ? again->tape : Tape<T>(call, cell)), input(*this, D_row), weights(*this, tape, chunk, D_row) {
         W = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
@@ -47,13 +51,18 @@ template <class T> class Backward : Plan<T> {
             const Own& own = owns[id];
             pack(id);
             input.pack(id);
+            if (again) again->pack(id);
             start(own);
             all.arrive();
             for (int end = steps; end > 0; end -= chunk) {
                 const Range now = {std::max(0, end - chunk), end};
-                for (int step = now.end - 1; step >= now.begin; step--)
-                    one_step(own, *groups[id / unit_parts], step, D + (step - now.begin) * B * D_row);
-                weights.gather(id, now);
+                weights.list_rows(id, now);
+                for (Range piece = now; piece.end > now.begin; piece.end = piece.begin) {
+                    piece.begin = again ? recompute(id, piece.end, now.begin) : now.begin;
+                    for (int step = piece.end - 1; step >= piece.begin; step--)
+                        one_step(own, *groups[id / unit_parts], step, D + (step - now.begin) * B * D_row);
+                    weights.gather(id, now, piece);
+                }
                 all.arrive();
                 input.run(id, now, D);
                 weights.run(id, now, D);
@@ -103,6 +112,17 @@ template <class T> class Backward : Plan<T> {
                 std::copy(ds[s] + b * padded + u0, ds[s] + b * padded + u1, static_cast<T*>(call.dinitial[s]) + b * H + u0);
     }
 
+    // Make the tape before step `end` good again, if it is that of the segment behind. Returns where it begins, at least `from`.
+    int recompute(int id, int end, int from) {
+        const int every = int(call.recompute_every), k = (end - 1) / every;
+        if (end == steps || end % every == 0) {
+            all.arrive();  // the others have gathered from the segment behind
+            again->recompute(id, k);
+            all.arrive();
+        }
+        return std::max(from, k * every);
+    }
+
     void one_step(const Own& own, Barrier& group, int step, T* D_step) {
         const BackwardStep<T> at = step_at(step, D_step);
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
@@ -146,13 +166,13 @@ template <class T> class Backward : Plan<T> {
         at.H = H;
         at.step = step;
         for (int s = 0; s < cell.states; s++) {
-            at.s_prev[s] = P::state_before(s, step);
-            at.s[s] = P::state_after(s, step);
+            at.s_prev[s] = tape.before(s, step);
+            at.s[s] = tape.after(s, step);
             at.ds[s] = ds[s];
         }
-        at.state_row = P::state_row();
-        at.saved = static_cast<const T*>(call.saved) + ptrdiff_t(P::time(step)) * cell.saved * H;
-        at.saved_row = ptrdiff_t(steps) * cell.saved * H;
+        at.state_row = tape.state_row;
+        at.saved = tape.saved_at(step);
+        at.saved_row = tape.saved_row;
         at.dy = call.dy ? static_cast<const T*>(call.dy) + step * call.dy_stride[1] : nullptr;
         at.dy_row = call.dy_stride[0];
         at.live = P::live(step);

@@ -19,7 +19,7 @@ struct Call {
     const void *x_scale, *h_scale;      // [gates, B, I], [gates, B, H]
 
     void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward.
-                              // saved is null if it is to be recomputed
+                              // saved is null if it is to be recomputed, and states are then as said above
 
     const void* initial[2];  // forward: [B, H]
     void *y, *final[2];      // [B, T, H], [B, H]

@@ -46,7 +46,6 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
                     if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
                 }
         }
-        }
     }
     for (int r = 0; r < R; r++)
         for (int c = 0; c < C; c++) store(out.first + r * out.stride + c * L, sums[r][c]);

@@ -1,16 +1,17 @@
 // Where the states and the saved values of each step are.
 //
-// On the caller's tape every step has its place, in the time order of x. Kept in scratch memory are either two states in turn,
-// where nobody asks for the tape, or the steps of one segment: those between two multiples of `every`.
+// On the caller's tape every step has its place, in the time order of x. Else they are in scratch memory: of the steps of one
+// segment, those between two multiples of `segment`, in processing order. A segment of one step serves where nobody asks for a
+// tape: the states before and after it change places at every step.
 #pragma once
 #include "call.h"
 #include "cell.h"
 #include "pool.h"
 
 template <class T> struct Tape {
-    T *states[2] = {}, *saved = nullptr;
+    T *states[2] = {}, *saved = nullptr;        // saved: null if nothing is kept
     ptrdiff_t state_row, saved_row, step_size;  // from one row of the batch to the next; values saved of one step
-    int H, steps, every = 0;                    // every = 0: the caller's tape
+    int H, steps, segment = 0;                  // segment = 0: the caller's tape
     bool go_backwards;
 
     Tape(const Call& call, const Cell<T>& cell)
@@ -20,25 +21,25 @@ template <class T> struct Tape {
         saved = static_cast<T*>(call.saved);
     }
 
-    // A tape of `every` steps; of one, the state before and the state after change places at each step.
-    Tape(const Call& call, const Cell<T>& cell, Scratch& scratch, int every) : Tape(call, cell) {
-        this->every = every;
-        state_row = ptrdiff_t(every + 1) * H;
-        saved_row = every * step_size;
+    Tape(const Call& call, const Cell<T>& cell, Scratch& scratch, int segment, bool save) : Tape(call, cell) {
+        this->segment = segment;
+        state_row = ptrdiff_t(segment + 1) * H;
+        saved_row = segment * step_size;
         for (int s = 0; s < cell.states; s++) states[s] = scratch.take<T>(call.B * state_row);
-        saved = scratch.take<T>(call.B * saved_row);
+        saved = save ? scratch.take<T>(call.B * saved_row) : nullptr;
     }
 
+    // Row b is at + b * state_row, + b * saved_row.
     T* before(int s, int step) const { return states[s] + ptrdiff_t(slot(step, 0)) * H; }
     T* after(int s, int step) const { return states[s] + ptrdiff_t(slot(step, 1)) * H; }
     T* saved_at(int step) const {
-        return saved + (every ? step % every : go_backwards ? steps - 1 - step : step) * step_size;
+        return saved ? saved + (segment ? step % segment : go_backwards ? steps - 1 - step : step) * step_size : nullptr;
     }
 
   private:
     int slot(int step, int after) const {
-        if (every == 1) return (step + after) % 2;
-        if (every) return step % every + after;
+        if (segment == 1) return (step + after) % 2;
+        if (segment) return step % segment + after;
         return go_backwards ? steps - step - after : step + after;
     }
 };

@@ -26,6 +26,7 @@ template <class T> class WeightGradients {
         int count = 0;
     };
     const Plan<T>& plan;
+    const Tape<T>& tape;
     const Call& call;
     const Cell<T>& cell;
     const int B, H, G;
@@ -35,8 +36,8 @@ template <class T> class WeightGradients {
     std::vector<Own> owns;
 
   public:
-    WeightGradients(Plan<T>& plan, int chunk, ptrdiff_t D_row)
-        : plan(plan), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G), D_row(D_row) {
+    WeightGradients(Plan<T>& plan, const Tape<T>& tape, int chunk, ptrdiff_t D_row)
+        : plan(plan), tape(tape), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G), D_row(D_row) {
         if (!call.dWx) return;
         list_products();
         const ptrdiff_t rows = ptrdiff_t(chunk) * B;
@@ -49,15 +50,26 @@ template <class T> class WeightGradients {
             owns.push_back({take(std::max(plan.I, H) + 2 * L), take(COLS * BLOCK * L), plan.scratch.template take<int>(rows)});
     }
 
-    // Before D is known: each thread lists the live rows of the steps, and packs its share of the left sides.
-    void gather(int id, Range steps) {
+    // Each thread lists for itself the live rows of the chunk.
+    void list_rows(int id, Range steps) {
         if (!call.dWx) return;
         Own& own = owns[id];
         own.count = 0;
         for (int step = steps.begin; step < steps.end; step++)
             for (int b = 0; b < B; b++)
                 if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]) own.rows[own.count++] = (step - steps.begin) * B + b;
-        const Range part = share(own.count, id, plan.threads);
+    }
+
+    // Each thread packs its share of the left sides of a piece of the chunk; D need not be known yet.
+    void gather(int id, Range steps, Range piece) {
+        if (!call.dWx) return;
+        const Own& own = owns[id];
+        const auto first_of = [&](int step) {
+            return int(std::lower_bound(own.rows, own.rows + own.count, (step - steps.begin) * B) - own.rows);
+        };
+        const int first = first_of(piece.begin);
+        Range part = share(first_of(piece.end) - first, id, plan.threads);
+        part = {part.begin + first, part.end + first};
         for (const Product& p : products)
             for (int n = part.begin; n < part.end; n++) {
                 const T* row = left_side(p, own, own.rows[n] % B, steps.begin + own.rows[n] / B);
@@ -119,11 +131,10 @@ template <class T> class WeightGradients {
             return own.row;
         }
         const T* s_prev[2] = {};
-        for (int s = 0; s < cell.states; s++) s_prev[s] = plan.state_before(s, step) + b * plan.state_row();
+        for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, step) + b * tape.state_row;
         const T* row = s_prev[0];
         if (p.source == Product::OPERAND) {
-            const T* saved = static_cast<const T*>(call.saved) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * cell.saved * H;
-            cell.operand(saved, s_prev, own.row, H);
+            cell.operand(tape.saved_at(step) + b * tape.saved_row, s_prev, own.row, H);
             row = own.row;
         }
         if (!call.h_scale) return row;

@@ -42,6 +42,7 @@ class Call(ctypes.Structure):
     _fields_ = [
         *((name, INTEGER) for name in ("cell", "activation", "recurrent_activation", "B", "T", "I", "H", "threads")),
         *((name, INTEGER) for name in ("go_backwards", "zero_masked_outputs", "x_scale_gates", "h_scale_gates")),
+        ("recompute_every", INTEGER),
         ("x", POINTER),
         ("x_stride", INTEGER * 3),
         *((name, POINTER) for name in ("Wx", "Wh", "bx", "bh", "p", "live", "x_scale", "h_scale")),
@@ -140,7 +141,7 @@ def strided(a: Array, units_together: bool) -> Array:
 class Arguments:
     """A Call being filled in. Keeps what it has copied alive; the caller keeps the rest."""
 
-    def __init__(self, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale):
+    def __init__(self, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every):
         B, T, I = x.shape
         kind = KINDS.index(type(cell))
         self.dtype, self.copies = x.dtype, []
@@ -157,6 +158,7 @@ class Arguments:
             zero_masked_outputs=zero_masked_outputs,
             x_scale_gates=1 if x_scale is None or x_scale.ndim == 2 else len(x_scale),
             h_scale_gates=1 if h_scale is None or h_scale.ndim == 2 else len(h_scale),
+            recompute_every=min(recompute_every or 0, T),
         )
         self.walk("x", x)
         for name, a in params.items():
@@ -194,30 +196,36 @@ class Arguments:
             raise error(message)
 
 
-def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
-    """As bptt.forward."""
+def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None):
+    """As bptt.forward; recompute_every as in backends.forward."""
     (B, T, _), H, S = x.shape, params["Wh"].shape[0], len(s0)
     ((y, y_address),) = new_arrays(x.dtype, (B, T, H))
     final, final_addresses = zip(*new_arrays(x.dtype, *[(B, H)] * S))
-    arguments = Arguments(cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale)
+    arguments = Arguments(cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every)
     arguments.call.y = y_address
     arguments.fill("initial", map(arguments.address, s0))
     arguments.fill("final", final_addresses)
+    kept: list[Any] = []
     if save:
-        kept, addresses = zip(*new_arrays(x.dtype, *[(B, T + 1, H)] * S, (B, T, len(cell.saved), H)))
+        slots = -(-T // recompute_every) if recompute_every else T + 1
+        shapes = [(B, slots, H)] * S + ([] if recompute_every else [(B, T, len(cell.saved), H)])
+        kept, addresses = zip(*new_arrays(x.dtype, *shapes))
         arguments.fill("states", addresses[:S])
-        arguments.call.saved = addresses[S]
+        arguments.call.saved = None if recompute_every else addresses[S]
     arguments.run("forward")
     if not save:
         return y, final, None
-    return y, final, Tape(cell, params, x, kept[:S], kept[S], live, go_backwards, zero_masked_outputs, x_scale, h_scale, "native")
+    flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
+    saved = None if recompute_every else kept[S]
+    return y, final, Tape(cell, params, x, kept[:S], saved, live, *flags, *scales, "native", recompute_every)
 
 
 def backward(tape, dy, dstate, wrt):
     """As bptt.backward."""
     cell, params, x = tape.cell, tape.params, tape.x
     (B, _, I), H, S = x.shape, params["Wh"].shape[0], len(tape.states)
-    arguments = Arguments(cell, params, x, tape.live, tape.go_backwards, tape.zero_masked_outputs, tape.x_scale, tape.h_scale)
+    flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
+    arguments = Arguments(cell, params, x, tape.live, *flags, *scales, tape.recompute_every)
     arguments.fill("states", map(arguments.address, tape.states))
     arguments.call.saved = arguments.address(tape.saved)
     arguments.fill("dfinal", map(arguments.address, dstate))
