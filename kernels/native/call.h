@@ -10,6 +10,7 @@ struct Call {
     int64_t B, T, I, H, threads;
     int64_t go_backwards, zero_masked_outputs;
     int64_t x_scale_gates, h_scale_gates;  // 1: one scale for all gates, else one for each gate
+    int64_t recompute_every;               // K: `states` are [B, ceil(T / K), H], those before steps 0, K, 2K, ...; 0: all of them
 
     const void* x;  // [B, T, I]
     int64_t x_stride[3];
@@ -17,7 +18,8 @@ struct Call {
     const void* live;                   // [B, T] bytes
     const void *x_scale, *h_scale;      // [gates, B, I], [gates, B, H]
 
-    void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward
+    void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward.
+                              // saved is null if it is to be recomputed, and states are then as said above
 
     const void* initial[2];  // forward: [B, H]
     void *y, *final[2];      // [B, T, H], [B, H]

@@ -11,8 +11,10 @@
 class Patience {
   public:
     void wait();
+    bool worn_out() const { return rounds > LONG; }
 
   private:
+    static constexpr int LONG = 4000;  // about 0.1 ms
     int rounds = 0;
 };
 

@@ -7,6 +7,7 @@ here; threads.py says how many threads there are.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from .threads import num_threads, read, set_num_threads
 __all__ = ["available", "backward", "forward", "isa", "num_threads", "set_num_threads", "supports"]
 
 Array = Any
+KINDS = (cells.SimpleRNN, cells.LSTM, cells.PeepholeLSTM, cells.GRU)  # by the number in Call; 4 is the GRU with reset before
 LEVELS = ("generic", "x86-64-v3", "x86-64-v4")  # of the instruction set, by the number that rnn_isa returns
 PACKAGE = Path(__file__).parents[1]
 KERNELS = PACKAGE / "kernels" if (PACKAGE / "kernels").is_dir() else PACKAGE.parent / "kernels"  # installed, or the source tree
@@ -40,6 +42,7 @@ class Call(ctypes.Structure):
     _fields_ = [
         *((name, INTEGER) for name in ("cell", "activation", "recurrent_activation", "B", "T", "I", "H", "threads")),
         *((name, INTEGER) for name in ("go_backwards", "zero_masked_outputs", "x_scale_gates", "h_scale_gates")),
+        ("recompute_every", INTEGER),
         ("x", POINTER),
         ("x_stride", INTEGER * 3),
         *((name, POINTER) for name in ("Wx", "Wh", "bx", "bh", "p", "live", "x_scale", "h_scale")),
@@ -67,7 +70,7 @@ def available() -> tuple[bool, str]:
 
 def supports(cell: Any) -> bool:
     """Whether the kernels know this cell: only the package's own do, not what was derived from them."""
-    return type(cell) in (cells.SimpleRNN, cells.LSTM, cells.PeepholeLSTM, cells.GRU)
+    return type(cell) in KINDS
 
 
 @cache
@@ -114,12 +117,22 @@ def build_log(level: str) -> str:
     return f"The compiler said: {said}" if said else "Install the package again with a C++17 compiler, named by CXX"
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype) -> Array:
-    """A new contiguous array aligned to 64 bytes: what TensorFlow takes over without a copy."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
+def new_arrays(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[tuple[Array, int]]:
+    """New contiguous arrays, each with its address; small ones in one piece of memory, which is quicker.
+
+    Aligned to 64 bytes: TensorFlow takes such an array over without a copy. Large ones each have a piece of their own: of up to
+    32 MiB the C library gives the old pages once more, and cleared pages take their time.
+    """
+    sizes = [math.prod(shape) * dtype.itemsize for shape in shapes]
+    if len(shapes) > 1 and sum(sizes) > 1 << 20:
+        return [array for shape in shapes for array in new_arrays(dtype, shape)]
+    memory = np.empty(sum(sizes) + 64 * (len(sizes) + 1), np.uint8)
+    start, found = memory.ctypes.data, []
+    at = -start % 64
+    for shape, size in zip(shapes, sizes):
+        found.append((np.ndarray(shape, dtype, memory, at), start + at))
+        at += -(-size // 64) * 64
+    return found
 
 
 def strided(a: Array, units_together: bool) -> Array:
@@ -129,11 +142,12 @@ def strided(a: Array, units_together: bool) -> Array:
 
 
 class Arguments:
-    """A Call being filled in; keeps the arrays alive whose addresses it holds."""
+    """A Call being filled in. Keeps what it has copied alive; the caller keeps the rest."""
 
-    def __init__(self, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale):
+    def __init__(self, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every):
         B, T, I = x.shape
-        kind = (cells.SimpleRNN, cells.LSTM, cells.PeepholeLSTM, cells.GRU).index(type(cell))
+        kind = KINDS.index(type(cell))
+        self.dtype, self.copies = x.dtype, []
         self.call = Call(
             cell=4 if kind == 3 and not cell.reset_after else kind,
             activation=list(ACTIVATIONS).index(cell.activation),
@@ -147,36 +161,36 @@ class Arguments:
             zero_masked_outputs=zero_masked_outputs,
             x_scale_gates=1 if x_scale is None or x_scale.ndim == 2 else len(x_scale),
             h_scale_gates=1 if h_scale is None or h_scale.ndim == 2 else len(h_scale),
+            recompute_every=min(recompute_every or 0, T),
         )
-        self.dtype, self.kept = x.dtype, []
         self.walk("x", x)
-        for name in ("Wx", "Wh", "bh", "p"):
-            self.put(name, params.get(name))
-        self.put("bx", params.get("b", params.get("bx")))
-        self.put("live", live)
-        self.put("x_scale", x_scale)
-        self.put("h_scale", h_scale)
+        for name, a in params.items():
+            setattr(self.call, "bx" if name == "b" else name, self.address(a))
+        for name, a in (("live", live), ("x_scale", x_scale), ("h_scale", h_scale)):
+            setattr(self.call, name, self.address(a))
 
     def address(self, a: Array | None) -> int | None:
+        """Where the array begins, or a contiguous copy of it."""
         if a is None:
             return None
-        a = np.ascontiguousarray(a)
-        self.kept.append(a)
+        if not a.flags.c_contiguous:
+            a = np.ascontiguousarray(a)
+            self.copies.append(a)
         return a.ctypes.data
 
-    def put(self, name: str, a: Array | None) -> None:
-        setattr(self.call, name, self.address(a))
-
-    def put_all(self, name: str, arrays: Any) -> None:
-        for i, a in enumerate(arrays):
-            getattr(self.call, name)[i] = self.address(a)
-
     def walk(self, name: str, a: Array) -> None:
+        """Give an array with its strides."""
         strides = getattr(self.call, f"{name}_stride")
         a = strided(a, units_together=len(strides) == 2)
-        self.kept.append(a)
+        self.copies.append(a)
         setattr(self.call, name, a.ctypes.data)
         strides[:] = [s // a.itemsize for s in a.strides[: len(strides)]]
+
+    def fill(self, name: str, addresses: Any) -> None:
+        """Give the addresses of one array for each state."""
+        pointers = getattr(self.call, name)
+        for i, address in enumerate(addresses):
+            pointers[i] = address
 
     def run(self, function: str) -> None:
         code = getattr(library(), f"rnn_{function}_{self.dtype}")(ctypes.byref(self.call))
@@ -185,42 +199,52 @@ class Arguments:
             raise error(message)
 
 
-def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
-    """As bptt.forward."""
-    B, T, _ = x.shape
-    H = params["Wh"].shape[0]
-    y, final = empty((B, T, H), x.dtype), tuple(empty((B, H), x.dtype) for _ in s0)
-    states = tuple(empty((B, T + 1, H), x.dtype) for _ in s0) if save else ()
-    saved = empty((B, T, len(cell.saved), H), x.dtype) if save else None
-    arguments = Arguments(cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale)
-    arguments.put_all("initial", s0)
-    arguments.put("y", y)
-    arguments.put_all("final", final)
-    arguments.put_all("states", states)
-    arguments.put("saved", saved)
+def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None):
+    """As bptt.forward; recompute_every as in backends.forward."""
+    (B, T, _), H, S = x.shape, params["Wh"].shape[0], len(s0)
+    ((y, y_address),) = new_arrays(x.dtype, (B, T, H))
+    final, final_addresses = zip(*new_arrays(x.dtype, *[(B, H)] * S))
+    arguments = Arguments(cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every)
+    arguments.call.y = y_address
+    arguments.fill("initial", map(arguments.address, s0))
+    arguments.fill("final", final_addresses)
+    kept: tuple[Any, ...] = ()
+    if save:
+        slots = -(-T // recompute_every) if recompute_every else T + 1
+        shapes = [(B, slots, H)] * S + ([] if recompute_every else [(B, T, len(cell.saved), H)])
+        kept, addresses = zip(*new_arrays(x.dtype, *shapes))
+        arguments.fill("states", addresses[:S])
+        arguments.call.saved = None if recompute_every else addresses[S]
     arguments.run("forward")
     if not save:
         return y, final, None
-    return y, final, Tape(cell, params, x, states, saved, live, go_backwards, zero_masked_outputs, x_scale, h_scale, "native")
+    flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
+    saved = None if recompute_every else kept[S]
+    return y, final, Tape(cell, params, x, kept[:S], saved, live, *flags, *scales, "native", recompute_every)
 
 
 def backward(tape, dy, dstate, wrt):
     """As bptt.backward."""
     cell, params, x = tape.cell, tape.params, tape.x
-    dtype, H = x.dtype, params["Wh"].shape[0]
-    arguments = Arguments(cell, params, x, tape.live, tape.go_backwards, tape.zero_masked_outputs, tape.x_scale, tape.h_scale)
-    arguments.put_all("states", tape.states)
-    arguments.put("saved", tape.saved)
+    (B, _, I), H, S = x.shape, params["Wh"].shape[0], len(tape.states)
+    flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
+    arguments = Arguments(cell, params, x, tape.live, *flags, *scales, tape.recompute_every)
+    arguments.fill("states", map(arguments.address, tape.states))
+    arguments.call.saved = arguments.address(tape.saved)
+    arguments.fill("dfinal", map(arguments.address, dstate))
     if dy is not None:
         arguments.walk("dy", dy)
-    arguments.put_all("dfinal", dstate)
-    dx = empty(x.shape, dtype) if "x" in wrt else None
-    shapes = param_shapes(cell, x.shape[2], H) if "params" in wrt else {}
-    grads = {name: empty(shape, dtype) for name, shape in shapes.items()}
-    initial = tuple(empty((x.shape[0], H), dtype) for _ in tape.states) if "initial_state" in wrt else None
-    arguments.put("dx", dx)
-    for name in grads:
-        arguments.put("dbx" if name == "b" else f"d{name}", grads[name])
-    arguments.put_all("dinitial", initial or ())
+    dx, grads, initial = None, None, None
+    if "x" in wrt:
+        ((dx, arguments.call.dx),) = new_arrays(x.dtype, x.shape)
+    if "params" in wrt:
+        shapes = param_shapes(cell, I, H)
+        grads = {}
+        for name, (a, address) in zip(shapes, new_arrays(x.dtype, *shapes.values())):
+            grads[name] = a
+            setattr(arguments.call, "dbx" if name == "b" else f"d{name}", address)
+    if "initial_state" in wrt:
+        initial, addresses = zip(*new_arrays(x.dtype, *[(B, H)] * S))
+        arguments.fill("dinitial", addresses)
     arguments.run("backward")
-    return Gradients(dx, grads if "params" in wrt else None, initial)
+    return Gradients(dx, grads, initial)
