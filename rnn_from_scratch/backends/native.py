@@ -19,6 +19,7 @@ from .. import cells
 from ..bptt import Gradients, Tape
 from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 from ..params import param_shapes
+from .memory import lend
 from .threads import num_threads, read, set_num_threads
 
 __all__ = ["available", "backward", "forward", "isa", "num_threads", "set_num_threads", "supports"]
@@ -126,7 +127,7 @@ def new_arrays(dtype: np.dtype, *shapes: tuple[int, ...]) -> list[tuple[Array, i
     sizes = [math.prod(shape) * dtype.itemsize for shape in shapes]
     if len(shapes) > 1 and sum(sizes) > 1 << 20:
         return [array for shape in shapes for array in new_arrays(dtype, shape)]
-    memory = np.empty(sum(sizes) + 64 * (len(sizes) + 1), np.uint8)
+    memory = lend(sum(sizes) + 64 * (len(sizes) + 1))
     start, found = memory.ctypes.data, []
     at = -start % 64
     for shape, size in zip(shapes, sizes):
