@@ -15,7 +15,7 @@ from .emulator_cases import put
 
 usable, why_not = emulated.available()
 pytestmark = [pytest.mark.check, pytest.mark.skipif(not usable, reason=why_not)]
-B, H, LONG = 2, 32, 2**25 + 4
+B, H, LONG = 3, 32, 2**25 + 4
 TEXT = step_text(cells.LSTM(), "float32")
 
 
