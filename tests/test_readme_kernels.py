@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from rnn_from_scratch.backends import cuda, emulated
+from rnn_from_scratch.backends import emulated
 
 from .conftest import ROOT
 
@@ -34,7 +34,6 @@ def run(command, **options):
 def test_it_says_that_no_gpu_has_run_them():
     reports = [p for p in ROOT.glob("**/gpu_report.json") if not {".venv", "build"} & set(p.parts)]
     assert bool(reports) != ("No GPU has run these kernels yet." in SECTION)
-    assert cuda.OPTIONS[0] == "-std=c++17"
 
 
 def test_the_trace():
