@@ -9,8 +9,7 @@
 #include <thread>
 
 void Patience::wait() {
-    ++rounds;
-    if (worn_out()) std::this_thread::yield();
+    if (++rounds > PAUSES) std::this_thread::yield();
 #if defined(__x86_64__)
     else __builtin_ia32_pause();
 #endif
