@@ -120,19 +120,20 @@ def table(models: list[str], digits: int, rounds: int) -> str:
                 found[library].append(process(library, model, digits)[field])
                 print(f"{model}: {library} {found[library][-1]:.4g}", file=sys.stderr)
         ratio = paired_ratio(found["tf.keras"], found["ours"])
-        shown = [f"{v / 1e6:.0f} MB" if field == "peak" else f"{v:.1f} s" for v in map(median, found.values())]
+        batches = -(-digits // BATCH)
+        shown = [f"{v / 1e6:.0f} MB" if field == "peak" else f"{v / batches * 1e3:.1f} ms" for v in map(median, found.values())]
         lines.append(f"| {model}{': peak memory' if model == PIXELS else ''} | {' | '.join(shown)} | {ratio:.2f} |")
     facts = machine.facts()
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("tensorflow", "keras") if name in facts["versions"])
     where = f"{facts['threads']} threads, {machine.isa('native')} kernels, {versions}"
-    caption = f"Seconds for an epoch of {digits:,} digits; times and ratios are medians of {rounds} rounds in turn; {where}."
+    caption = f"Time per batch over epochs of {digits:,} digits; times and ratios are medians of {rounds} rounds in turn; {where}."
     return "\n".join([*lines, "", caption])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=[*MODELS, PIXELS], default=[*MODELS, PIXELS])
-    parser.add_argument("--digits", type=int, default=9_000)
+    parser.add_argument("--digits", type=int, default=4_500)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--readme", type=Path)
     parser.add_argument("--one", choices=LIBRARIES, help="time this one here")
