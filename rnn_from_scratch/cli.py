@@ -42,9 +42,6 @@ def main(args: list[str] | None = None) -> int:
         text = str(error) if isinstance(error, InputError) else error.format_message()
         typer.echo("error: " + " ".join(text.split()), err=True)
         return 2
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        typer.echo(str(stop) or "interrupted", err=True)
-        return 130
 
 
 @app.callback(invoke_without_command=True)

@@ -85,15 +85,17 @@ def train(
     load()
     from . import training
 
-    console, tell = Console(quiet=quiet or json), None
-    if quiet or json:
+    def print_row(row: Any, line: str) -> None:
+        if json:
+            print(json_module.dumps(row), flush=True)
 
-        def tell(row: Any, line: str) -> None:
-            if json:
-                print(json_module.dumps(row), flush=True)
-
-    flags = {"fast": fast, "resume": resume, "overwrite": overwrite, "allow_drift": allow_drift}
-    record = training.train(task, out or Path("runs") / task, **flags, console=console, tell=tell, **options)
+    flags: dict[str, Any] = {"fast": fast, "resume": resume, "overwrite": overwrite, "allow_drift": allow_drift}
+    how: dict[str, Any] = {"console": Console(quiet=True), "tell": print_row} if quiet or json else {}
+    try:
+        record = training.train(task, out or Path("runs") / task, **flags, **how, **options)
+    except KeyboardInterrupt as stop:
+        typer.echo(str(stop) or "interrupted", err=True)
+        raise typer.Exit(130) from stop
     if json:
         print(json_module.dumps({name: record[name] for name in ("task", "status", "results")}))
 

@@ -112,13 +112,17 @@ def batches(settings: dict[str, Any], epoch: int, first: int = 0) -> Iterator[tu
 
 
 def creations(infer: Callable[[Array], Array], settings: dict[str, Any], length: int) -> dict[str, Array]:
-    """`length` new values after a window of zeros, and after the real window that ends the span: seed and new values [T+length]."""
+    """`length` new values after a window of zeros, and after the real window that ends the span: seed and new values [T+length].
+
+    A relu network fed its own answers can grow without end: every value is held within twice the largest of the series.
+    """
     T, step = settings["steps"], settings["resolution"]
     seeds = np.stack([np.zeros(T), series(settings["span"] - (T - np.arange(T)) * step)])
+    limit = 2 * np.abs(series(np.linspace(0, settings["span"], 1000))).max()
     values = np.zeros((2, T + length), "float32")
     values[:, :T] = seeds
     for n in range(length):
-        values[:, T + n] = infer(values[:, n : n + T, None])[:, -1, 0]
+        values[:, T + n] = infer(values[:, n : n + T, None])[:, -1, 0].clip(-limit, limit)
     return {"zeros": values[0], "a real window": values[1]}
 
 

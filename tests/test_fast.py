@@ -1,0 +1,58 @@
+"""The small version of every preset learns by a margin over the trivial answer, from the embedded data, within 20 seconds."""
+
+import time
+
+import pytest
+
+from rnn_from_scratch.tasks import FAST, PRESETS, training
+
+from .digit_runs import KERAS_SAVES, draw_nothing
+
+pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
+
+
+def accuracy(results):
+    """Digits: at least 50 points above the most frequent class."""
+    return results["test_accuracy"] - results["majority_class_accuracy"] - 0.5
+
+
+def below_last_value(results):
+    """Series: at most half the squared error of repeating the last value."""
+    return 0.5 * results["last_value_mse"] - results["test_mse"]
+
+
+def below_persistence(results):
+    return results["percent_below_persistence"] - 3
+
+
+def below_unigrams(results):
+    """Text: at least 1.5 bits a character below letters drawn by their frequency."""
+    return results["unigram_bits"] - results["bits_per_character"] - 1.5
+
+
+MARGINS = {
+    "mnist": accuracy,
+    "series": below_last_value,
+    "load": below_persistence,
+    "char": below_unigrams,
+}
+QUICK = ("mnist-rnn", "series", "load")
+
+
+def cases():
+    for preset in PRESETS:
+        yield pytest.param(preset, marks=() if preset in QUICK else pytest.mark.check)
+
+
+@pytest.mark.parametrize("preset", cases())
+def test_the_fast_version_learns(preset, tmp_path, monkeypatch):
+    draw_nothing(monkeypatch)
+    begun = time.process_time()
+    record = training.train(preset, tmp_path / "run", fast=True)
+    assert time.process_time() - begun < 40  # of CPU on two cores: 20 seconds
+    assert MARGINS[PRESETS[preset][0]](record["results"]) >= 0
+
+
+def test_every_preset_has_a_fast_version():
+    assert set(FAST) == set(PRESETS)
+    assert all(set(FAST[name]) <= set(settings) for name, (_, settings) in PRESETS.items())
