@@ -57,7 +57,7 @@ def test_states_are_carried_and_gradients_are_not(text):
     work.begin()
     losses = [float(work.step(*batch)[0]) for batch in ((x1, y1), (x2, y2))]
     zeros = [tf.zeros([4, 6])] * 4
-    logits, *states = work.model([np.concatenate([x1, x2], axis=1), *zeros])
+    logits, *states = work.model([tf.constant(np.concatenate([x1, x2], axis=1)), *zeros])
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(np.concatenate([y1, y2], axis=1), logits).numpy()
     np.testing.assert_allclose(losses, [loss[:, :8].mean(), loss[:, 8:].mean()], rtol=1e-5)
     for variable, state in zip(work.carried, states):

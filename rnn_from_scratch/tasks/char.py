@@ -7,6 +7,7 @@ The last 5 % of the text are for validation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -49,11 +50,11 @@ def prepare(settings: dict[str, Any]) -> Program:
 
     def validate() -> dict[str, float]:
         loss = evaluate(model, validation)
-        return {"validation_loss": loss, "validation_bits": loss / np.log(2)}
+        return {"validation_loss": loss, "validation_bits": loss / math.log(2)}
 
     def finish() -> tuple[dict[str, Any], dict[str, Any]]:
         loss = evaluate(model, validation)
-        results = {"bits_per_character": loss / np.log(2), "perplexity": float(np.exp(loss))}
+        results = {"bits_per_character": loss / math.log(2), "perplexity": float(np.exp(loss))}
         results["unigram_bits"] = unigram_bits(training, validation, len(text.characters))
         return results | judge_tunes(model, text.characters, data.decode(validation, text.characters)), {}
 
