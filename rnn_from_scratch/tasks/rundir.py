@@ -194,3 +194,12 @@ def read(path: Path) -> Run:
     if not is_run(path):
         raise InputError(f"{path}: not a run directory: it has no readable run.json of ours")
     return Run(path, json.loads((path / "run.json").read_text(encoding="utf-8")))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl. Raises InputError."""
+    file = path / "metrics.jsonl"
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: missing or damaged: {error}") from error
