@@ -58,6 +58,10 @@ MISTAKES = {
     "data": (["train", "mnist", "--data", "nowhere"], "--data nowhere: no such folder; expected one with train-images-idx3-ubyte"),
     "resume": (["train", "mnist", "--out", "nowhere", "--resume"], "nowhere: no such run directory"),
     "predict": (["predict", "nowhere"], "nowhere: no such run directory"),
+    "generate": (["generate", "nowhere"], "nowhere: no such run directory"),
+    "setting of another task": (["train", "series", "--bptt", "9"], "--bptt: series has no such setting; it has cell"),
+    "text": (["train", "char", "--data", "nowhere.txt"], "nowhere.txt: cannot be read: No such file or directory"),
+    "client": (["train", "load", "--client", "MT_001"], "--client MT_001: the embedded data has one house alone"),
     "limit": (["predict", "nowhere", "--limit", "0"], "Invalid value for '--limit'"),
 }
 

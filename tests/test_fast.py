@@ -42,12 +42,10 @@ MARGINS = {
 QUICK = ("mnist-rnn", "series", "load")
 
 
-def cases():
-    for preset in PRESETS:
-        yield pytest.param(preset, marks=() if preset in QUICK else pytest.mark.check)
+CASES = [pytest.param(preset, marks=() if preset in QUICK else pytest.mark.check) for preset in PRESETS]
 
 
-@pytest.mark.parametrize("preset", cases())
+@pytest.mark.parametrize("preset", CASES)
 def test_the_fast_version_learns(preset, tmp_path, monkeypatch):
     draw_nothing(monkeypatch)
     begun = time.process_time()
