@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from .files import text_pieces
 Array = Any
 EMBEDDED = Path(__file__).parent / "embedded/shakespeare.txt.xz"
 TUNES = ("airdsAirs", "oneills1850", "ryansMammoth")  # folders of music21's corpus: fiddle tunes in ABC notation
+BLOCK = 1 << 24  # characters
 KEPT = "XTMLK"  # fields of a tune's header that are kept, in this order
 
 
@@ -39,21 +41,25 @@ def load(data: str | Path | None = None) -> Text:
 
 
 def encode(pieces: Iterable[str], source: str) -> Text:
-    """Numbers for the characters of a text that comes in pieces: one byte each, up to 256 different ones."""
+    """Numbers for the characters of a text that comes in pieces: one byte each, up to 256 different ones, four beyond."""
     numbers: dict[str, int] = {}  # in order of appearance
-    parts, digest = [], hashlib.sha256()
+    number_of = np.zeros(sys.maxunicode + 1, np.uint32)  # the same by code point
+    dtype: Any = np.dtype(np.uint8)
+    content, digest = bytearray(), hashlib.sha256()
     for text in pieces:
         digest.update(text.encode("utf-8"))
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        found, places = np.unique(points, return_inverse=True)
-        for point in found:
-            numbers.setdefault(chr(point), len(numbers))
-        codes = np.array([numbers[chr(point)] for point in found], np.uint32)[places]
-        parts.append(codes.astype(np.uint8) if len(numbers) <= 256 else codes)
-    characters = sorted(numbers)
+        for point in np.flatnonzero(np.bincount(points)):
+            number_of[point] = numbers.setdefault(chr(point), len(numbers))
+        if len(numbers) > 256 and dtype.itemsize == 1:
+            content, dtype = bytearray(np.frombuffer(content, dtype).astype(np.uint32).tobytes()), np.dtype(np.uint32)
+        content += number_of[points].astype(dtype).tobytes()
+    characters, codes = sorted(numbers), np.frombuffer(content, dtype)
     rank = {character: n for n, character in enumerate(characters)}
-    order = np.array([rank[character] for character in numbers], np.uint8 if len(numbers) <= 256 else np.uint32)
-    return Text(np.concatenate([order[part] for part in parts]), characters, source, digest.hexdigest())
+    order = np.array([rank[character] for character in numbers], dtype)
+    for start in range(0, len(codes), BLOCK):  # in place: a text of gigabytes is there only once
+        codes[start : start + BLOCK] = order[codes[start : start + BLOCK]]
+    return Text(codes, characters, source, digest.hexdigest())
 
 
 def decode(codes: Iterable[int], characters: list[str]) -> str:

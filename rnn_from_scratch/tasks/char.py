@@ -135,7 +135,10 @@ def evaluate(model: keras.Model, codes: Array, piece: int = 500) -> float:
 
 def unigram_bits(training: Array, validation: Array, characters: int) -> float:
     """Bits per character for who knows only how often each character comes in the training text."""
-    counts = np.bincount(training, minlength=characters) + 1
+    blocks = range(0, len(training), data.BLOCK)  # bincount makes eight bytes of every code
+    counts = np.ones(characters)
+    for start in blocks:
+        counts += np.bincount(training[start : start + data.BLOCK], minlength=characters)
     return float(-np.log2(counts / counts.sum())[validation].mean())
 
 

@@ -111,12 +111,13 @@ class Run:
     def start(self, variables: Sequence[Any]) -> None:
         """Make the directory, or empty it of an earlier run's files; write run.json and a checkpoint. Raises InputError."""
         try:
-            (self.path / "tensorboard").mkdir(parents=True, exist_ok=True)
-            for name in FILES:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.save()  # first: with it, a directory is ours whenever this is cut short
+            (self.path / "tensorboard").mkdir(exist_ok=True)
+            for name in FILES[1:]:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"--out {self.path}: cannot be written: {error.strerror}") from error
-        self.save()
         self.save_checkpoint(variables)
 
     def save(self, status: str = "running", **more: Any) -> None:
