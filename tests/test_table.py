@@ -5,7 +5,17 @@ import json
 import pytest
 
 from rnn_from_scratch.data import InputError
-from rnn_from_scratch.tasks import PRESETS, rundir, table
+from rnn_from_scratch.tasks import PRESETS, rundir, table, training
+
+from .digit_runs import KERAS_SAVES
+
+pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
+
+
+@pytest.fixture(autouse=True)
+def no_timing(monkeypatch, request):
+    if "timing" not in request.node.name:
+        monkeypatch.setattr(table, "ratio", lambda run: "1.5 x")
 
 
 def write_run(path, preset, results, **settings):
@@ -23,7 +33,7 @@ def test_seeds_share_a_row_and_other_settings_do_not(tmp_path):
     write_run(tmp_path / "unfinished", "char", {})
     rundir.write_json(tmp_path / "unfinished/run.json", {**json.loads((tmp_path / "c/run.json").read_text()), "status": "running"})
     first, second = table.rows(tmp_path)
-    assert first == ["`train mnist-rnn --data ...`", "98.1 %", "97.50% right (97.00% right to 98.00% right)", "2", "30", "2.0", ""]
+    assert first == ["`train mnist-rnn --data ...`", "98.1 %", "97.50% right (97.00% right to 98.00% right)", "2", "30", "2.0", "1.5 x", ""]
     assert second[0] == "`train series --cell gru`"
     assert second[-1] == "last value: MSE 0.600"
 
@@ -31,7 +41,7 @@ def test_seeds_share_a_row_and_other_settings_do_not(tmp_path):
 def test_load_is_shown_beside_a_linear_fit(tmp_path):
     results = {"percent_below_persistence": 5.9, "rmse_persistence": 2.0, "rmse_linear_autoregression": 1.9}
     write_run(tmp_path / "load", "load", results)
-    ((*_, ours, _, _, _, beside),) = table.rows(tmp_path)
+    ((*_, ours, _, _, _, _, beside),) = table.rows(tmp_path)
     assert (ours, beside) == ("RMSE 5.9 % below persistence", "linear autoregression: 5.0 %")
 
 
@@ -42,3 +52,14 @@ def test_every_preset_has_a_number_to_reach():
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no finished run"):
         table.markdown(tmp_path)
+
+
+@pytest.mark.parametrize(("preset", "given"), [("series", {"cell": "gru"}), ("series", {"cell": "peephole_lstm"}), ("char", {"bptt": 5})])
+def test_timing_against_tf_keras(tmp_path, preset, given):
+    out = tmp_path / "run"
+    if preset == "char":
+        (tmp_path / "text").write_text("abc " * 300, encoding="utf-8")
+        given = {**given, "data": str(tmp_path / "text")}
+    training.train(preset, out, units=3, epochs=1, batch_size=2, **given)
+    answer = table.ratio(rundir.read(out))
+    assert answer == "-" if given.get("cell") == "peephole_lstm" else float(answer.removesuffix(" x")) > 0

@@ -1,7 +1,8 @@
 """The books' numbers beside ours, from the run directories of finished runs.
 
 python -m rnn_from_scratch.tasks.table RUNS [README.md]    RUNS: a folder of run directories; prints the table, or writes it between
-                                                           README's markers
+                                                           README's markers. Times a training step of every model against
+                                                           the same model on tf.keras' layers
 """
 
 from __future__ import annotations
@@ -9,13 +10,20 @@ from __future__ import annotations
 import shlex
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import keras
+import tensorflow as tf
+
 from ..data import InputError
+from ..layers import to_keras
 from ..verify.table import rewrite
 from . import PRESETS, rundir
+from .quiet import notes_held_back
 from .settings import option
+from .training import load_model
 
 # preset -> result, how it is written, the book's number or the one to reach
 BOOKS = {
@@ -59,8 +67,42 @@ def row(name: str, runs: list[rundir.Run]) -> list[str]:
     values = [run.record["results"][key] for run in runs]
     seconds = [line["seconds"] for run in runs for line in rundir.read_rows(run.path)]
     spread = f" ({form.format(min(values))} to {form.format(max(values))})" if len(values) > 1 else ""
-    ours = form.format(statistics.mean(values)) + spread
-    return [f"`{name}`", book, ours, str(len(values)), str(runs[0].settings["epochs"]), f"{statistics.median(seconds):.1f}", more(runs[0])]
+    ours, epochs = form.format(statistics.mean(values)) + spread, f"{runs[0].settings['epochs']}"
+    pace = f"{statistics.median(seconds):.1f}"
+    return [f"`{name}`", book, ours, str(len(values)), epochs, pace, ratio(runs[0]), more(runs[0])]
+
+
+def ratio(run: rundir.Run) -> str:
+    """How many times as long a training step takes on tf.keras' layers."""
+    _, model = load_model(run.path, "mnist", "series", "load", "char")
+    try:
+        twin = to_keras(model)
+    except ValueError:  # tf.keras has no peephole LSTM
+        return "-"
+    steps = [gradient_step(each, run.settings) for each in (model, twin)]
+    times: list[list[float]] = [[], []]
+    for _ in range(7):  # in turns, so that a slow moment strikes both
+        for step, seconds in zip(steps, times):
+            begun = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - begun)
+    ours, theirs = (statistics.median(seconds[1:]) for seconds in times)  # the first one builds the graph
+    return f"{theirs / ours:.1f} x"
+
+
+def gradient_step(model: keras.Model, settings: dict[str, Any]) -> Any:
+    """A function that takes the gradients of some loss on one batch of zeros."""
+    shapes = [[settings["batch_size"], *(size or settings.get("bptt") for size in x.shape[1:])] for x in model.inputs]
+    x = [tf.zeros(shape, tensor.dtype) for shape, tensor in zip(shapes, model.inputs)]
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            answer = tf.nest.flatten(model(x if len(x) > 1 else x[0], training=True))[0]
+            loss = tf.reduce_mean(tf.square(answer - 1))
+        return tape.gradient(loss, model.trainable_variables)
+
+    return step
 
 
 def more(run: rundir.Run) -> str:
@@ -78,14 +120,15 @@ def more(run: rundir.Run) -> str:
 
 
 def markdown(folder: Path) -> str:
-    head = ["program", "to reach", "ours", "seeds", "epochs", "seconds an epoch", "beside"]
-    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "---"], *rows(folder)]
+    head = ["program", "to reach", "ours", "seeds", "epochs", "seconds an epoch", "tf.keras' step takes", "beside"]
+    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "--:", "---"], *rows(folder)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main() -> int:
     try:
-        text = markdown(Path(sys.argv[1]))
+        with notes_held_back():
+            text = markdown(Path(sys.argv[1]))
         if len(sys.argv) > 2:
             rewrite(Path(sys.argv[2]), "programs", text)
         else:
