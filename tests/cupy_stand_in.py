@@ -117,21 +117,34 @@ class Stream(Device):
 class RawModule:
     def __init__(self, *, code, options=(), enable_cooperative_groups=False):
         assert "fast" not in " ".join(options)
-        self.code = code
+        self.code, self.cooperative = code, enable_cooperative_groups
 
     def get_function(self, name):
-        def launch(grid, block, args, *, shared_mem=0):
-            assert len(grid) == len(block) == 3, "a one-dimensional cooperative grid would be shrunk silently"
-            assert all(type(n) is int and n >= 1 for n in (*grid, *block))
-            assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024
-            signature = program(self.code).signatures[name]
-            pairs = zip(args, signature, strict=True)
-            plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in pairs]
-            launches.append((name, grid, block, tuple(args)))
-            borders.append("work")
-            program(self.code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
+        return Function(self, name)
 
-        return launch
+
+class Function:
+    """A kernel, which refuses what CUDA would refuse or, worse, take in another sense."""
+
+    max_dynamic_shared_size_bytes = 48 << 10
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+    def __call__(self, grid, block, args, *, shared_mem=0):
+        code, name = self.module.code, self.name
+        assert len(grid) == len(block) == 3, "three numbers each"
+        assert all(type(n) is int and n >= 1 for n in (*grid, *block)), "empty"
+        assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024, "too large"
+        flat = grid[0] > 1 and grid[1] == grid[2] == 1
+        assert not (self.module.cooperative and flat), "CuPy would shrink a one-dimensional cooperative grid silently"
+        assert shared_mem <= self.max_dynamic_shared_size_bytes, "max_dynamic_shared_size_bytes is to be set before the launch"
+        signature = program(code).signatures[name]
+        assert len(args) == len(signature), f"{name}: expected {len(signature)} arguments, got {len(args)}"
+        plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in zip(args, signature)]
+        launches.append((name, grid, block, tuple(args)))
+        borders.append("work")
+        program(code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
 
 def is_null(value, parameter):
@@ -175,10 +188,13 @@ def install(monkeypatch):
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1
+    nvrtc = types.ModuleType("cupy_backends.cuda.libs.nvrtc")
+    nvrtc.getVersion = lambda: (12, 9)
     libs = types.ModuleType("cupy_backends.cuda.libs")
-    libs.cublas = cublas
+    libs.cublas, libs.nvrtc = cublas, nvrtc
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
-    for name, module in {**modules, "cupy_backends.cuda.libs": libs, "cupy_backends.cuda.libs.cublas": cublas}.items():
+    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc)}
+    for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     for record in (launches, products, borders):
         record.clear()

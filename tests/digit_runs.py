@@ -6,6 +6,7 @@ from functools import partial
 
 import h5py
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from rnn_from_scratch.data import mnist as data
@@ -68,3 +69,24 @@ def bits(out):
     with zipfile.ZipFile(out / "model.keras") as archive, archive.open("model.weights.h5") as opened, h5py.File(opened) as file:
         file.visititems(lambda name, item: weights.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None)
     return arrays, progress, timeless(rows(out)), timeless(record(out)["results"]), weights
+
+
+class KilledError(BaseException):
+    """Passes through everything, as kill -9 does."""
+
+
+def killed_at(monkeypatch, task, epoch, n, run):
+    """run(), in which batch number `n` of `epoch` never comes."""
+    batches = task.batches
+
+    def killed(*args):
+        *_, now, first = args
+        for place, batch in enumerate(batches(*args), first):
+            if (now, place) == (epoch, n):
+                raise KilledError
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "batches", killed)
+        with pytest.raises(KilledError):
+            run()

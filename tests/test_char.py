@@ -1,5 +1,7 @@
 """The character model: truncated BPTT with carried states, resume within an epoch, validation, sampling."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,7 @@ import tensorflow as tf
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import PRESETS, char, sampling, training
 
-from .digit_runs import KERAS_SAVES, bits, record
+from .digit_runs import KERAS_SAVES, bits, killed_at, record
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
 SMALL = {"units": 6, "layers": 2, "embedding": 5, "batch_size": 4, "bptt": 8, "epochs": 2, "seed": 5}
@@ -69,20 +71,8 @@ def test_states_are_carried_and_gradients_are_not(text):
 
 
 def test_a_run_stopped_between_two_pieces_goes_on_to_the_same_bits(text, whole, tmp_path, monkeypatch):
-    class KilledError(BaseException):
-        pass
-
-    def killed(codes, settings, epoch, first=0):
-        for n, batch in enumerate(batches(codes, settings, epoch, first)):
-            if (epoch, n) == (2, 5):
-                raise KilledError
-            yield batch
-
-    batches = char.batches
-    with monkeypatch.context() as patch:
-        patch.setattr(char, "batches", killed)
-        with pytest.raises(KilledError):
-            training.train("char", tmp_path / "run", data=str(text), save_every=0.0, **SMALL)
+    run = partial(training.train, "char", tmp_path / "run", data=str(text), save_every=0.0, **SMALL)
+    killed_at(monkeypatch, char, 2, 5, run)
     training.train("char", tmp_path / "run", resume=True, save_every=60.0)
     assert bits(tmp_path / "run") == bits(whole)
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -12,7 +13,7 @@ from rich.console import Console
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import loop, mnist, rundir
 
-from .digit_runs import KERAS_SAVES, SMALL, bits, draw_nothing, record, rows, train, train_whole, write_digits
+from .digit_runs import KERAS_SAVES, SMALL, KilledError, bits, draw_nothing, killed_at, record, rows, train, train_whole, write_digits
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
 
@@ -50,10 +51,6 @@ def ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
-class KilledError(BaseException):
-    pass
-
-
 def kill(*_):
     raise KilledError
 
@@ -75,10 +72,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, folder, tmp_pa
 def test_a_killed_run_goes_on_and_further_to_the_same_bits(whole, folder, tmp_path, monkeypatch, plain_pictures):
     """Killed within epoch 1; killed after its last checkpoint, before model and record are written; finished; then one epoch more."""
     out, given = tmp_path / "run", {**SMALL, "epochs": 1, "save_every": 0.0}
-    with monkeypatch.context() as patch:
-        strike(patch, 3, kill)
-        with pytest.raises(KilledError):
-            train(out, data=str(folder), **given)
+    killed_at(monkeypatch, mnist, 1, 2, partial(train, out, data=str(folder), **given))
     with np.load(out / "checkpoint.npz") as file:
         assert json.loads(str(file["progress"]))["batch"] == 2
     with monkeypatch.context() as patch:

@@ -1,12 +1,14 @@
 """The series task: windows, heads, resume with dropout, new values, pictures."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import PRESETS, plots, series, training
 
-from .digit_runs import KERAS_SAVES, bits, record
+from .digit_runs import KERAS_SAVES, bits, killed_at, record
 from .figures import complete
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
@@ -63,21 +65,8 @@ def test_both_heads_answer_alike(whole, tmp_path):
 
 def test_dropout_goes_on_to_the_same_bits(whole, tmp_path, monkeypatch):
     """Stopped within an epoch: the states of dropout's random numbers are kept too. Dropout itself changes the bits."""
-
-    class KilledError(BaseException):
-        pass
-
-    def killed(settings, epoch, first=0):
-        for n, batch in enumerate(batches(settings, epoch, first)):
-            if (epoch, n) == (1, 41):
-                raise KilledError
-            yield batch
-
-    batches = series.batches
-    with monkeypatch.context() as patch:
-        patch.setattr(series, "batches", killed)
-        with pytest.raises(KilledError):
-            training.train("series", tmp_path / "run", save_every=0.0, **{**SMALL, "epochs": 2})
+    run = partial(training.train, "series", tmp_path / "run", save_every=0.0, **{**SMALL, "epochs": 2})
+    killed_at(monkeypatch, series, 1, 41, run)
     training.train("series", tmp_path / "run", resume=True, save_every=60.0)
     run, expected = bits(tmp_path / "run"), bits(whole)
     assert run == expected

@@ -17,7 +17,7 @@ from . import source
 
 MACHINE = '#include "machine.cpp"\n#include "barriers.cpp"\n#include "memory.cpp"\n'
 COMMON = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
-KERNELS = ["-O1", "-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1"]
+KERNELS = ["-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1"]
 KERNELS += ["-Werror=frame-larger-than=49152"]  # a fibre's stack is 64 KiB
 STATIC = re.compile(r"(?<!extern )__shared__\s+([\w ]+?)\s+(\w+)((?:\[[^\]]*\])*)\s*;")
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\w+\)\s*)?([\w ]+?)\s+(\w+)\[\]\s*;")
@@ -80,16 +80,16 @@ def cached(suffix: str, arguments: list[str], text: str, machine: Path | None = 
     return target
 
 
-def compiled(text: str) -> Path:
-    """The shared library with these kernels and the machine."""
+def compiled(text: str, level: str = "-O1") -> Path:
+    """The shared library with these kernels, optimised at this level, and the machine."""
     machine = cached(".o", [*COMMON, "-O1", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"], MACHINE)
-    return cached(".so", [*COMMON, *KERNELS], rewritten(text), machine)
+    return cached(".so", [*COMMON, level, *KERNELS], rewritten(text), machine)
 
 
 def rewritten(text: str) -> str:
     """The text for g++. Shared arrays become references into the block's memory; each kernel gets a function that calls it."""
     count = iter(range(10_000))
-    text = DYNAMIC.sub(r'\1* \2 = (\1*)emu::dynamic_shared(sizeof(\1), "\2");', text)
+    text = DYNAMIC.sub(r'\1* \2 = (\1*)emu::dynamic_shared(sizeof(\1), emu::KIND<\1>, "\2");', text)
     text = STATIC.sub(lambda m: reference(next(count), *m.groups()), text)
     calls = []
     for name, inside in source.KERNEL.findall(re.sub(r"//[^\n]*", "", text)):
@@ -100,5 +100,5 @@ def rewritten(text: str) -> str:
 
 
 def reference(number: int, kind: str, name: str, size: str) -> str:
-    memory = f'emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), "{name}")'
+    memory = f'emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), emu::KIND<{kind}>, "{name}")'
     return f"{kind} (&{name}){size} = *({kind} (*){size}){memory};"

@@ -38,10 +38,6 @@ def prepare(settings: dict[str, Any]) -> Program:
     optimizer = models.optimizer(settings, model)
     infer = models.make_infer(model)
 
-    def measure(x, y):
-        difference = model(x, training=True) - y
-        return tf.reduce_mean(tf.square(difference)), tf.reduce_mean(tf.abs(difference))
-
     def validate() -> dict[str, float]:
         difference = infer(validation[0]) - validation[1]
         return {"validation_loss": float(np.mean(difference**2)), "validation_mae": float(np.mean(np.abs(difference)))}
@@ -68,7 +64,7 @@ def prepare(settings: dict[str, Any]) -> Program:
         labels=LABELS,
         examples=len(training[0]),
         batches=partial(batches, training, settings),
-        step=models.make_step(model, optimizer, measure, steps, tf.TensorSpec([None, 1])),
+        step=models.make_step(model, optimizer, models.errors(model), steps, tf.TensorSpec([None, 1])),
         validate=validate,
         finish=finish,
         files={"scale.json": {"mean": mean, "spread": spread}},

@@ -63,6 +63,16 @@ def make_step(model: keras.Model, optimizer: keras.Optimizer, measure: Callable,
     return step
 
 
+def errors(model: keras.Model) -> Callable:
+    """What make_step needs of a model of numbers: mean squared and mean absolute error."""
+
+    def measure(x, y):
+        difference = model(x, training=True) - y
+        return tf.reduce_mean(tf.square(difference)), tf.reduce_mean(tf.abs(difference))
+
+    return measure
+
+
 def make_infer(model: keras.Model, prepare: Callable[[Array], Array] = np.asarray, batch_size: int = 1000) -> Callable[[Array], Array]:
     """infer(x [N,...]) -> the model's answers as float64, without dropout; prepare: what x needs to become the model's input."""
     infer_block = tf.function(lambda x: model(x, training=False), reduce_retracing=True)

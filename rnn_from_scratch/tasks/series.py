@@ -37,10 +37,6 @@ def prepare(settings: dict[str, Any]) -> Program:
     optimizer = models.optimizer(settings, model)
     infer = models.make_infer(model)
 
-    def measure(x, y):
-        difference = model(x, training=True) - y
-        return tf.reduce_mean(tf.square(difference)), tf.reduce_mean(tf.abs(difference))
-
     def mse(count: int) -> float:
         x, y = windows(settings, TEST, count)
         return float(np.mean((infer(x) - y) ** 2))
@@ -66,7 +62,7 @@ def prepare(settings: dict[str, Any]) -> Program:
         labels=LABELS,
         examples=BATCHES * settings["batch_size"],
         batches=partial(batches, settings),
-        step=models.make_step(model, optimizer, measure, steps, steps),
+        step=models.make_step(model, optimizer, models.errors(model), steps, steps),
         validate=lambda: {"validation_loss": mse(400)},
         finish=finish,
         watched=False,  # the book's programs keep the last weights
