@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_from_scratch.data import InputError
-from rnn_from_scratch.tasks import PRESETS, plots, series, training
+from rnn_from_scratch.tasks import PRESETS, char, load, mnist, plots, series, training
 
 from .digit_runs import KERAS_SAVES, bits, killed_at, record
 from .figures import complete
@@ -87,6 +87,12 @@ def test_new_values_are_fed_back_and_stay_bounded(whole):
     assert complete(picture)
     exploding = series.creations(lambda x: 3 * x.astype("float64") + 1, SETTINGS, 300)
     assert 20 < max(np.abs(values).max() for values in exploding.values()) < 40
+
+
+@pytest.mark.parametrize("task", [char, load, mnist, series], ids=lambda task: task.__name__)
+def test_learning_curves_are_complete(task):
+    rows = [{"epoch": 1, "validation_loss": 12345.0, **dict.fromkeys(task.LABELS, 0.00123)}]
+    assert complete(plots.learning_curve(rows, task.LABELS, "title"))
 
 
 def test_pictures_are_complete():

@@ -24,7 +24,7 @@ from .loop import Program
 from .sampling import sample_tunes
 
 Array = Any
-LABELS = {"loss": "cross-entropy (nats per character)", "bits": "bits per character"}
+LABELS = {"loss": "cross-entropy (nats per character)", "bits": "cross-entropy (bits per character)"}
 HELD_OUT = 0.05
 STREAMS = 20  # the validation text is read in so many streams, each from zero states
 TUNES = 50

@@ -32,7 +32,7 @@ def learning_curve(epochs: list[dict[str, Any]], labels: dict[str, str], title: 
             if all(prefix + key in row for row in epochs):
                 values = [row[prefix + key] for row in epochs]
                 axes.plot([row["epoch"] for row in epochs], values, color=colour, marker=marker, markersize=4, label=name)
-        axes.set(xlabel="epoch", ylabel=label)
+        axes.set(xlabel="epoch", ylabel=label, xlim=(0.5, len(epochs) + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     return figure
