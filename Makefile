@@ -44,11 +44,14 @@ tables: $(VENV)/.installed
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
 DIGITS := mnist-rnn mnist-deep-rnn mnist-lstm mnist-lstm-proj
-OTHERS := series series-one deep-series series-dropout load char
+OTHERS := series series-one deep-series series-dropout load
 
 programs: $(VENV)/.installed
 	for task in $(DIGITS); do $(BIN)/rnn-from-scratch train $$task --data '$(MNIST)' --out runs/$$task --overwrite || exit; done
 	for task in $(OTHERS); do $(BIN)/rnn-from-scratch train $$task --out runs/$$task --overwrite || exit; done
+	$(BIN)/rnn-from-scratch train load --steps 96 --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200 \
+		--out runs/load-96 --overwrite
+	$(BIN)/rnn-from-scratch train char --layers 2 --units 256 --bptt 100 --epochs 6 --out runs/char --overwrite
 	$(BIN)/python -m rnn_from_scratch.tasks.table runs README.md
 
 wheel: $(VENV)/.installed

@@ -42,11 +42,11 @@ BOOKS = {
 
 
 def command(run: rundir.Run) -> str:
-    """The options that make this run, but for the seed and the place of the data."""
+    """The options that make this run, but for the seed and the folder of the data."""
     preset = run.record["task"]
     default = {**PRESETS[preset][1], "data": run.settings.get("data"), "seed": run.settings["seed"]}
     changed = {name: value for name, value in run.settings.items() if value != default[name]}
-    data = [] if run.settings.get("data") is None else ["--data", "..."]
+    data = [] if run.settings.get("data") is None else ["--data", Path(run.settings["data"]).name]
     return shlex.join(["train", preset, *data, *(part for name, value in changed.items() for part in (option(name), str(value)))])
 
 
