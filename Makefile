@@ -2,11 +2,12 @@
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make tables  write the tables in README again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
+# make programs MNIST=FOLDER   train every program of the books (hours), write their table in README
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint bench gpu-check wheel tables clean
+.PHONY: demo test check lint bench gpu-check wheel tables programs clean
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
@@ -40,6 +41,18 @@ bench: $(VENV)/.installed
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table README.md
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
+
+MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
+DIGITS := mnist-rnn mnist-deep-rnn mnist-lstm mnist-lstm-proj
+OTHERS := series series-one deep-series series-dropout load
+
+programs: $(VENV)/.installed
+	for task in $(DIGITS); do $(BIN)/rnn-from-scratch train $$task --data '$(MNIST)' --out runs/$$task --overwrite || exit; done
+	for task in $(OTHERS); do $(BIN)/rnn-from-scratch train $$task --out runs/$$task --overwrite || exit; done
+	$(BIN)/rnn-from-scratch train load --steps 96 --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200 \
+		--out runs/load-96 --overwrite
+	$(BIN)/rnn-from-scratch train char --layers 2 --units 256 --bptt 100 --epochs 6 --out runs/char --overwrite
+	$(BIN)/python -m rnn_from_scratch.tasks.table runs README.md
 
 wheel: $(VENV)/.installed
 	mkdir -p dist

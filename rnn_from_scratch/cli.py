@@ -14,11 +14,10 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from . import __version__, backends, cells
 from .data import InputError
-from .tasks import TASKS, rundir
+from .tasks import commands, rundir
 from .tasks.quiet import load_tensorflow
 
 app = typer.Typer(
@@ -32,15 +31,6 @@ UsageError: Any = typer.BadParameter.__base__  # typer has it, without a public 
 
 Cell = Annotated[str | None, typer.Option(help=f"Only this cell: {', '.join(cells.CELLS)}; any case, with or without underscores.")]
 Backend = Annotated[str, typer.Option(help=f"Whose results: auto, {', '.join(backends.BACKENDS)}.")]
-
-
-def setting(name: str, text: str) -> Any:
-    """An option of train: None unless given, so that a resumed run keeps its own."""
-    return typer.Option(help=f"{text} {default(TASKS['mnist'][name])}", show_default=False)
-
-
-def default(value: Any) -> str:
-    return rf"\[default: {value}]"  # rich would read [default: ...] as markup
 
 
 def main(args: list[str] | None = None) -> int:
@@ -119,61 +109,8 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    task: Annotated[str, typer.Argument(help=f"What to train: {', '.join(TASKS)}.")],
-    cell: Annotated[str | None, setting("cell", f"{', '.join(cells.CELLS)}; any case, with or without underscores.")] = None,
-    layers: Annotated[int | None, setting("layers", "Recurrent layers, one upon the other.")] = None,
-    units: Annotated[int | None, setting("units", "Units of each layer.")] = None,
-    activation: Annotated[str | None, setting("activation", "Of the cell: tanh, relu, sigmoid, linear, hard_sigmoid.")] = None,
-    epochs: Annotated[int | None, setting("epochs", "Passes over the training digits, in all.")] = None,
-    batch_size: Annotated[int | None, setting("batch_size", "Digits per step.")] = None,
-    learning_rate: Annotated[float | None, setting("learning_rate", "Of Adam.")] = None,
-    backend: Annotated[str | None, setting("backend", f"What the layers run on: auto, {', '.join(backends.BACKENDS)}.")] = None,
-    seed: Annotated[int | None, setting("seed", "Of the initial weights and of the order of the digits.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help=f"Folder of MNIST's four IDX files, or keras: Keras' download. {default('embedded sample')}")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help=f"Run directory to make. {default('runs/TASK')}")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run at --out after its last whole epoch.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run at --out.")] = False,
-) -> None:
-    """Train a model. The run directory gets run.json (settings, versions, results), the model, a checkpoint and pictures."""
-    options = {name: value for name, value in locals().items() if name in TASKS["mnist"] and value is not None}
-    if task not in TASKS:
-        raise InputError(f"task: expected {', '.join(TASKS)}, got {task!r}")
-    load_tensorflow("tensorflow", "keras", "matplotlib")
-    from .tasks import mnist
-
-    try:
-        mnist.train(out or Path("runs") / task, resume=resume, overwrite=overwrite, console=console, **options)
-    except KeyboardInterrupt as stop:
-        typer.echo(str(stop) or "interrupted before training; nothing was written", err=True)
-        raise typer.Exit(130) from stop
-
-
-@app.command()
-def predict(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of train mnist.")],
-    data: Annotated[
-        str | None, typer.Option(help=f"PNG of 28 x 28, IDX file of images, folder of IDX files, or keras. {default('embedded')}")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many digits to print.")] = 10,
-    invert: Annotated[bool, typer.Option("--invert", help="The digits are dark on bright paper.")] = False,
-) -> None:
-    """Read digits with a trained model: the label and how sure it is."""
-    load_tensorflow("tensorflow", "keras", "matplotlib")
-    from .tasks import mnist
-
-    p, labels, where = mnist.predict(run_dir, data, invert=invert)
-    read = p.argmax(axis=1)
-    console.out(f"{len(p):,} from {where}", highlight=False)
-    table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), box=None, header_style="bold", pad_edge=False)
-    for n in range(min(limit, len(p))):
-        table.add_row(str(n), str(read[n]), f"{p[n, read[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
-    console.print(table)
-    if labels is not None:
-        console.print(f"accuracy {np.mean(read == labels):.2%} of {len(p):,}", highlight=False)
+for command in (commands.train, commands.presets, commands.predict, commands.generate):
+    app.command()(command)
 
 
 @app.command()

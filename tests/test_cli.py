@@ -2,17 +2,14 @@
 
 import importlib.util
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from rnn_from_scratch import __version__, cli
-from rnn_from_scratch.tasks import TASKS
+from rnn_from_scratch.tasks import PRESETS, commands
 from rnn_from_scratch.verify import books, doctor, suite
 from rnn_from_scratch.verify.measure import Row
 
@@ -54,13 +51,17 @@ MISTAKES = {
     "backend": (["books", "--backend", "abacus"], "--backend: expected auto or one of "),
     "json": (["verify", "--json", "no/such/folder.json"], "--json no/such/folder.json: no such folder: no/such"),
     "no task": (["train"], "Missing argument"),
-    "task": (["train", "weather"], "task: expected mnist, got 'weather'"),
+    "task": (["train", "weather"], "task: expected mnist, mnist-rnn, mnist-deep-rnn"),
     "number": (["train", "mnist", "--units", "many"], "Invalid value for '--units'"),
     "range": (["train", "mnist", "--units", "0"], "--units: expected a whole number of at least 1, got 0"),
     "train cell": (["train", "mnist", "--cell", "x"], "--cell: expected one of simple_rnn"),
     "data": (["train", "mnist", "--data", "nowhere"], "--data nowhere: no such folder; expected one with train-images-idx3-ubyte"),
     "resume": (["train", "mnist", "--out", "nowhere", "--resume"], "nowhere: no such run directory"),
     "predict": (["predict", "nowhere"], "nowhere: no such run directory"),
+    "generate": (["generate", "nowhere"], "nowhere: no such run directory"),
+    "setting of another task": (["train", "series", "--bptt", "9"], "--bptt: series has no such setting; it has cell"),
+    "text": (["train", "char", "--data", "nowhere.txt"], "nowhere.txt: cannot be read: No such file or directory"),
+    "client": (["train", "load", "--client", "MT_001"], "--client MT_001: the embedded data has one house alone"),
     "limit": (["predict", "nowhere", "--limit", "0"], "Invalid value for '--limit'"),
 }
 
@@ -125,9 +126,19 @@ def test_help_shows_the_defaults(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["train", "--help"]) == 0
     text = capsys.readouterr().out
-    for name, value in TASKS["mnist"].items():
+    for name in commands.known_settings():
         assert "--" + name.replace("_", "-") in text
-        assert f"[default: {'embedded sample' if value is None else value}]" in text
+    for value in ("3", "auto", "none", "by task, see presets", "runs/TASK"):
+        assert f"[default: {value}]" in text
+
+
+def test_presets_shows_every_setting(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert cli.main(["presets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert set(PRESETS) < set(lines)
+    assert "--cell lstm --layers 1 --units 5 " in lines["load"]
+    assert "--learning-rate 1e-05" in lines["deep-series"]
 
 
 def test_verify_passes(rows, capsys):
@@ -181,10 +192,10 @@ def test_train_then_predict(folder, tmp_path, capsys):
     options += ["--data", str(folder), "--out", run]
     assert cli.main(["train", "mnist", *options]) == 0
     out = capsys.readouterr().out
-    assert f"data: {folder} (60 + 20 digits); 50 training, 10 validation, 20 test\n" in out
+    assert f"{folder} (60 + 20 digits); 50 training, 10 validation, 20 test\n" in out
     assert "epoch 1/1: loss " in out
     assert "left" in out
-    assert "test accuracy " in out
+    assert "\ntest accuracy  " in out
     settings = json.loads((tmp_path / "run/run.json").read_text(encoding="utf-8"))["settings"]
     assert (settings["cell"], settings["units"], settings["learning_rate"]) == ("peephole_lstm", 5, 1e-3)
     assert cli.main(["train", "mnist", *options]) == 2
@@ -199,37 +210,11 @@ def test_train_then_predict(folder, tmp_path, capsys):
 
 
 def test_ctrl_c_is_130_and_one_line(folder, tmp_path, capsys, monkeypatch):
-    from rnn_from_scratch.tasks import mnist
+    from rnn_from_scratch.tasks import training
 
     def stopped(*_, **__):
-        raise KeyboardInterrupt("interrupted in epoch 2 of 3; --resume goes on after epoch 1")
+        raise KeyboardInterrupt("interrupted in epoch 2 of 3, batch 5; --resume goes on from there")
 
-    monkeypatch.setattr(mnist, "train", stopped)
+    monkeypatch.setattr(training, "train", stopped)
     assert cli.main(["train", "mnist"]) == 130
-    assert capsys.readouterr().err == "interrupted in epoch 2 of 3; --resume goes on after epoch 1\n"
-
-
-@pytest.mark.check
-def test_a_process_stopped_by_a_signal_goes_on_to_the_same_bits(tmp_path):
-    """A real process: Ctrl-C in one, kill -9 in another, each at some moment of its training; then --resume."""
-    args = ["-m", "rnn_from_scratch", "train", "mnist", "--units", "20", "--epochs", "15", "--batch-size", "25"]
-    arrays = {}
-    for name, stop in (("whole", None), ("stopped", signal.SIGINT), ("killed", signal.SIGKILL)):
-        out = tmp_path / name
-        if stop:
-            process = python(*args, "--out", str(out))
-            while not (out / "loss.png").exists():  # one epoch is done
-                assert process.poll() is None
-                time.sleep(0.05)
-            time.sleep(0.7)
-            os.kill(process.pid, stop)
-            _, err = process.communicate(timeout=60)
-            assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
-            assert err.count("\n") == (stop == signal.SIGINT)
-            assert json.loads((out / "run.json").read_text(encoding="utf-8"))["status"] != "done"
-        process = python(*(["-m", "rnn_from_scratch", "train", "mnist", "--resume"] if stop else args), "--out", str(out))
-        _, err = process.communicate(timeout=300)
-        assert (process.returncode, err) == (0, "")
-        with np.load(out / "checkpoint.npz") as file:
-            arrays[name] = {key: file[key].tobytes() for key in file.files if key != "epochs"}
-    assert arrays["whole"] == arrays["stopped"] == arrays["killed"]
+    assert capsys.readouterr().err == "interrupted in epoch 2 of 3, batch 5; --resume goes on from there\n"

@@ -9,9 +9,10 @@ from matplotlib.image import imsave
 from rnn_from_scratch import backends
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.data import mnist as data
-from rnn_from_scratch.tasks import TASKS, mnist, plots, rundir
+from rnn_from_scratch.tasks import PRESETS, mnist, plots, rundir
 
-from .digit_runs import KERAS_SAVES, SMALL, draw_nothing, record, train_whole, write_digits
+from .digit_runs import KERAS_SAVES, SMALL, draw_nothing, record, rows, train, train_whole, write_digits
+from .figures import inside
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
 
@@ -35,7 +36,7 @@ def test_one_epoch_learns(tmp_path, plain_pictures):
     """1,000 digits, one pass: at least 35 % right, where the majority class and chance have 10 %."""
     folder = write_digits(tmp_path / "digits", 1200, 1000)
     settings = {"cell": "lstm", "units": 32, "epochs": 1, "batch_size": 20, "learning_rate": 0.005}
-    results = mnist.train(tmp_path / "run", data=str(folder), **settings)["results"]
+    results = train(tmp_path / "run", data=str(folder), **settings)["results"]
     assert results["test_accuracy"] >= 0.35
     assert results["misread"] == round(1000 * (1 - results["test_accuracy"]))
 
@@ -45,29 +46,46 @@ def test_run_json_says_what_was_done(whole, folder):
     assert run["program"] == "rnn_from_scratch"
     assert (run["task"], run["status"]) == ("mnist", "done")
     assert run["backend"] in backends.BACKENDS
-    assert run["settings"] == {**TASKS["mnist"], **SMALL, "data": str(folder)}
-    assert {"python", "rnn_from_scratch", "numpy", "tensorflow", "keras", "machine", "cpus", "blas"} <= set(run["versions"])
-    assert run["data"]["digits"] == {"training": 250, "validation": 50, "test": 50}
+    assert run["settings"] == {**PRESETS["mnist"][1], **SMALL, "data": str(folder)}
+    known = {"python", "rnn_from_scratch", "numpy", "tensorflow", "keras", "machine", "cpus", "blas", "isa", "threads"}
+    assert set(run["versions"]) == known
+    assert run["data"]["sizes"] == {"training": 250, "validation": 50, "test": 50}
     assert len(run["data"]["sha256"]) == 64
-    assert [row["epoch"] for row in run["epochs"]] == [1, 2]
-    assert run["epochs"][1]["loss"] < run["epochs"][0]["loss"]
-    assert all(row["examples_per_second"] > 0 and 0 <= row["validation_accuracy"] <= 1 for row in run["epochs"])
-    assert set(run["results"]) == {"test_loss", "test_accuracy", "misread"}
-    assert {path.name for path in whole.iterdir()} == set(rundir.FILES)
+    first, second = rows(whole)
+    assert (first["epoch"], second["epoch"]) == (1, 2)
+    assert second["loss"] < first["loss"]
+    assert all(row["examples_per_second"] > 0 and 0 <= row["validation_accuracy"] <= 1 for row in (first, second))
+    assert set(run["results"]) == {"best_epoch", "test_loss", "test_accuracy", "misread", "majority_class_accuracy"}
+    files = {"run.json", "metrics.jsonl", "checkpoint.npz", "model.keras", "loss.png", "misread.png", "tensorboard"}
+    assert {path.name for path in whole.iterdir()} == files
+
+
+def test_tensorboard_gets_every_number(whole):
+    import tensorflow as tf
+
+    found = {}
+    for written in tf.data.TFRecordDataset(str(whole / rundir.EVENTS)):
+        event = tf.compat.v1.Event.FromString(written.numpy())
+        found.update({(event.step, value.tag): value.simple_value for value in event.summary.value})
+    expected = {(row["epoch"], name): value for row in rows(whole) for name, value in row.items() if name != "epoch"}
+    assert found == pytest.approx(expected)
 
 
 def test_the_order_of_the_digits_depends_on_seed_and_epoch_alone():
     x = np.arange(10, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
     split = mnist.Split(x, np.arange(10), x, x, x, x)
 
-    def order(seed, epoch):
-        return [list(y) for _, y in mnist.batches(split, {"seed": seed, "batch_size": 4}, epoch)]
+    def order(seed, epoch, first=0, examples=0):
+        settings = {"seed": seed, "batch_size": 4, "examples": examples}
+        return [list(y) for _, y in mnist.batches(split, settings, epoch, first)]
 
     assert [len(batch) for batch in order(0, 1)] == [4, 4, 2]
     assert sorted(itertools.chain(*order(0, 1))) == list(range(10))
     assert order(0, 1) == order(0, 1) != order(0, 2)
     assert order(0, 1) != order(1, 1)
-    for pixels, y in mnist.batches(split, {"seed": 0, "batch_size": 4}, 1):
+    assert order(0, 1, first=1) == order(0, 1)[1:]
+    assert order(0, 1, examples=6) == [order(0, 1)[0], order(0, 1)[1][:2]]
+    for pixels, y in mnist.batches(split, {"seed": 0, "batch_size": 4, "examples": 0}, 1):
         np.testing.assert_array_equal(pixels[:, 0, 0], (y / np.float32(255)).astype("float32"))
 
 
@@ -79,13 +97,15 @@ WRONG = {
     "batch": ({"batch_size": -1}, "--batch-size: expected a whole number of at least 1, got -1"),
     "rate": ({"learning_rate": float("nan")}, "--learning-rate: expected a number above 0, got nan"),
     "seed": ({"seed": -1}, "--seed: expected a whole number of at least 0, got -1"),
+    "readout": ({"readout": "some"}, "--readout: expected one of top, all, got some"),
+    "foreign": ({"bptt": 5}, "--bptt: mnist has no such setting; it has cell, layers"),
 }
 
 
 @pytest.mark.parametrize(("given", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_settings_are_refused_before_anything_is_written(tmp_path, given, message):
     with pytest.raises(InputError, match="^" + message):
-        mnist.train(tmp_path / "run", **given)
+        train(tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()
 
 
@@ -93,7 +113,7 @@ def test_wrong_settings_are_refused_before_anything_is_written(tmp_path, given, 
 def test_a_loss_that_is_not_finite_ends_the_run(folder, tmp_path, plain_pictures):
     settings = {"activation": "relu", "units": 6, "learning_rate": 1e30, "batch_size": 60}
     with pytest.raises(InputError, match=r"loss: became .* in epoch 1; begin a new run with a smaller --learning-rate"):
-        mnist.train(tmp_path / "run", data=str(folder), **settings)
+        train(tmp_path / "run", data=str(folder), **settings)
     assert record(tmp_path / "run")["status"] == "diverged"
 
 
@@ -120,31 +140,10 @@ def test_predict_refuses_a_damaged_model(whole, tmp_path):
     rundir.write_json(tmp_path / "run.json", record(whole))
     good = (whole / "model.keras").read_bytes()
     middle = len(good) // 2
-    for content in (good[:middle], good[:middle] + bytes(9) + good[middle + 9 :]):
+    for content in (good[:middle], good[:middle] + bytes(255 - b for b in good[middle : middle + 9]) + good[middle + 9 :]):
         (tmp_path / "model.keras").write_bytes(content)
         with pytest.raises(InputError, match=r"model\.keras: damaged"):
             mnist.predict(tmp_path)
-
-
-def inside(figure):
-    """Every visible text and panel lies within the figure."""
-    figure.canvas.draw()
-    box, artists = figure.bbox, [*figure.axes, *(text for axes in figure.axes for text in axes.texts), figure._suptitle]
-    extents = [artist.get_tightbbox() for artist in artists if artist.get_visible()]
-    return all(e.x0 >= box.x0 - 1 and e.x1 <= box.x1 + 1 and e.y0 >= box.y0 - 1 and e.y1 <= box.y1 + 1 for e in extents)
-
-
-def test_the_learning_curve_says_what_it_shows(whole):
-    figure = plots.learning_curve(record(whole)["epochs"], "MNIST, 2 x GRU(6)")
-    assert figure._suptitle.get_text() == "MNIST, 2 x GRU(6)"
-    labels = [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
-    assert labels == [("epoch", "cross-entropy (nats per digit)"), ("epoch", "digits read right (%)")]
-    for axes, key, factor in zip(figure.axes, ("loss", "accuracy"), (1, 100)):
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training", "validation"]
-        for line, prefix in zip(axes.lines, ("", "validation_")):
-            np.testing.assert_allclose(line.get_ydata(), [factor * row[prefix + key] for row in record(whole)["epochs"]])
-    assert inside(figure)
-    assert (whole / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_sheet_shows_the_surest_mistakes():
@@ -173,6 +172,6 @@ def test_the_book_s_configuration_on_the_full_set(shared_data, tmp_path):
     folder = shared_data / "mnist"
     if not folder.is_dir():
         pytest.skip(f"needs the full MNIST in {folder}")
-    run = mnist.train(tmp_path / "run", cell="simple_rnn", units=150, epochs=3, batch_size=150, data=str(folder))
-    assert run["data"]["digits"] == {"training": 55000, "validation": 5000, "test": 10000}
+    run = train(tmp_path / "run", cell="simple_rnn", units=150, epochs=3, batch_size=150, data=str(folder))
+    assert run["data"]["sizes"] == {"training": 55000, "validation": 5000, "test": 10000}
     assert run["results"]["test_accuracy"] >= 0.95

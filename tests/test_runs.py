@@ -2,6 +2,8 @@
 
 import json
 import signal
+from functools import partial
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from rnn_from_scratch.data import InputError
-from rnn_from_scratch.tasks import loop, mnist, plots, rundir
+from rnn_from_scratch.tasks import loop, mnist, rundir
 
-from .digit_runs import KERAS_SAVES, SMALL, draw_nothing, record, train_whole, write_digits
+from .digit_runs import KERAS_SAVES, SMALL, KilledError, bits, draw_nothing, killed_at, record, rows, train, train_whole, write_digits
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
 
@@ -29,16 +31,6 @@ def whole(folder):
 @pytest.fixture
 def plain_pictures(monkeypatch):
     draw_nothing(monkeypatch)
-
-
-def bits(out):
-    """All that must not depend on interruptions: every variable, every row without its clock fields, the results."""
-    with np.load(out / "checkpoint.npz") as file:
-        arrays = {name: file[name].tobytes() for name in file.files if name != "epochs"}
-    clock = ("seconds", "examples_per_second")
-    rows = [{k: v for k, v in row.items() if k not in clock} for row in record(out)["epochs"]]
-    weights = [v.numpy().tobytes() for v in keras.saving.load_model(out / "model.keras").weights]
-    return arrays, rows, record(out)["results"], weights
 
 
 def strike(monkeypatch, at, act):
@@ -59,62 +51,64 @@ def ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
+def kill(*_):
+    raise KilledError
+
+
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, folder, tmp_path, monkeypatch, plain_pictures):
     out, handler = tmp_path / "run", signal.getsignal(signal.SIGINT)
     strike(monkeypatch, 6, ctrl_c)  # the second batch of epoch 2
-    with pytest.raises(KeyboardInterrupt, match="interrupted in epoch 2 of 2; --resume goes on after epoch 1"):
-        mnist.train(out, data=str(folder), **SMALL)
+    with pytest.raises(KeyboardInterrupt, match="interrupted in epoch 2 of 2, batch 2; --resume goes on from there"):
+        train(out, data=str(folder), **SMALL)
     assert signal.getsignal(signal.SIGINT) is handler
-    assert (record(out)["status"], len(record(out)["epochs"])) == ("interrupted", 1)
+    assert (record(out)["status"], len(rows(out))) == ("interrupted", 1)
     assert mnist.predict(out, folder)[0].shape == (50, 10)
-    mnist.train(out, resume=True)
+    with np.load(out / "checkpoint.npz") as file:
+        assert json.loads(str(file["progress"]))["batch"] == 2  # nothing is lost
+    train(out, resume=True)
     assert bits(out) == bits(whole)
 
 
 def test_a_killed_run_goes_on_and_further_to_the_same_bits(whole, folder, tmp_path, monkeypatch, plain_pictures):
-    """Killed after the checkpoint of epoch 1 of 1, before model and record are written; finished; then one epoch more."""
-
-    class KilledError(BaseException):
-        pass
-
-    def killed(*_):
-        raise KilledError
-
-    out = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(plots, "learning_curve", killed)
-        with pytest.raises(KilledError):
-            mnist.train(out, data=str(folder), **{**SMALL, "epochs": 1})
-    assert (record(out)["status"], record(out)["epochs"]) == ("running", [])
+    """Killed within epoch 1; killed after its last checkpoint, before model and record are written; finished; then one epoch more."""
+    out, given = tmp_path / "run", {**SMALL, "epochs": 1, "save_every": 0.0}
+    killed_at(monkeypatch, mnist, 1, 2, partial(train, out, data=str(folder), **given))
     with np.load(out / "checkpoint.npz") as file:
-        assert len(json.loads(str(file["epochs"]))) == 1
+        assert json.loads(str(file["progress"]))["batch"] == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_rows", kill)
+        with pytest.raises(KilledError):
+            train(out, resume=True)
+    assert not (out / "metrics.jsonl").exists()
+    with np.load(out / "checkpoint.npz") as file:
+        assert len(json.loads(str(file["progress"]))["rows"]) == 1
     with pytest.raises(InputError, match=r"model\.keras: no such file: the run was stopped in its first epoch"):
         mnist.predict(out)
-    mnist.train(out, resume=True)
-    assert (record(out)["status"], len(record(out)["epochs"])) == ("done", 1)
+    train(out, resume=True)
+    assert (record(out)["status"], len(rows(out))) == ("done", 1)
     assert mnist.predict(out, folder)[0].shape == (50, 10)
-    mnist.train(out, resume=True, epochs=2, cell="G-R-U")
+    train(out, resume=True, epochs=2, cell="G-R-U")
     assert bits(out) == bits(whole)
 
 
 def test_what_is_there_is_not_written_over(whole, folder, tmp_path):
     def content(path):
-        return {p.name: p.read_bytes() for p in path.iterdir()}
+        return {p.name: p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
     before = content(whole)
     with pytest.raises(InputError, match="whole: exists already; --resume goes on with it, --overwrite replaces it"):
-        mnist.train(whole, data=str(folder), **SMALL)
+        train(whole, data=str(folder), **SMALL)
     for bad in ({"data": str(tmp_path / "nowhere")}, {"units": 0}, {"backend": "abacus"}):
         with pytest.raises(InputError):
-            mnist.train(whole, overwrite=True, **bad)
+            train(whole, overwrite=True, **bad)
     assert content(whole) == before
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "run.json").write_text('{"program": "another"}', encoding="utf-8")
     with pytest.raises(InputError, match=r"foreign: --overwrite replaces run directories only, and this has no run\.json of ours"):
-        mnist.train(foreign, overwrite=True, data=str(folder), **SMALL)
+        train(foreign, overwrite=True, data=str(folder), **SMALL)
     with pytest.raises(InputError, match="--resume and --overwrite: expected one of them, got both"):
-        mnist.train(foreign, overwrite=True, resume=True)
+        train(foreign, overwrite=True, resume=True)
     assert [p.name for p in foreign.iterdir()] == ["run.json"]
 
 
@@ -123,11 +117,12 @@ def test_overwrite_deletes_our_files_alone(folder, tmp_path):
     out.mkdir()
     (out / "notes.txt").write_text("keep me", encoding="utf-8")
     (out / "misread.png").write_text("of the earlier run", encoding="utf-8")
-    (out / "run.json").write_text('{"program": "rnn_from_scratch"}', encoding="utf-8")
+    rundir.write_json(out / "run.json", {"program": "rnn_from_scratch", "task": "load", "settings": {}, "versions": {}})
     run = rundir.begin(out, "mnist", {"epochs": 1}, overwrite=True)
+    run.ground("data", {"sha256": "0"})
     assert (out / "misread.png").exists()  # nothing happens before start
     run.start([])
-    assert {p.name for p in out.iterdir()} == {"notes.txt", "run.json", "checkpoint.npz"}
+    assert {p.name for p in out.iterdir()} == {"notes.txt", "run.json", "checkpoint.npz", "tensorboard"}
 
 
 RESUME = {
@@ -141,18 +136,18 @@ RESUME = {
 @pytest.mark.parametrize(("given", "message"), RESUME.values(), ids=RESUME)
 def test_resume_keeps_to_its_settings(whole, given, message):
     with pytest.raises(InputError, match=message):
-        mnist.train(whole, resume=True, **given)
+        train(whole, resume=True, **given)
 
 
 def test_resume_refuses_what_is_no_run_or_damaged(whole, folder, tmp_path):
     with pytest.raises(InputError, match="nothing: no such run directory"):
-        mnist.train(tmp_path / "nothing", resume=True)
+        train(tmp_path / "nothing", resume=True)
     with pytest.raises(InputError, match="not a run directory"):
-        mnist.train(tmp_path, resume=True)
+        train(tmp_path, resume=True)
     rundir.write_json(tmp_path / "run.json", {**record(whole), "task": "weather"})
     with pytest.raises(InputError, match="is a run of weather, not of mnist"):
-        mnist.train(tmp_path, resume=True)
-    with pytest.raises(InputError, match="a run of weather, which reads no digits"):
+        train(tmp_path, resume=True)
+    with pytest.raises(InputError, match="a run of weather; expected a run of mnist"):
         mnist.predict(tmp_path)
     rundir.write_json(tmp_path / "run.json", record(whole))
     good = (whole / "checkpoint.npz").read_bytes()
@@ -161,10 +156,13 @@ def test_resume_refuses_what_is_no_run_or_damaged(whole, folder, tmp_path):
         if content is not None:
             (tmp_path / "checkpoint.npz").write_bytes(content)
         with pytest.raises(InputError, match=r"checkpoint\.npz: missing or damaged"):
-            mnist.train(tmp_path, resume=True)
-    np.savez(tmp_path / "checkpoint.npz", variable_0000=np.zeros(3), epochs=np.array("[]"))
-    with pytest.raises(InputError, match=r"checkpoint\.npz: holds the variables of another model"):
-        mnist.train(tmp_path, resume=True)
+            train(tmp_path, resume=True)
+    with np.load(whole / "checkpoint.npz") as file:
+        arrays = dict(file)
+    for wrong in ({"variable_0000": np.zeros(3)}, {"identity": np.array("another run")}):
+        np.savez(tmp_path / "checkpoint.npz", **{**arrays, **wrong})
+        with pytest.raises(InputError, match=r"checkpoint\.npz: holds the state of another run; start anew with --overwrite"):
+            train(tmp_path, resume=True)
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path):
@@ -181,25 +179,54 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
     assert path.read_text(encoding="utf-8") == "before"
 
 
-def test_resume_says_what_may_change_the_bits(whole, monkeypatch):
+def test_resume_elsewhere_is_refused_unless_allowed(whole, tmp_path, monkeypatch):
     run = rundir.read(whole)
-    assert run.drift() == ""
+    assert run.check_drift(allowed=False) == ""
     run.record["versions"]["numpy"] = "1.0"
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert f"numpy '1.0' -> '{np.__version__}'" in run.drift()
-    assert "OMP_NUM_THREADS=7" in run.drift()
+    with pytest.raises(InputError, match=r"--resume: .*numpy '1\.0' -> .*OMP_NUM_THREADS=7.*; --allow-drift goes on all the same$"):
+        run.check_drift(allowed=False)
+    assert f"numpy '1.0' -> '{np.__version__}'" in run.check_drift(allowed=True)
+    assert run.record["drift"][0]["versions"]["numpy"] == run.record["versions"]["numpy"] == np.__version__
+    assert run.check_drift(allowed=False) == ""
+
+
+def work(batches, answers, **more):
+    """A program without a model, whose step gives the answer for the batch's size."""
+    rate = keras.Variable(0.0)
+    model, optimizer = SimpleNamespace(variables=[]), SimpleNamespace(variables=[], learning_rate=rate)
+    parts = {"data": {}, "title": "", "model": model, "optimizer": optimizer, "labels": {"loss": "", "accuracy": ""}, "examples": 4}
+    parts.update(batches=lambda epoch, first: iter(batches[first:]), step=lambda x: answers[len(x)], finish=lambda: ({}, {}))
+    return loop.Program(**{**parts, "validate": lambda: {"validation_loss": 4.0}, **more})
+
+
+def fit(tmp_path, program, **settings):
+    settings = {"epochs": 1, "learning_rate": 0.5, "decay": 0.1, "save_every": 60.0, **settings}
+    run = rundir.begin(tmp_path / "run", "mnist", settings, overwrite=False)
+    run.ground("data", {"sha256": "0"})
+    run.record["begun"] = 0.0
+    run.start([])
+    told, published = [], []
+    loop.fit(run, program, lambda: published.append(len(run.rows)), loop.CtrlC(), Console(quiet=True), lambda row, line: told.append(row))
+    return run, told, published
 
 
 def test_an_epoch_s_row_weighs_every_example_alike(tmp_path):
-    run = rundir.begin(tmp_path / "run", "mnist", {"epochs": 1}, overwrite=False)
-    run.start([])
-    answers = {3: (1.0, 2), 1: (5.0, 0)}  # batch size -> mean loss, right
-    batches = [(np.zeros(3),), (np.zeros(1),)]
-    means = {"validation_loss": 4.0, "validation_accuracy": 0.25}
-    options = {"validate": lambda: means, "variables": [], "publish": lambda: None, "ctrl_c": loop.CtrlC(), "console": Console()}
-    loop.fit(run, lambda x: answers[len(x)], lambda epoch: iter(batches), 4, **options)
-    (row,) = record(run.path)["epochs"]
+    answers = {3: (1.0, 2 / 3), 1: (5.0, 0.0)}  # batch size -> mean loss, accuracy
+    program = work([(np.zeros(3),), (np.zeros(1),)], answers)
+    _, (row,), _ = fit(tmp_path, program)
     assert (row["epoch"], row["loss"], row["accuracy"], row["validation_loss"]) == (1, 2.0, 0.5, 4.0)
+    assert rows(tmp_path / "run") == [row]
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path):
+    losses = iter([3.0, 2.0, 2.5, 2.0, 1.0])
+    program = work([(np.zeros(4),)], {4: (1.0, 1.0)}, validate=lambda: {"validation_loss": next(losses)})
+    run, told, published = fit(tmp_path, program, epochs=9, patience=2)
+    assert [row["epoch"] for row in told] == [1, 2, 3, 4]
+    assert published == [1, 2]
+    assert run.progress["best_epoch"] == 2
+    assert float(program.optimizer.learning_rate) == pytest.approx(0.5 * 0.1**3)
 
 
 def test_a_second_ctrl_c_strikes_at_once():

@@ -1,21 +1,72 @@
-"""The training tasks. TASKS is plain data, so that the command line can show it without loading TensorFlow."""
+"""The programs that train. All here is plain data, so that the command line can show it without loading TensorFlow.
+
+training.py   one run from beginning to end, shared by all; loop.py trains, rundir.py keeps it on disk, models.py has the common layers
+mnist.py, series.py, load.py, char.py   the tasks: data, model, metric, picture; each has prepare(settings, say) -> loop.Program
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-# task -> its settings and their defaults; the module of the same name has train(out, ...) and predict(...)
-TASKS: dict[str, dict[str, Any]] = {
-    "mnist": {
-        "cell": "simple_rnn",
-        "layers": 1,
-        "units": 150,
-        "activation": "tanh",
-        "epochs": 10,
-        "batch_size": 150,
-        "learning_rate": 1e-3,
-        "backend": "auto",
-        "seed": 0,
-        "data": None,
-    },
+COMMON: dict[str, Any] = {
+    "cell": "simple_rnn",
+    "layers": 1,
+    "units": 100,
+    "activation": "tanh",
+    "dropout": 0.0,
+    "epochs": 10,
+    "batch_size": 50,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "decay": 1.0,
+    "clip": 0.0,
+    "backend": "auto",
+    "seed": 0,
+    "save_every": 60.0,
+}
+MNIST = {**COMMON, "units": 150, "batch_size": 150, "projection": 0, "readout": "top", "examples": 0, "data": None}
+SERIES = {**COMMON, "activation": "relu", "epochs": 15, "steps": 20, "resolution": 0.1, "span": 30.0, "head": "stacked"}
+ONE_WINDOW = {"steps": 100, "resolution": 0.15, "span": 15.0, "batch_size": 1, "epochs": 100}
+LOAD = {
+    **COMMON,
+    **{"cell": "lstm", "units": 5, "batch_size": 100, "optimizer": "adagrad", "learning_rate": 0.03, "epochs": 11},
+    **{"steps": 5, "period": 96, "horizon": 96, "patience": 3, "client": "", "data": None},
+}
+CHAR = {
+    **COMMON,
+    **{"cell": "lstm", "units": 64, "learning_rate": 0.002, "decay": 0.97, "clip": 5.0, "epochs": 5},
+    **{"embedding": 64, "bptt": 50, "data": None},
+}
+
+# preset -> the task whose module trains it, and all of its settings: the books' configurations
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mnist": ("mnist", MNIST),
+    "mnist-rnn": ("mnist", {**MNIST, "epochs": 30}),
+    "mnist-deep-rnn": ("mnist", {**MNIST, "layers": 3, "units": 100, "activation": "relu", "readout": "all"}),
+    "mnist-lstm": ("mnist", {**MNIST, "cell": "lstm", "layers": 3}),
+    "mnist-lstm-proj": (
+        "mnist",
+        {**MNIST, "cell": "lstm", "units": 128, "projection": 128, "batch_size": 128, "examples": 50_000, "epochs": 2},
+    ),
+    "series": ("series", SERIES),
+    "series-one": ("series", {**SERIES, **ONE_WINDOW}),
+    "deep-series": ("series", {**SERIES, **ONE_WINDOW, "layers": 3, "learning_rate": 1e-5}),
+    "series-dropout": ("series", {**SERIES, "layers": 3, "dropout": 0.5, "learning_rate": 0.01}),
+    "load": ("load", LOAD),
+    "char": ("char", CHAR),
+}
+
+# what --fast sets, to learn something on the embedded data within some seconds
+FAST: dict[str, dict[str, Any]] = {
+    "mnist": {"epochs": 2},
+    "mnist-rnn": {"epochs": 2},
+    "mnist-deep-rnn": {"epochs": 2},
+    "mnist-lstm": {"layers": 2, "units": 64, "epochs": 2, "learning_rate": 4e-3},
+    "mnist-lstm-proj": {"units": 64, "projection": 64, "epochs": 2, "learning_rate": 4e-3},
+    "series": {"epochs": 3, "learning_rate": 3e-3},
+    "series-one": {"epochs": 3},
+    "deep-series": {"epochs": 3, "learning_rate": 1e-3},
+    "series-dropout": {"epochs": 4, "dropout": 0.1, "learning_rate": 3e-3},
+    "load": {"epochs": 1, "learning_rate": 0.3, "horizon": 8},
+    "char": {"epochs": 1, "units": 64, "batch_size": 100, "learning_rate": 0.02},
 }

@@ -1,13 +1,11 @@
-"""MNIST read row by row: 28 steps of 28 pixels through stacked recurrent layers; the last output -> dense 10 -> softmax.
+"""MNIST read row by row: 28 steps of 28 pixels through stacked recurrent layers; final outputs -> dense 10 -> softmax.
 
-Adam; the loss is the mean cross-entropy. The order of the digits in an epoch depends on the seed and the epoch's number alone, so
-that a resumed run makes the very same steps as one that was never stopped.
+The loss is the mean cross-entropy. The order of the digits in an epoch depends on the seed and the epoch's number alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,15 +14,14 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
 
-from .. import backends, cells, layers
 from ..data import InputError
 from ..data import mnist as data
-from . import TASKS, loop, plots, rundir
-from .classifier import make_infer, make_step, pixels, score
+from . import models, plots
+from .loop import Program
 
 Array = Any
+LABELS = {"loss": "cross-entropy (nats per digit)", "accuracy": "digits read right (share)"}
 
 
 class Split(NamedTuple):
@@ -38,91 +35,78 @@ class Split(NamedTuple):
     y_test: Array
 
 
-def train(
-    out: str | Path, *, resume: bool = False, overwrite: bool = False, console: Console | None = None, **given: Any
-) -> dict[str, Any]:
-    """Train, and write all of it to the run directory `out`. Returns what run.json holds.
-
-    given: the settings that shall differ from TASKS["mnist"]. overwrite: replace the run at `out`. resume: go on with it, to the
-    same bits as if it had never been stopped; its settings hold, only `epochs` and the place of the data may be given anew.
-    Raises InputError before anything is written, and KeyboardInterrupt after Ctrl-C.
-    """
-    out, console, given = Path(out), console or Console(), check(given)
-    if resume and overwrite:
-        raise InputError("--resume and --overwrite: expected one of them, got both")
-    run = rundir.reopen(out, "mnist", given) if resume else rundir.begin(out, "mnist", {**TASKS["mnist"], **given}, overwrite)
-    digits = data.load(run.settings["data"])
+def prepare(settings: dict[str, Any]) -> Program:
+    digits = data.load(settings["data"])
     split = divide(digits)
     sizes = {"training": len(split.x), "validation": len(split.x_validation), "test": len(split.x_test)}
-    run.ground("backend", backend(run.settings))
-    run.ground("data", {"source": digits.source, "digits": sizes, "sha256": digest(digits)})
-    console.out(f"data: {digits.source}; " + ", ".join(f"{n:,} {part}" for part, n in sizes.items()), highlight=False)
+    model = build(settings)
+    optimizer = models.optimizer(settings, model)
+    infer = make_reader(model)
 
-    keras.utils.set_random_seed(run.settings["seed"])
-    tf.config.experimental.enable_op_determinism()
-    model = build(run.settings)
-    optimizer = keras.optimizers.Adam(run.settings["learning_rate"])
-    optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *optimizer.variables]
-    if resume:
-        if run.drift():
-            console.out(f"begun elsewhere, so the last bits of the numbers may differ: {run.drift()}", highlight=False)
-        run.load_checkpoint(variables)
-        run.save()
-    else:
-        run.start(variables)
-    infer = make_infer(model)
+    def measure(x, y):
+        logits = model(x, training=True)
+        right = tf.argmax(logits, axis=1, output_type=tf.int32) == y
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+        return tf.reduce_mean(loss), tf.reduce_mean(tf.cast(right, tf.float32))
 
     def validate() -> dict[str, float]:
         loss, accuracy = score(infer(split.x_validation), split.y_validation)
         return {"validation_loss": loss, "validation_accuracy": accuracy}
 
-    def publish() -> None:
-        curve = plots.learning_curve(run.epochs, f"MNIST, {title(run.settings)}")
-        rundir.replace(out / "model.keras", model.save)
-        rundir.replace(out / "loss.png", lambda path: curve.savefig(path, dpi=120))
-
-    step = make_step(model, optimizer)
-    epoch_batches = partial(batches, split, run.settings)
-    with loop.CtrlC() as ctrl_c:
-        loop.fit(run, step, epoch_batches, len(split.x), validate, variables, publish, ctrl_c, console)
-        publish()  # again: a run killed between a checkpoint and publish() resumes with the model of the epoch before on disk
+    def finish() -> tuple[dict[str, Any], dict[str, Any]]:
         log_p = infer(split.x_test)
         loss, accuracy = score(log_p, split.y_test)
-        sheet = plots.misread_sheet(split.x_test, split.y_test, np.exp(log_p))
-        rundir.replace(out / "misread.png", lambda path: sheet.savefig(path, dpi=120))
         misread = int((log_p.argmax(axis=1) != split.y_test).sum())
-        run.save("done", results={"test_loss": loss, "test_accuracy": accuracy, "misread": misread})
-    console.out(f"test accuracy {accuracy:.2%}: {misread:,} of {len(log_p):,} digits misread; all in {out}", highlight=False)
-    return run.record
+        majority = float(np.bincount(split.y_test).max() / len(split.y_test))
+        results = {"test_loss": loss, "test_accuracy": accuracy, "misread": misread, "majority_class_accuracy": majority}
+        return results, {"misread.png": plots.misread_sheet(split.x_test, split.y_test, np.exp(log_p))}
+
+    return Program(
+        data={"source": digits.source, "sizes": sizes, "sha256": digest(digits)},
+        title=f"MNIST, {models.title(settings)}",
+        model=model,
+        optimizer=optimizer,
+        labels=LABELS,
+        examples=examples(split, settings),
+        batches=partial(batches, split, settings),
+        step=models.make_step(model, optimizer, measure, tf.TensorSpec([None, 28, 28]), tf.TensorSpec([None], tf.int32)),
+        validate=validate,
+        finish=finish,
+    )
 
 
-def check(given: dict[str, Any]) -> dict[str, Any]:
-    """The given settings, the cell under its own name. Raises InputError for what is unknown or out of range."""
-    for name, value in given.items():
-        option = "--" + name.replace("_", "-")
-        if name not in TASKS["mnist"]:
-            raise InputError(f"{option}: mnist has no such setting; it has {', '.join(TASKS['mnist'])}")
-        if name in ("layers", "units", "epochs", "batch_size") and value < 1:
-            raise InputError(f"{option}: expected a whole number of at least 1, got {value}")
-        if name == "seed" and value < 0:
-            raise InputError(f"--seed: expected a whole number of at least 0, got {value}")
-        if name == "learning_rate" and not 0 < value < float("inf"):
-            raise InputError(f"--learning-rate: expected a number above 0, got {value}")
-    wanted = {**TASKS["mnist"], **given}
-    try:
-        cell = cells.by_name(wanted["cell"], activation=wanted["activation"])
-        backends.usable(wanted["backend"], cell, {}, np.zeros((1, 1, 1), "float32"))
-    except ValueError as error:
-        raise InputError(f"--{error}") from error
-    name = next(name for name, kind in cells.CELLS.items() if kind is type(cell))
-    return {**given, "cell": name} if "cell" in given else given
+def build(settings: dict[str, Any]) -> keras.Model:
+    """[B,28,28] pixels in 0..1 -> a dense layer on every row, if any -> recurrent layers -> logits [B,10]."""
+    x = rows = keras.Input((28, 28), name="rows")
+    if settings["projection"]:
+        x = keras.layers.Dense(settings["projection"], name="projection")(x)
+    outputs, _ = models.stack(x, settings)
+    read = outputs if settings["readout"] == "all" else outputs[-1:]
+    last = [y[:, -1] for y in read]
+    h = keras.layers.Concatenate()(last) if len(last) > 1 else last[0]
+    return keras.Model(rows, keras.layers.Dense(10, name="logits")(h), name="mnist")
 
 
-def backend(settings: dict[str, Any]) -> str:
-    """The backend that the layers will run on."""
-    x = np.zeros((1, 1, 1), "float32")
-    return backends.usable(settings["backend"], cells.by_name(settings["cell"]), {}, x)
+def pixels(x: Array) -> Array:
+    """uint8 -> float32 in 0..1"""
+    return x.astype("float32") / 255
+
+
+def make_reader(model: keras.Model) -> Any:
+    """reader(x uint8 [N,28,28]) -> log probabilities [N,10], float64."""
+    infer = models.make_infer(model, pixels)
+
+    def reader(x: Array) -> Array:
+        z = infer(x)
+        z -= z.max(axis=1, keepdims=True)
+        return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+    return reader
+
+
+def score(log_p: Array, y: Array) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and the share read right."""
+    return float(-log_p[np.arange(len(y)), y].mean()), float((log_p.argmax(axis=1) == y).mean())
 
 
 def divide(digits: data.Digits) -> Split:
@@ -141,27 +125,17 @@ def digest(digits: data.Digits) -> str:
     return digest.hexdigest()
 
 
-def title(settings: dict[str, Any]) -> str:
-    name = type(cells.by_name(settings["cell"])).__name__
-    return f"{settings['layers']} x {name}({settings['units']}), Adam {settings['learning_rate']:g}, batch {settings['batch_size']}"
+def examples(split: Split, settings: dict[str, Any]) -> int:
+    """Digits in an epoch: all, unless `examples` is less."""
+    return min(settings["examples"] or len(split.x), len(split.x))
 
 
-def build(settings: dict[str, Any]) -> keras.Model:
-    """[B,28,28] pixels in 0..1 -> stacked recurrent layers -> logits [B,10]."""
-    layer = getattr(layers, type(cells.by_name(settings["cell"])).__name__)
-    model = keras.Sequential([keras.Input((28, 28), name="rows")], name="mnist")
-    for n in range(1, settings["layers"] + 1):
-        options = {"activation": settings["activation"], "backend": settings["backend"], "return_sequences": n < settings["layers"]}
-        model.add(layer(settings["units"], **options, name=f"{settings['cell']}_{n}"))
-    model.add(keras.layers.Dense(10, name="logits"))
-    return model
-
-
-def batches(split: Split, settings: dict[str, Any], epoch: int) -> Iterator[tuple[Array, Array]]:
-    """The epoch's batches: pixels [B,28,28] in 0..1 and labels [B]."""
-    order = np.random.default_rng([settings["seed"], epoch]).permutation(len(split.x))
-    for start in range(0, len(order), settings["batch_size"]):
-        rows = order[start : start + settings["batch_size"]]
+def batches(split: Split, settings: dict[str, Any], epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
+    """The epoch's batches from number `first`: pixels [B,28,28] in 0..1 and labels [B]."""
+    B = settings["batch_size"]
+    order = np.random.default_rng([settings["seed"], epoch]).permutation(len(split.x))[: examples(split, settings)]
+    for start in range(first * B, len(order), B):
+        rows = order[start : start + B]
         yield pixels(split.x[rows]), split.y[rows].astype("int32")
 
 
@@ -172,9 +146,11 @@ def predict(run_dir: str | Path, source: str | Path | None = None, *, invert: bo
     digits of the embedded sample. invert: for dark digits on bright paper.
     Returns probabilities [N,10], the labels [N] where known, and where the digits are from. Raises InputError.
     """
+    from .training import load_model
+
     x, y, where = images(source)
-    model = load_model(rundir.read(Path(run_dir)))
-    return np.exp(make_infer(model)(255 - x if invert else x)), y, where
+    _, model = load_model(run_dir, "mnist")
+    return np.exp(make_reader(model)(255 - x if invert else x)), y, where
 
 
 def images(source: str | Path | None) -> tuple[Array, Array | None, str]:
@@ -188,20 +164,3 @@ def images(source: str | Path | None) -> tuple[Array, Array | None, str]:
     with open(path, "rb") as file:
         png = file.read(8) == b"\x89PNG\r\n\x1a\n"
     return (data.read_png(path) if png else data.read_images(path)), None, str(path)
-
-
-def load_model(run: rundir.Run) -> keras.Model:
-    """The model after the last whole epoch. Raises InputError."""
-    path = run.path / "model.keras"
-    if run.record["task"] != "mnist":
-        raise InputError(f"{run.path}: a run of {run.record['task']}, which reads no digits")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: the run was stopped in its first epoch; train mnist --resume goes on with it")
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: damaged: {error}") from error
-    if damaged:
-        raise InputError(f"{path}: damaged at {damaged}")
-    return keras.saving.load_model(path)

@@ -1,9 +1,12 @@
 """A run directory: what a training run was told, how far it is, what came out.
 
-    run.json          settings, versions, data, one row per epoch, results; status is running, interrupted, diverged or done
-    checkpoint.npz    all that --resume needs, in one file so that no two can disagree: variables of model and optimizer, epochs
-    model.keras       the model after the last whole epoch, for keras.saving.load_model and `predict`
-    *.png             pictures
+    run.json          settings, versions, backend, data, results; status is running, interrupted, diverged or done
+    metrics.jsonl     one row per whole epoch
+    checkpoint.npz    all that --resume needs, in one file so that no two can disagree: weights, optimizer, seeds, carried
+                      states, the best weights so far, the place in the epoch, the rows
+    model.keras       the best weights so far (by the validation loss, where the task has one), for `predict` and `generate`
+    tensorboard/      the rows for TensorBoard
+    *.png, vocabulary.json (char), scale.json (load)
 
 Every file is written under a temporary name and then renamed: it is whole or it is the one before.
 """
@@ -12,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -21,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..data import InputError
+from .versions import versions
 
-FILES = ("run.json", "checkpoint.npz", "model.keras", "loss.png", "misread.png")  # all that --overwrite may delete
-ADJUSTABLE = ("epochs", "data")  # settings that --resume may change: more epochs; the same data (by its digest) elsewhere
-BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")  # NumPy's products round by these
+PICTURES = ("loss.png", "misread.png", "prediction.png", "creation.png", "forecast.png")
+EVENTS = "tensorboard/events.out.tfevents.rows"
+FILES = ("run.json", "metrics.jsonl", "checkpoint.npz", "model.keras", "vocabulary.json", "scale.json", *PICTURES, EVENTS)
+ADJUSTABLE = ("epochs", "data", "save_every")  # settings that --resume may change; data: the same (by its digest) elsewhere
 
 
 def replace(path: Path, save: Callable[[Path], Any]) -> None:
@@ -37,16 +40,35 @@ def replace(path: Path, save: Callable[[Path], Any]) -> None:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Make renames last through a power cut, where folders can be opened (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole or not at all."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def fresh() -> dict[str, Any]:
+    """The progress of a run that has made no step: whole epochs, then the place and the sums of the epoch under way."""
+    return {"rows": [], "batch": 0, "seen": 0, "loss_sum": 0.0, "metric_sum": 0.0, "seconds": 0.0, "best_epoch": 0, "best": None}
 
 
 class Run:
@@ -55,15 +77,17 @@ class Run:
     def __init__(self, path: Path, record: dict[str, Any]):
         self.path = path
         self.record = record  # what run.json holds
+        self.progress = fresh()
+        self.best_weights: list[Any] = []
 
     @property
     def settings(self) -> dict[str, Any]:
         return self.record["settings"]
 
     @property
-    def epochs(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per whole epoch."""
-        return self.record["epochs"]
+        return self.progress["rows"]
 
     def ground(self, name: str, value: Any) -> None:
         """Note what the bits stand on: the backend, the data. Raises InputError if the run was begun on another."""
@@ -72,20 +96,28 @@ class Run:
             raise InputError(f"--resume: {self.path} was begun on another {name}, with other numbers: {known}, now {value}")
         self.record[name] = value
 
-    def drift(self) -> str:
-        """How this machine differs from the one that the run was begun on, or "": the last bits of the numbers may differ."""
+    def check_drift(self, allowed: bool) -> str:
+        """How this machine differs from the one that the run was begun on, or "". Raises InputError unless that is `allowed`."""
         now, then = versions(), self.record["versions"]
-        return ", ".join(f"{name} {then.get(name)!r} -> {now[name]!r}" for name in now if then.get(name) != now[name])
+        drift = ", ".join(f"{name} {then.get(name)!r} -> {now[name]!r}" for name in now if then.get(name) != now[name])
+        if drift and not allowed:
+            what = "begun elsewhere, so the bits may differ from a run that was never stopped"
+            raise InputError(f"--resume: {self.path} was {what}: {drift}; --allow-drift goes on all the same")
+        if drift:
+            self.record.setdefault("drift", []).append({"after_epoch": len(self.rows), "versions": now})
+            self.record["versions"] = now
+        return drift
 
     def start(self, variables: Sequence[Any]) -> None:
         """Make the directory, or empty it of an earlier run's files; write run.json and a checkpoint. Raises InputError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
+            self.save()  # first: with it, a directory is ours whenever this is cut short
+            (self.path / "tensorboard").mkdir(exist_ok=True)
+            for name in FILES[1:]:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"--out {self.path}: cannot be written: {error.strerror}") from error
-        self.save()
         self.save_checkpoint(variables)
 
     def save(self, status: str = "running", **more: Any) -> None:
@@ -93,29 +125,35 @@ class Run:
         self.record.update(more, status=status)
         write_json(self.path / "run.json", self.record)
 
+    def identity(self) -> str:
+        """What a checkpoint must agree with its run.json about."""
+        fixed = {name: value for name, value in self.settings.items() if name not in ADJUSTABLE}
+        return json.dumps([self.record["task"], fixed, self.record["data"]["sha256"]], sort_keys=True)
+
     def save_checkpoint(self, variables: Sequence[Any]) -> None:
-        """Write the state after a whole epoch: Keras `variables` in order, and the epochs' rows."""
+        """Write the state of now: `variables` in order, the best weights so far, the progress."""
         arrays = {f"variable_{n:04d}": v.numpy() for n, v in enumerate(variables)}
-        arrays["epochs"] = np.array(json.dumps(self.epochs))
+        arrays.update({f"weights_{n:04d}": w for n, w in enumerate(self.best_weights)})
+        arrays.update(progress=np.array(json.dumps(self.progress)), identity=np.array(self.identity()))
         replace(self.path / "checkpoint.npz", lambda temporary: np.savez(temporary, **arrays))
 
     def load_checkpoint(self, variables: Sequence[Any]) -> None:
-        """Undoes save_checkpoint. Raises InputError if the file is damaged or of another model."""
+        """Undoes save_checkpoint. Raises InputError if the file is damaged or of another run."""
         path = self.path / "checkpoint.npz"
         try:
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            epochs = json.loads(str(arrays.pop("epochs")))
+            progress, identity = json.loads(str(arrays.pop("progress"))), str(arrays.pop("identity"))
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{path}: missing or damaged ({error}); start anew with --overwrite") from error
-        saved = [arrays[name] for name in sorted(arrays)]
-        if [a.shape for a in saved] != [tuple(v.shape) for v in variables]:
-            raise InputError(f"{path}: holds the variables of another model; start anew with --overwrite")
+        saved = [arrays[name] for name in sorted(arrays) if name.startswith("variable_")]
+        if identity != self.identity() or [a.shape for a in saved] != [tuple(v.shape) for v in variables]:
+            raise InputError(f"{path}: holds the state of another run; start anew with --overwrite")
+        if len(progress["rows"]) > self.settings["epochs"]:
+            raise InputError(f"--epochs: {self.path} has {len(progress['rows'])} epochs already, got {self.settings['epochs']}")
         for variable, value in zip(variables, saved):
             variable.assign(value)
-        if len(epochs) > self.settings["epochs"]:
-            raise InputError(f"--epochs: {self.path} has {len(epochs)} epochs already, got {self.settings['epochs']}")
-        self.record["epochs"] = epochs
+        self.progress, self.best_weights = progress, [arrays[name] for name in sorted(arrays) if name.startswith("weights_")]
 
 
 def begin(out: Path, task: str, settings: dict[str, Any], overwrite: bool) -> Run:
@@ -126,7 +164,7 @@ def begin(out: Path, task: str, settings: dict[str, Any], overwrite: bool) -> Ru
         if not out.is_dir() or (any(out.iterdir()) and not is_run(out)):
             raise InputError(f"--out {out}: --overwrite replaces run directories only, and this has no run.json of ours")
     record = {"program": "rnn_from_scratch", "task": task, "status": "running", "settings": settings, "versions": versions()}
-    return Run(out, {**record, "epochs": []})
+    return Run(out, record)
 
 
 def reopen(out: Path, task: str, given: dict[str, Any]) -> Run:
@@ -147,7 +185,7 @@ def is_run(path: Path) -> bool:
         record = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(record, dict) and record.get("program") == "rnn_from_scratch"
+    return isinstance(record, dict) and record.get("program") == "rnn_from_scratch" and {"task", "settings", "versions"} <= set(record)
 
 
 def read(path: Path) -> Run:
@@ -159,12 +197,10 @@ def read(path: Path) -> Run:
     return Run(path, json.loads((path / "run.json").read_text(encoding="utf-8")))
 
 
-def versions() -> dict[str, str]:
-    """What the last bits of the numbers may depend on: Python, the packages, the machine, its CPUs and NumPy's BLAS threads."""
-    import keras
-    import tensorflow as tf
-
-    packages = {"rnn_from_scratch": __version__, "numpy": np.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    blas = ", ".join(f"{name}={os.environ[name]}" for name in BLAS if name in os.environ)
-    return {"python": platform.python_version(), **packages, "machine": platform.platform(), "cpus": str(cpus), "blas": blas}
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl. Raises InputError."""
+    file = path / "metrics.jsonl"
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: missing or damaged: {error}") from error

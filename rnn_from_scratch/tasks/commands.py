@@ -1,0 +1,195 @@
+"""The commands that train and use models; cli.py adds them to its own. TensorFlow is loaded only once one of them runs."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .. import backends, cells
+from . import FAST, PRESETS
+from .loop import CtrlC
+from .quiet import load_tensorflow
+from .rundir import replace
+from .settings import check, option
+
+NEEDED = ("tensorflow", "keras", "matplotlib")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def setting(name: str, text: str) -> Any:
+    """An option of train: None unless given, so that a resumed run keeps its own. The help says the default if all presets share it."""
+    values = {settings[name] for _, settings in PRESETS.values() if name in settings}
+    shown = "by task, see presets" if len(values) > 1 else "none" if values <= {None, ""} else values.pop()
+    return typer.Option(help=rf"{text} \[default: {shown}]", show_default=False)  # rich would read [default: ...] as markup
+
+
+def load() -> None:
+    """Import TensorFlow; a Ctrl-C while it loads waits for it."""
+    with CtrlC() as ctrl_c:
+        load_tensorflow(*NEEDED)
+        from . import training  # noqa: F401
+    if ctrl_c.pressed:
+        raise KeyboardInterrupt("interrupted before anything was done")
+
+
+def train(
+    task: Annotated[str, typer.Argument(help=f"What to train: {', '.join(PRESETS)}.")],
+    cell: Annotated[str | None, setting("cell", f"{', '.join(cells.CELLS)}; any case, with or without underscores.")] = None,
+    layers: Annotated[int | None, setting("layers", "Recurrent layers, one upon the other.")] = None,
+    units: Annotated[int | None, setting("units", "Units of each layer.")] = None,
+    activation: Annotated[str | None, setting("activation", "Of the cell: tanh, relu, sigmoid, linear, hard_sigmoid.")] = None,
+    dropout: Annotated[float | None, setting("dropout", "Share of every layer's inputs dropped while training.")] = None,
+    epochs: Annotated[int | None, setting("epochs", "Passes over the training data, in all; series: 100 batches each.")] = None,
+    batch_size: Annotated[int | None, setting("batch_size", "Examples per step.")] = None,
+    optimizer: Annotated[str | None, setting("optimizer", "adam, adagrad, rmsprop, sgd.")] = None,
+    learning_rate: Annotated[float | None, setting("learning_rate", "Of the optimizer.")] = None,
+    decay: Annotated[float | None, setting("decay", "Multiplies the learning rate after every epoch.")] = None,
+    clip: Annotated[float | None, setting("clip", "Largest norm of all gradients together; 0: no limit.")] = None,
+    backend: Annotated[str | None, setting("backend", f"What the layers run on: auto, {', '.join(backends.BACKENDS)}.")] = None,
+    seed: Annotated[int | None, setting("seed", "Of the initial weights, the order of the data and dropout.")] = None,
+    projection: Annotated[int | None, setting("projection", "mnist: units of a dense layer on every row; 0: none.")] = None,
+    readout: Annotated[str | None, setting("readout", "mnist: read the final state of the top layer or of all.")] = None,
+    examples: Annotated[int | None, setting("examples", "mnist: digits in an epoch; 0: all.")] = None,
+    steps: Annotated[int | None, setting("steps", "series, load: values that the model reads.")] = None,
+    resolution: Annotated[float | None, setting("resolution", "series: time between two values.")] = None,
+    span: Annotated[float | None, setting("span", "series: the time that windows are taken from.")] = None,
+    head: Annotated[str | None, setting("head", "series: stacked, one product for all steps; or per_step.")] = None,
+    period: Annotated[int | None, setting("period", "load: rows in a day.")] = None,
+    horizon: Annotated[int | None, setting("horizon", "load: rows to forecast at the end.")] = None,
+    patience: Annotated[int | None, setting("patience", "load: stop after so many epochs without a better one; 0: never.")] = None,
+    client: Annotated[str | None, setting("client", "load: column of UCI's file, as MT_158.")] = None,
+    embedding: Annotated[int | None, setting("embedding", "char: numbers that stand for a character.")] = None,
+    bptt: Annotated[int | None, setting("bptt", "char: how many characters gradients go back.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help=r"Instead of the embedded data. mnist: folder of four IDX files, or keras; load: CSV; char: text, or music21."),
+    ] = None,
+    save_every: Annotated[float | None, setting("save_every", "Seconds between checkpoints within an epoch.")] = None,
+    out: Annotated[Path | None, typer.Option(help=r"Run directory to make. \[default: runs/TASK]", show_default=False)] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="A small version that learns within some seconds.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run at --out from its last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run at --out.")] = False,
+    allow_drift: Annotated[bool, typer.Option("--allow-drift", help="Resume on another machine or version, to other bits.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every epoch and for the results.")] = False,
+) -> None:
+    """Train a model. The run directory gets settings, metrics, checkpoint, model, TensorBoard logs and pictures."""
+    options = {name: value for name, value in locals().items() if value is not None and name in known_settings()}
+    check(task, options)
+    load()
+    from . import training
+
+    def print_row(row: Any, line: str) -> None:
+        if json:
+            print(json_module.dumps(row), flush=True)
+
+    flags: dict[str, Any] = {"fast": fast, "resume": resume, "overwrite": overwrite, "allow_drift": allow_drift}
+    how: dict[str, Any] = {"console": Console(quiet=True), "tell": print_row} if quiet or json else {}
+    try:
+        record = training.train(task, out or Path("runs") / task, **flags, **how, **options)
+    except KeyboardInterrupt as stop:
+        typer.echo(str(stop) or "interrupted", err=True)
+        raise typer.Exit(130) from stop
+    if json:
+        print(json_module.dumps({name: record[name] for name in ("task", "status", "results")}))
+
+
+def known_settings() -> set[str]:
+    return {name for _, settings in PRESETS.values() for name in settings}
+
+
+def presets(fast: Annotated[bool, typer.Option("--fast", help="What --fast sets instead.")] = False) -> None:
+    """What every task of `train` sets by default."""
+    table = Table("task", "settings", box=None, header_style="bold", pad_edge=False)
+    for name, (_, settings) in PRESETS.items():
+        shown = FAST[name] if fast else {key: value for key, value in settings.items() if value not in (None, "")}
+        table.add_row(name, " ".join(f"{option(key)} {shlex.quote(str(value))}" for key, value in shown.items()))
+    Console().print(table)
+
+
+def predict(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory of an mnist task or of load.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help=r"mnist: PNG of 28 x 28, IDX file of images, folder of IDX files, or keras; load: CSV. \[default: embedded]"),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many digits to print, or values to forecast.")] = 10,
+    invert: Annotated[bool, typer.Option("--invert", help="mnist: the digits are dark on bright paper.")] = False,
+    json: Json = False,
+) -> None:
+    """Use a trained model: digits and how sure they are; the load that comes after the last row."""
+    load()
+    from . import load as load_task
+    from . import mnist, training
+
+    console, options = Console(), {"box": None, "header_style": "bold", "pad_edge": False}
+    if training.task_of(run_dir, "mnist", "load") == "load":
+        values, where = load_task.predict(run_dir, data, limit)
+        if json:
+            print(json_module.dumps({"source": where, "forecast": values.tolist()}))
+            return
+        console.out(f"after the last row of {where}", highlight=False)
+        table = Table("steps ahead", "load", **options)  # type: ignore[arg-type]
+        for n, value in enumerate(values, 1):
+            table.add_row(str(n), f"{value:,.4g}")
+        console.print(table)
+        return
+    p, labels, where = mnist.predict(run_dir, data, invert=invert)
+    read = p.argmax(axis=1)
+    if json:
+        print(json_module.dumps({"source": where, "read": read.tolist(), "probabilities": p.round(6).tolist()}))
+        return
+    console.out(f"{len(p):,} from {where}", highlight=False)
+    table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), **options)  # type: ignore[arg-type]
+    for n in range(min(limit, len(p))):
+        table.add_row(str(n), str(read[n]), f"{p[n, read[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
+    console.print(table)
+    if labels is not None:
+        console.print(f"accuracy {(read == labels).mean():.2%} of {len(p):,}", highlight=False)
+
+
+def generate(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory of char or of a series task.")],
+    length: Annotated[int, typer.Option(min=1, help="char: characters to write; series: values to make.")] = 300,
+    prime: Annotated[str, typer.Option(help=r"char: what the text begins with; \n is a new line.")] = r"\n",
+    temperature: Annotated[float, typer.Option(min=0.01, help="char: below 1 is surer, above 1 is bolder.")] = 1.0,
+    argmax: Annotated[bool, typer.Option("--argmax", help="char: always the likeliest character.")] = False,
+    tunes: Annotated[int, typer.Option(min=0, help="char: so many ABC tunes instead, judged at the end.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="char: of the drawing.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="series: the picture. Default: creation.png in the run.", dir_okay=False)] = None,
+    json: Json = False,
+) -> None:
+    """Let a trained model go on by itself: text after --prime; values of the series from zeros and from a real window."""
+    load()
+    from . import sampling, series, training
+
+    heat = 0.0 if argmax else temperature
+    if training.task_of(run_dir, "char", "series") == "series":
+        created, picture = series.generate(run_dir, length)
+        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=120))
+        if json:
+            print(json_module.dumps({name: values.tolist() for name, values in created.items()}))
+        for name, values in () if json else created.items():
+            print(f"from {name}: {len(values)} values from {values.min():.3g} to {values.max():.3g}")
+    elif tunes:
+        from ..data import abc
+
+        made = sampling.generate_tunes(run_dir, tunes, heat, seed)
+        print(json_module.dumps(made) if json else "\n\n".join(made))
+        typer.echo(f"{abc.accepted(made):.0%} of {tunes} are well formed", err=True)
+    else:
+        start = prime.replace("\\n", "\n")
+        text = sampling.generate(run_dir, start, length, heat, seed)
+        if json:
+            print(json_module.dumps(start + "".join(text)))
+            return
+        print(start, end="")
+        for character in text:
+            print(character, end="", flush=True)
+        print()

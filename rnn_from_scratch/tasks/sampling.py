@@ -1,0 +1,76 @@
+"""New text from a character model: one character at a time, the states carried on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..data import InputError, abc
+from ..data import text as data
+
+Array = Any
+LONGEST = 2000  # characters of a tune
+
+
+def sample(model: keras.Model, prime: Array, temperature: float, seed: int) -> Iterator[Array]:
+    """Codes [B] of the next character, without end.
+
+    prime [B,T]: what the model has read before. temperature: the logits are divided by it; 0 takes the likeliest character.
+    """
+    rng = np.random.default_rng(seed)
+    states = [tf.zeros([len(prime), state.shape[-1]]) for state in model.inputs[1:]]
+    read = tf.function(lambda codes, states: model([codes, *states], training=False), reduce_retracing=True)
+    codes = prime
+    while True:
+        logits, *states = read(tf.constant(codes), states)
+        z = logits[:, -1].numpy().astype("float64")
+        if temperature:
+            z = z / temperature + rng.gumbel(size=z.shape)  # the largest of these is a draw from softmax(z / temperature)
+        picked = z.argmax(axis=1)
+        codes = picked[:, None].astype(np.int32)
+        yield picked
+
+
+def generate(run_dir: str | Path, prime: str, length: int, temperature: float, seed: int) -> Iterator[str]:
+    """`length` characters after `prime`, one by one. Raises InputError."""
+    model, characters = load(run_dir)
+    codes = data.numbers_of(prime, characters, "--prime")
+    if not len(codes):
+        raise InputError("--prime: expected at least one character")
+    drawn = sample(model, codes[None], temperature, seed)
+    return (characters[next(drawn)[0]] for _ in range(length))
+
+
+def generate_tunes(run_dir: str | Path, count: int, temperature: float, seed: int) -> list[str]:
+    """`count` tunes in ABC notation. Raises InputError."""
+    model, characters = load(run_dir)
+    data.numbers_of("X:1\n", characters, f"{run_dir}: not trained on ABC tunes")
+    return sample_tunes(model, characters, count, temperature, seed)
+
+
+def sample_tunes(model: keras.Model, characters: list[str], count: int, temperature: float = 1.0, seed: int = 0) -> list[str]:
+    """`count` tunes, each from "X:1" to its first empty line, drawn side by side."""
+    prime = np.tile(data.numbers_of("X:1\n", characters, "prime"), (count, 1))
+    texts, drawn = ["X:1\n"] * count, sample(model, prime, temperature, seed)
+    for _ in range(LONGEST):
+        if all("\n\n" in text for text in texts):
+            break
+        texts = [text + characters[code] for text, code in zip(texts, next(drawn))]
+    return [(abc.tunes_of(text) or [text])[0] for text in texts]
+
+
+def load(run_dir: str | Path) -> tuple[keras.Model, list[str]]:
+    """The model and its vocabulary. Raises InputError."""
+    from .training import load_model, read_json
+
+    run, model = load_model(run_dir, "char")
+    path = run.path / "vocabulary.json"
+    characters = read_json(path)
+    if not isinstance(characters, list) or len(characters) != model.outputs[0].shape[-1]:
+        raise InputError(f"{path}: damaged: expected a list of {model.outputs[0].shape[-1]} characters")
+    return model, characters

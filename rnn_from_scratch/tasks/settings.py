@@ -1,0 +1,56 @@
+"""Checks of what the user set, before anything is loaded or written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends, cells
+from ..data import InputError
+from . import PRESETS
+
+WHOLE = ("a whole number of at least 1", lambda value: isinstance(value, int) and value >= 1)
+COUNT = ("a whole number of at least 0", lambda value: isinstance(value, int) and value >= 0)
+ABOVE_0 = ("a number above 0", lambda value: 0 < value < float("inf"))
+AT_LEAST_0 = ("a number of at least 0", lambda value: 0 <= value < float("inf"))
+RULES: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(("layers", "units", "epochs", "batch_size", "steps", "period", "horizon", "embedding", "bptt"), WHOLE),
+    **dict.fromkeys(("seed", "projection", "examples", "patience"), COUNT),
+    **dict.fromkeys(("learning_rate", "resolution", "span", "decay"), ABOVE_0),
+    **dict.fromkeys(("clip", "save_every"), AT_LEAST_0),
+    "dropout": ("a number from 0 to below 1", lambda value: 0 <= value < 1),
+    **{
+        name: (f"one of {', '.join(choices)}", choices.__contains__)
+        for name, choices in (
+            ("optimizer", ("adam", "adagrad", "rmsprop", "sgd")),
+            ("readout", ("top", "all")),
+            ("head", ("stacked", "per_step")),
+        )
+    },
+}
+
+
+def option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def check(preset: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The given settings, the cell under its own name. Raises InputError for what is unknown or out of range."""
+    if preset not in PRESETS:
+        raise InputError(f"task: expected {', '.join(PRESETS)}, got {preset!r}")
+    settings = PRESETS[preset][1]
+    for name, value in given.items():
+        if name not in settings:
+            raise InputError(f"{option(name)}: {preset} has no such setting; it has {', '.join(settings)}")
+        expected, holds = RULES.get(name, ("", lambda value: True))
+        if not holds(value):
+            raise InputError(f"{option(name)}: expected {expected}, got {value}")
+    wanted = {**settings, **given}
+    try:
+        cell = cells.by_name(wanted["cell"], activation=wanted["activation"])
+        backends.usable(wanted["backend"], cell, {}, np.zeros((1, 1, 1), "float32"))
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+    name = next(name for name, kind in cells.CELLS.items() if kind is type(cell))
+    return {**given, "cell": name} if "cell" in given else given
