@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import cells, params
-from . import steps
+from . import planner, steps
 from .emulator import Program, guarded, memory
 from .gxx import EmulatorError, available
 
@@ -23,6 +23,8 @@ Array = Any
 __all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "forward"]
 
 program = lru_cache(maxsize=64)(Program)
+# Small enough that a fibre for each thread is bearable. The clock is so slow that the step tier is taken unless it is told otherwise.
+LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1e-6, 64, 32, 1 << 20, 1.0, threads=(32,))
 
 
 class EmulatedDevice:
@@ -30,11 +32,23 @@ class EmulatedDevice:
 
     seed     of the schedules: launch n of a device always runs in the same order
     trace    (kernel, block, thread): `told` gathers what that thread reads and writes
+    tiles    planner.Tiles for a launch of the whole sequence; None leaves it to the planner
     """
 
-    def __init__(self, seed: int = 0, trace: tuple | None = None):
-        self.seed, self.trace, self.told = seed, trace, ""
+    def __init__(self, seed: int = 0, trace: tuple | None = None, tiles: planner.Tiles | None = None):
+        self.seed, self.trace, self.told, self.tiles = seed, trace, "", tiles
         self.launches = 0
+        self.failed = self.zeros((1,), np.int32)
+
+    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
+        if self.tiles is None or not B:
+            return planner.plan(LIMITS, cell, B, H, dtype, per_gate)
+        return planner.with_tiles(self.tiles, cell, B, H, dtype, per_gate)
+
+    def check(self) -> None:
+        if self.failed[0]:
+            self.failed[0] = 0
+            raise EmulatorError(planner.GAVE_UP)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Nothing is written yet: every element is NaN."""
@@ -65,11 +79,11 @@ class EmulatedDevice:
         else:
             out[...] = a @ b
 
-    def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple) -> None:
+    def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple, shared: int = 0) -> None:
         self.launches += 1
         seed = self.seed * 1_000_003 + self.launches
         trace = self.trace[1:] if self.trace and self.trace[0] == name else None
-        told = program(text).launch(name, grid, block, args, seed=seed, trace=trace)
+        told = program(text).launch(name, grid, block, args, shared=shared, seed=seed, trace=trace)
         self.told += f"launch {self.launches}: {name}, grid {grid}, block {block}\n{told}" if told else ""
 
 

@@ -62,6 +62,15 @@ def step_text(cell: Any, dtype: str, storage: str | None = None) -> str:
     return assemble(["storage.h", "cells/activations.h", header, "step.cu"], macros)
 
 
+def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, spins: int) -> str:
+    """The kernels of sequence.cu for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
+    macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cell_type(cell), "UNITS": units}
+    macros |= {name.upper(): int(value) for name, value in tiles._asdict().items()}
+    macros |= {"PER_GATE": int(per_gate), "SPINS": spins}
+    files = ["storage.h", "cells/activations.h", f"cells/{HEADERS[type(cell)]}.h", "barrier.h", "product.h", "row_group.h", "sequence.cu"]
+    return assemble(files, macros)
+
+
 def column_sum_text(dtype: str) -> str:
     """The kernel of column_sum.cu in one dtype."""
     return assemble(["column_sum.cu"], {"REAL": REALS[str(dtype)]})
