@@ -30,6 +30,7 @@ RNN_FN bool meet(unsigned* arrived, unsigned round, volatile int* failed) {
     if (BLOCKS > 1 && threadIdx.x == 0) {
         add_release(arrived, 1u);
         int spins = 0;
+#pragma unroll 1
         while (!late && load_acquire(arrived) < round * BLOCKS) late = ++spins == SPINS;
         if (late) *failed = 1;
     }

@@ -131,6 +131,14 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
     REAL d[PAIRS][S + 1], part[PAIRS][S], dps[PAIRS][ROOM<E>], extras[PAIRS][ROOM<E>];
     REAL s_prev[PAIRS][S], s_new[PAIRS][S], kept[PAIRS][ROOM<A>], given[PAIRS];
     bool on[PAIRS], later[PAIRS];
+    own(B, [&](int i, int, int, int b, int j) {
+        for (int k = 0; k < S; k++) {
+            d[i][k] = ds[(size_t(k) * B + b) * H + j];
+            s_prev[i][k] = load(&(k == 0 ? tape_h : tape_c)[(size_t(b) * (T + 1) + (rev ? 0 : T)) * H + j]);
+        }
+        for (int e = 0; e < E; e++) extras[i][e] = p[e * H + j], dps[i][e] = 0;
+        on[i] = false;
+    });
     auto look = [&](int step) {  // nobody else's affair, so fetched before the wait
         int t = rev ? T - 1 - step : step, before = rev ? t + 1 : t;
         own(B, [&](int i, int, int, int b, int j) {
@@ -145,14 +153,6 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
             given[i] = dy && heard ? dy[(size_t(b) * T + step) * H + j] : 0;
         });
     };
-    own(B, [&](int i, int, int, int b, int j) {
-        for (int k = 0; k < S; k++) {
-            d[i][k] = ds[(size_t(k) * B + b) * H + j];
-            s_prev[i][k] = load(&(k == 0 ? tape_h : tape_c)[(size_t(b) * (T + 1) + (rev ? 0 : T)) * H + j]);
-        }
-        for (int e = 0; e < E; e++) extras[i][e] = p[e * H + j], dps[i][e] = 0;
-        on[i] = false;
-    });
     look(T - 1);
 
     unsigned round = 0;
