@@ -32,7 +32,7 @@ struct Product {
     static constexpr int PARTS = PARTS_, K = K_, COLUMNS = COLUMNS_, WIDTH = rounded_up(COLUMNS, 4);
     static constexpr int RM = ROWS % 4 == 0 ? 4 : ROWS % 2 == 0 ? 2 : 1, GROUPS = ROWS / RM;
     static constexpr int ACROSS = WIDTH / 4, DOWN = HELD ? 1 : least(GROUPS, THREADS / ACROSS);
-    static constexpr int SPLIT = least(least(THREADS / (ACROSS * DOWN), K / 4), 32), PASSES = (GROUPS + DOWN - 1) / DOWN;
+    static constexpr int SPLIT = least(least(THREADS / (ACROSS * DOWN), K / 4), HELD ? 64 : 32), PASSES = (GROUPS + DOWN - 1) / DOWN;
     static constexpr int KC = least(CHUNK, K), PITCH = KC + 4, CHUNKS = (K + KC - 1) / KC;
     static constexpr int TURNS = (KC / 4 + SPLIT - 1) / SPLIT;  // groups of four k of a thread in one chunk
     static constexpr int WEIGHTS = HELD ? 0 : PARTS * K * WIDTH, TILE = ROWS * PITCH, SUMS = SPLIT * PARTS * ROWS * WIDTH;

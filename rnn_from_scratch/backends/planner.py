@@ -43,8 +43,9 @@ class Costs(NamedTuple):
     barrier: float = 1.4  # a row group meets
     turn: float = 0.85  # what else a step of the sequence tier costs: synchronisation in the block, latencies
     chunk: float = 0.1  # each chunk of a tile
+    part: float = 0.005  # each partial sum that a thread adds
     efficiency: float = 0.5  # of the multiply-adds in sequence.cu, as a part of the peak
-    peak: float = 0.8  # of cuBLAS, as a part of the peak
+    peak: float = 0.35  # of a product of the step tier, which is small, as a part of the peak
     level2: float = 20.0  # bytes of the level 2 cache for each multiprocessor and clock
 
 
@@ -84,6 +85,7 @@ class Sizes(NamedTuple):
     tile: int
     sums: int
     held: int
+    split: int
     passes: int
     chunks: int
 
@@ -102,11 +104,11 @@ def product_sizes(parts: int, K: int, columns: int, tiles: Tiles) -> Sizes | Non
     if across > tiles.threads or (tiles.held and chunks > 1):
         return None
     down = 1 if tiles.held else min(groups, tiles.threads // across)
-    split = min(tiles.threads // (across * down), K // 4, 32)
+    split = min(tiles.threads // (across * down), K // 4, 64 if tiles.held else 32)
     turns = up(kc // 4, split)
     weights = 0 if tiles.held else parts * K * width
     held = parts * turns * 16 if tiles.held else 0
-    return Sizes(weights, tiles.rows * (kc + 4), split * parts * tiles.rows * width, held, up(groups, down), chunks)
+    return Sizes(weights, tiles.rows * (kc + 4), split * parts * tiles.rows * width, held, split, up(groups, down), chunks)
 
 
 def pass_sizes(cell: Any, H: int, per_gate: bool, tiles: Tiles, backward: bool) -> list[Sizes] | None:
@@ -161,7 +163,8 @@ def sequence_us(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: i
         small = 1.0 if tiles.rows * len(gates) * tiles.own >= 256 else 0.6
         sums = tiles.rows * len(gates) * tiles.own * H / (lanes * clocks) / (costs.efficiency * small) * s.passes**0.2
         tile = tiles.rows * H * item * (len(gates) if backward else 1) / (2 * costs.level2 * clocks)
-        us += (costs.barrier if up(H, tiles.own) > 1 else 0.05) + costs.turn + costs.chunk * s.chunks / 2 + sums + tile
+        parts = costs.part * s.split * up(tiles.rows * tiles.own, tiles.threads) * (1 if backward else len(gates))
+        us += (costs.barrier if up(H, tiles.own) > 1 else 0.05) + costs.turn + costs.chunk * s.chunks / 2 + sums + tile + parts
     return us
 
 
