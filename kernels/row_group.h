@@ -19,6 +19,8 @@ template <int K> constexpr int JOINED = PER_GATE ? 1 : Cell::template COUNT<K>; 
 template <int K> using ForwardProduct = Product<PARTS<K>, PADDED, JOINED<K> * OWN>;
 template <int K> using BackwardProduct = Product<PARTS<K>, JOINED<K> * PADDED, OWN>;
 
+RNN_FN REAL not_a_number() { return __int_as_float(0x7fffffff); }
+
 RNN_FN bool is_live(const unsigned char* live, int b, int step, int T, int rev) {
     return !live || live[size_t(b) * T + (rev ? T - 1 - step : step)];
 }

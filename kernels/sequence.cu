@@ -17,10 +17,13 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
     load_weights(Phase<0>{}, first, memory);
     if constexpr (LAST > 0) load_weights(Phase<LAST>{}, last, memory + first.WEIGHTS);
 
+    bool lost = gridDim.y != BLOCKS;  // a block of the row group is missing: what comes then is NaN, and nobody waits any more
+    if (lost) *failed = 1;
     size_t slot = size_t(MAIL) * B * PADDED;
     auto post = [&](auto which, unsigned round, REAL value, int b, int j) {  // the operands of the product of that round
         constexpr int K = decltype(which)::value;
         REAL* box = mail + round % 2 * slot;
+        if (lost) return;
         if (!PER_GATE) {
             box[size_t(b) * PADDED + j] = scales ? value * scale[size_t(b) * H + j] : value;
         } else {
@@ -44,8 +47,6 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
     });
 
     unsigned round = 0;
-    bool lost = gridDim.y != BLOCKS;
-    if (lost) *failed = 1;
     for (int step = 0; step < T; step++) {
         int t = rev ? T - 1 - step : step, after = rev ? t : t + 1;
         auto run = [&](auto which, auto& product) {
@@ -55,16 +56,15 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
                 for (int g = 0; g < COUNT; g++) xgs[i][g] = xg[((size_t(b) * T + t) * W + FIRST + g) * H + j];
             });
             lost = lost || !meet(arrived + GROUP * 32, round + 1, failed);
-            product.run(mail + round % 2 * slot, tile, sums, GROUP * ROWS, B);
+            if (!lost) product.run(mail + round % 2 * slot, tile, sums, GROUP * ROWS, B);
             round++;
             own(B, [&](int i, int row, int unit, int b, int j) {
                 REAL hgs[COUNT], s_new[S];
                 for (int g = 0; g < COUNT; g++) {
-                    REAL dot = PER_GATE ? product.total(sums, g, row, unit) : product.total(sums, 0, row, g * OWN + unit);
+                    REAL dot = lost ? not_a_number() : PER_GATE ? product.total(sums, g, row, unit) : product.total(sums, 0, row, g * OWN + unit);
                     if constexpr (Cell::SHARED) xgs[i][g] = xgs[i][g] + dot + bias[i][FIRST + g], hgs[g] = 0;
                     else xgs[i][g] += bias[i][FIRST + g], hgs[g] = dot + bias_h[i][FIRST + g];
                 }
-                if (lost) state[i][0] = __int_as_float(0x7fffffff);  // NaN: what comes now is no result, and shall not look like one
 
                 Cell::template forward<K>(xgs[i], hgs, state[i], kept[i], extras[i], s_new);
 
@@ -111,9 +111,12 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
     load_weights(Phase<0>{}, first, memory);
     if constexpr (LAST > 0) load_weights(Phase<LAST>{}, last, memory + first.WEIGHTS);
 
+    bool lost = gridDim.y != BLOCKS;  // as in forward
+    if (lost) *failed = 1;
     size_t slot = size_t(MAIL) * B;
     auto take_back = [&](auto which, auto& product, int row, int unit, int b, int j) {  // undoes post: the operands' gradient -> h's
         constexpr int FIRST = Cell::template FIRST<decltype(which)::value>;
+        if (lost) return not_a_number();
         if constexpr (!PER_GATE) {
             REAL back = product.total(sums, 0, row, unit);
             return scales ? back * scale[size_t(b) * H + j] : back;
@@ -156,15 +159,12 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
     look(T - 1);
 
     unsigned round = 0;
-    bool lost = gridDim.y != BLOCKS;
-    if (lost) *failed = 1;
     for (int step = T - 1; step >= 0; step--) {
         int t = rev ? T - 1 - step : step;
         auto run = [&](auto which, auto& product) {
             constexpr int K = decltype(which)::value, FIRST = Cell::template FIRST<K>, COUNT = Cell::template COUNT<K>;
             own(B, [&](int i, int row, int unit, int b, int j) {
                 REAL ds_prev[S], dxgs[COUNT], dhgs[COUNT], dp_step[ROOM<E>];
-                if (lost) d[i][0] = __int_as_float(0x7fffffff);  // as in forward
                 if constexpr (K == LAST) {
                     if (later[i]) d[i][0] += take_back(Phase<0>{}, first, row, unit, b, j);
                     d[i][0] += given[i];
@@ -181,7 +181,7 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
                     if constexpr (!Cell::SHARED) dhg[at] = dh = on[i] ? dhgs[g] : 0;
                     dxg[at] = dx;
                     size_t line = PER_GATE ? size_t(g) * B + b : size_t(b) * COUNT + g;
-                    mail[round % 2 * slot + line * PADDED + j] = dh;
+                    if (!lost) mail[round % 2 * slot + line * PADDED + j] = dh;
                 }
                 for (int e = 0; e < E; e++)
                     if (on[i]) dps[i][e] += dp_step[e];
@@ -195,7 +195,7 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
             if (K == 0 && step > 0) look(step - 1);
             round++;
             lost = lost || !meet(arrived + GROUP * 32, round, failed);
-            product.run(mail + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);
+            if (!lost) product.run(mail + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);
         };
         if constexpr (LAST > 0) run(Phase<LAST>{}, last);
         run(Phase<0>{}, first);

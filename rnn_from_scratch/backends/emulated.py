@@ -23,8 +23,7 @@ Array = Any
 __all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "forward"]
 
 program = lru_cache(maxsize=64)(Program)
-# Small enough that a fibre for each thread is bearable. The clock is so slow that the step tier is taken unless it is told otherwise.
-LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1e-6, 64, 32, 1 << 20, 1.0, threads=(32,))
+LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1.0, 64, 32, 1 << 20, 1.0, threads=(32,))  # few fibres: one for each thread
 
 
 class EmulatedDevice:
@@ -42,7 +41,7 @@ class EmulatedDevice:
 
     def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
         if self.tiles is None or not B:
-            return planner.plan(LIMITS, cell, B, H, dtype, per_gate)
+            return planner.plan(LIMITS, cell, B, H, dtype, per_gate, default="step")
         return planner.with_tiles(self.tiles, cell, B, H, dtype, per_gate)
 
     def check(self) -> None:

@@ -193,14 +193,16 @@ def best_tiles(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: in
     return best
 
 
-def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, costs: Costs | None = None) -> Plan:
-    """The plan for one batch. dtype: of the arithmetic. per_gate: h_scale differs from gate to gate.
+def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, costs: Costs | None = None, default: str = "") -> Plan:
+    """The plan for one batch. dtype: of the arithmetic. per_gate: h_scale differs from gate to gate. default: the tier to
+    take if RNN_GPU_TIER is not set, in place of the model's choice.
 
     Raises ValueError if RNN_GPU_TIER names no tier, or asks for the sequence tier where it cannot run.
     """
     import numpy as np
 
-    costs, item, forced = costs or Costs(), np.dtype(dtype).itemsize, os.environ.get("RNN_GPU_TIER", "")
+    costs, item = costs or Costs(), np.dtype(dtype).itemsize
+    forced = os.environ.get("RNN_GPU_TIER") or default
     if forced not in ("", *TIERS):
         raise ValueError(f"RNN_GPU_TIER: expected step or sequence, got {forced!r}")
     step = step_us(limits, costs, cell, B, H, item, False), step_us(limits, costs, cell, B, H, item, True)
@@ -211,7 +213,7 @@ def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool =
         return Plan("step", reason, None, (0, 0), 0, us)
 
     if forced == "step":
-        return stay("RNN_GPU_TIER=step")
+        return stay("it was asked for")
     if best is None:
         size = item * len(cell.gates) * H * H / 2**20
         why = f"{limits.name} has no cooperative launch" if not limits.cooperative else "the batch is empty"
@@ -224,7 +226,7 @@ def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool =
     if not forced and sum(best[0]) >= sum(step):
         return stay(f"{sum(step):.1f} us predicted for a step forward and backward, {sum(best[0]):.1f} in one launch")
     _, tiles, shared = best
-    return Plan("sequence", "RNN_GPU_TIER=sequence" if forced else told, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us)
+    return Plan("sequence", "it was asked for" if forced else told, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us)
 
 
 def with_tiles(tiles: Tiles, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> Plan:
