@@ -10,14 +10,17 @@ from __future__ import annotations
 import ctypes
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 
+from rnn_from_scratch.backends import cuda
 from rnn_from_scratch.backends.emulated import program
 from rnn_from_scratch.backends.emulator import guarded, memory
 
 launches: list[tuple] = []
 products: list[tuple] = []
+pinned: dict[int, np.ndarray] = {}  # address -> the host's memory that kernels can reach
 borders: list[str] = []  # what happened at the border to TensorFlow, in order
 
 
@@ -92,8 +95,17 @@ def from_dlpack(capsule):
     return array
 
 
+def alloc_pinned_memory(size):
+    array = memory((size // 4,), np.int32)
+    pinned[array.ctypes.data] = array
+    return array.view(np.uint8)
+
+
 class Device:
     compute_capability = "00"
+    attributes: ClassVar[dict] = {"MultiProcessorCount": 6, "MaxSharedMemoryPerBlockOptin": 64 << 10, "CooperativeLaunch": 1, "ClockRate": 1_000_000}  # noqa: RUF012
+    attributes |= {"ComputeCapabilityMajor": 7, "ComputeCapabilityMinor": 5, "L2CacheSize": 1 << 22, "SingleToDoublePrecisionPerfRatio": 32}
+    attributes |= {"MemoryClockRate": 5_000_000, "GlobalMemoryBusWidth": 256}
 
     def __init__(self, number=0):
         self.id = number
@@ -117,25 +129,51 @@ class Stream(Device):
 class RawModule:
     def __init__(self, *, code, options=(), enable_cooperative_groups=False):
         assert "fast" not in " ".join(options)
-        self.code = code
+        self.code, self.cooperative = code, enable_cooperative_groups
 
     def get_function(self, name):
-        def launch(grid, block, args, *, shared_mem=0):
-            assert len(grid) == len(block) == 3, "a one-dimensional cooperative grid would be shrunk silently"
-            assert all(type(n) is int and n >= 1 for n in (*grid, *block))
-            assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024
-            signature = program(self.code).signatures[name]
-            pairs = zip(args, signature, strict=True)
-            plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in pairs]
-            launches.append((name, grid, block, tuple(args)))
-            borders.append("work")
-            program(self.code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
-
-        return launch
+        return RawKernel(self.code, name, self.cooperative)
 
 
-def is_null(value, parameter):
-    return parameter.pointer and isinstance(value, np.uintp) and value == 0
+class RawKernel:
+    """max_dynamic_shared_size_bytes: what a block may have, set before the launch; the numbers behind `kernel` are addresses."""
+
+    max_dynamic_shared_size_bytes = 48 << 10
+
+    def __init__(self, code, name, cooperative):
+        self.code, self.name, self.cooperative = code, name, cooperative
+        self.kernel = types.SimpleNamespace(ptr=id(self))
+        functions[id(self)] = self
+
+    def __call__(self, grid, block, args, *, shared_mem=0):
+        assert len(grid) == len(block) == 3 and (not self.cooperative or max(grid[1:]) > 1 or grid[0] == 1), (
+            "a one-dimensional cooperative grid would be shrunk silently"
+        )
+        assert self.cooperative or "row_group.h" not in self.code, "its blocks wait for each other: they must all run at once"
+        assert shared_mem <= self.max_dynamic_shared_size_bytes, "CUDA refuses to launch it"
+        assert all(type(n) is int and n >= 1 for n in (*grid, *block))
+        assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024
+        signature = program(self.code).signatures[self.name]
+        pairs = zip(args, signature, strict=True)
+        plain = [plain_array(a) if p.pointer else a for a, p in pairs]
+        launches.append((self.name, grid, block, tuple(args)))
+        borders.append("work")
+        program(self.code).launch(self.name, grid, block, plain, shared=shared_mem, seed=len(launches))
+
+
+functions: dict[int, RawKernel] = {}
+
+
+def occupancy(address, threads, shared):
+    """Blocks of a kernel on one multiprocessor, as the driver counts them."""
+    return int(shared <= functions[address].max_dynamic_shared_size_bytes and threads <= 1024)
+
+
+def plain_array(value):
+    """What a kernel gets for a pointer: a CuPy array, or an address: null, or pinned memory."""
+    if isinstance(value, np.uintp):
+        return pinned[int(value)] if value else None
+    return value.view(np.ndarray)
 
 
 def gemm(dtype):
@@ -162,7 +200,10 @@ def gemm(dtype):
 
 
 def install(monkeypatch):
-    """Put the stand-in where `import cupy` finds it."""
+    """Put the stand-in where `import cupy` finds it. The step tier runs unless a test says otherwise."""
+    for cached in (cuda.module, cuda.kernel, cuda.cooperative_kernel, cuda.limits, cuda.flag):
+        cached.cache_clear()
+    monkeypatch.setenv("RNN_GPU_TIER", "step")
     cupy = types.ModuleType("cupy")
     for item in (ndarray, empty, zeros, asarray, ascontiguousarray, asnumpy, from_dlpack, RawModule):
         setattr(cupy, item.__name__, item)
@@ -172,12 +213,16 @@ def install(monkeypatch):
     runtime.runtimeGetVersion = runtime.driverGetVersion = lambda: 0
     current = Stream(non_blocking=True)
     cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream, get_current_stream=lambda: current)
+    cupy.cuda.alloc_pinned_memory = alloc_pinned_memory
+    api = types.ModuleType("cupy_backends.cuda.api")
+    api.driver = types.SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy)
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1
     libs = types.ModuleType("cupy_backends.cuda.libs")
     libs.cublas = cublas
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
+    modules["cupy_backends.cuda.api"] = api
     for name, module in {**modules, "cupy_backends.cuda.libs": libs, "cupy_backends.cuda.libs.cublas": cublas}.items():
         monkeypatch.setitem(sys.modules, name, module)
     for record in (launches, products, borders):
