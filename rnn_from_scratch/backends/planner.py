@@ -130,7 +130,7 @@ def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int) -> int:
     """A careful guess of what a thread needs; the static checks compile the planned shapes and look for spills."""
     pairs = up(tiles.rows * tiles.own, tiles.threads)
     per_pair = 3 * len(cell.states) + 3 * len(cell.gates) + 2 * len(cell.extras) + 4
-    return 56 + item // 4 * (36 + sum(s.held for s in sizes) + pairs * per_pair)
+    return 56 + 24 * (len(sizes) - 1) + item // 4 * (36 + sum(s.held for s in sizes) + pairs * per_pair)
 
 
 def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: bool) -> Iterator[tuple[Tiles, int, list, list]]:
