@@ -1,3 +1,38 @@
+// The whole time loop of any cell in one launch: the recurrent weights never leave the chip.
+//
+// Why. step.cu needs two launches for each step, and each product reads all of Wh again. For a layer of a few hundred units that
+// takes longer than the arithmetic: some 18 us a step, of which the sums take one. But Wh is the same at every step, and all
+// multiprocessors together have room for it. So every block takes its share of Wh once, keeps it, and runs all steps.
+//
+// Who owns what (sequence.png). Rows of a batch never talk to each other; units do, since each needs the h of all. So the batch
+// falls into row groups of ROWS rows that know nothing of each other, and a row group into BLOCKS blocks, each with OWN units:
+//
+//     block (SLICE, GROUP)   units SLICE*OWN .. +OWN-1, with all their gates, of rows GROUP*ROWS .. +ROWS-1; weights [H, gates*OWN]
+//     thread                 PAIRS pairs of a row and a unit: their states, biases and gates live in its registers from step to step
+//
+// One step forward, phase by phase (an LSTM has one phase, a GRU that resets before has two):
+//
+//     1. fetch xg of our own pairs              nobody else writes it, so it is on its way while we wait
+//     2. meet                                   until all blocks of the row group have posted their h
+//     3. product (product.h)                    mail [ROWS,H] times our weights
+//     4. the cell's own forward                 one call per pair, the same text as step.cu runs: cells/*.h
+//     5. post the new h to the mail             times its dropout scale
+//
+// One step backward: the cell's backward makes the gradient dhg of our units' gates; we post it, meet, and the product of the
+// mail [ROWS, gates*H] with our rows of Wh is what comes back to our h, at the step before.
+//
+// The mail has two slots, used by turns: who writes slot 1 has met everybody after they read it last. That is all the order there
+// is between blocks, one barrier for each product: a counter that only grows, raised with release (what the block has posted comes
+// before) and read with acquire (what others posted is seen). For that all blocks must run at the same time, which a
+// cooperative launch guarantees. A block that waits for seconds gives up: it raises `failed`, its results become NaN, and the
+// host raises an error, because a hung GPU is worse. If one block has room for all units, there is nobody to meet.
+//
+// Masked rows are computed like others and then left out by selection, so that NaN or inf in them stays there. No atomics on
+// numbers, every sum in one order: the same bits every time, and those of step.cu where its product adds up in the same order.
+//
+// Arrays are those of step.cu. mail [2, parts, B, K], zeroed: PADDED units in a line. arrived: a counter for each row group, 32
+// apart, zeroed. The grid is (1, BLOCKS, row groups). T, B and the flags are arguments; H and the tiles are compiled in.
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved, STORE* tape_h, STORE* tape_c,
         REAL* mail, const REAL* scale, STORE* y, const unsigned char* live, unsigned* arrived, volatile int* failed, int B, int T, int scales,
