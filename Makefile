@@ -1,12 +1,12 @@
 # make demo    install, verify the cells, train on real digits (about two minutes after installation)
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
-# make tables  write the tables in README again
+# make tables  write the tables in README again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint bench wheel tables clean
+.PHONY: demo test check lint bench gpu-check wheel tables clean
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
@@ -31,11 +31,15 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+gpu-check:
+	$(PYTHON) -m bench.gpu_check
+
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
 
 wheel: $(VENV)/.installed
 	mkdir -p dist

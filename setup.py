@@ -90,8 +90,9 @@ class Wheel(bdist_wheel):
 LINUX = '; platform_system == "Linux"'
 extras = {
     "tensorflow": ["tensorflow>=2.18", "matplotlib>=3.7"],
-    "cuda12": ["cupy-cuda12x>=13.6", "ml_dtypes>=0.4"],  # beside TensorFlow, whose own CUDA is 12
-    "cuda13": ["cupy-cuda13x>=13.6", "ml_dtypes>=0.4"],
+    # ctk brings cuBLAS and NVRTC, which CuPy leaves to the system otherwise
+    "cuda12": ["cupy-cuda12x[ctk]>=14", "ml_dtypes>=0.4"],  # beside TensorFlow, whose own CUDA is 12
+    "cuda13": ["cupy-cuda13x[ctk]>=14", "ml_dtypes>=0.4"],
     "bench": ["pytest>=8", "pytest-benchmark>=4", "matplotlib>=3.7"],
     "test": [
         "tensorflow>=2.18",
@@ -132,6 +133,7 @@ setup(
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
         "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch.bench": ["*.cu"],
         "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"],
     },
     ext_modules=[Extension("rnn_from_scratch.kernels.native", ["kernels/native.cpp"])],

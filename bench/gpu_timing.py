@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,7 @@ def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Itera
             def train(dy=dy, forward=forward):
                 backends.backward(forward()[2], dy)
 
-            def infer(forward=forward):
-                forward(False)
-
-            times = median_ms(infer, wait), median_ms(train, wait)
+            times = median_ms(partial(forward, False), wait), median_ms(train, wait)
             model = predicted(gpu, cell, shape)
             yield {"shape": shape, "cell": cell, "ours": times, "torch": torch_ms(cell, p), "predicted": model}
 

@@ -1,1 +1,13 @@
-"""Kernels: the cell maths in C++ and CUDA, twins of ../rnn_from_scratch/cells, line by line. None are here yet."""
+"""Kernels: the cell maths in C++ and CUDA, twins of ../rnn_from_scratch/cells, line by line. Read in this order:
+
+    cells/simple_rnn.h      what a cell is here; then activations.h and the other cells
+    step.cu                 one time step of any cell on a GPU, forward and backward; ../rnn_from_scratch/backends/steps.py launches it
+    column_sum.cu           the gradients of biases: sums in one fixed order, with a barrier
+    storage.h, barrier.h    16-bit storage; release and acquire between blocks
+    emulator/               CUDA on the CPU: interface.h (what a kernel calls), cuda.h (the dialect), machine.h (threads, blocks,
+                            memory, clocks), machine.cpp (the scheduler), barriers.cpp (barriers, shuffles, vector clocks),
+                            memory.cpp (bounds and races), fibre.h (stacks), half.h
+    native.cpp, native/     the same cells on the CPU, fused
+
+A .cu file holds kernels only and includes nothing: ../rnn_from_scratch/backends/source.py puts the text together.
+"""

@@ -9,6 +9,7 @@
 //     SPLIT layers of them           k = 4 * layer, 4 * (layer + SPLIT), ...
 
 constexpr int least(int a, int b) { return a < b ? a : b; }
+constexpr int most(int a, int b) { return a > b ? a : b; }
 constexpr int rounded_up(int a, int b) { return (a + b - 1) / b * b; }
 
 struct __align__(16) Four {

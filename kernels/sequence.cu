@@ -35,12 +35,12 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved, STORE* tape_h, STORE* tape_c,
-        REAL* mail, const REAL* scale, STORE* y, const unsigned char* live, unsigned* arrived, volatile int* failed, int B, int T, int scales,
-        int rev, int zero_masked) {
+        REAL* mail, const REAL* scale, STORE* y, const unsigned char* live, unsigned* arrived, volatile int* failed, int B, int T,
+        int scales, int rev, int zero_masked) {
     extern __shared__ __align__(16) REAL memory[];
     ForwardProduct<0> first;
     ForwardProduct<LAST> last;
-    constexpr int MORE = LAST ? last.WEIGHTS : 0, MAIL = PARTS<0> > PARTS<LAST> ? PARTS<0> : PARTS<LAST>;
+    constexpr int MORE = LAST ? last.WEIGHTS : 0, MAIL = most(PARTS<0>, PARTS<LAST>);
     REAL *tile = memory + first.WEIGHTS + MORE, *sums = tile + first.TILE;
     auto load_weights = [&](auto which, auto& product, REAL* room) {
         constexpr int FIRST = Cell::template FIRST<decltype(which)::value>;
@@ -96,7 +96,8 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
             own(B, [&](int i, int row, int unit, int b, int j) {
                 REAL hgs[COUNT], s_new[S];
                 for (int g = 0; g < COUNT; g++) {
-                    REAL dot = lost ? not_a_number() : PER_GATE ? product.total(sums, g, row, unit) : product.total(sums, 0, row, g * OWN + unit);
+                    REAL dot = not_a_number();
+                    if (!lost) dot = product.total(sums, PER_GATE ? g : 0, row, PER_GATE ? unit : g * OWN + unit);
                     if constexpr (Cell::SHARED) xgs[i][g] = xgs[i][g] + dot + bias[i][FIRST + g], hgs[g] = 0;
                     else xgs[i][g] += bias[i][FIRST + g], hgs[g] = dot + bias_h[i][FIRST + g];
                 }
@@ -134,8 +135,8 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
     extern __shared__ __align__(16) REAL memory[];
     BackwardProduct<0> first;
     BackwardProduct<LAST> last;
-    constexpr int MORE = LAST ? last.WEIGHTS : 0, MAIL = first.PARTS * first.K > last.PARTS * last.K ? first.PARTS * first.K : last.PARTS * last.K;
-    REAL *tile = memory + first.WEIGHTS + MORE, *sums = tile + (first.TILE > last.TILE ? first.TILE : last.TILE);
+    constexpr int MORE = LAST ? last.WEIGHTS : 0, MAIL = most(first.PARTS * first.K, last.PARTS * last.K);
+    REAL *tile = memory + first.WEIGHTS + MORE, *sums = tile + most(first.TILE, last.TILE);
     auto load_weights = [&](auto which, auto& product, REAL* room) {
         constexpr int FIRST = Cell::template FIRST<decltype(which)::value>;
         product.load(room, [&](int part, int k, int column) {

@@ -204,9 +204,9 @@ def backward(tape, dy, dstate, wrt):
             parts = [a + b for a, b in zip(parts, part)]
             for side, values in ((dxg, dxg_k), (dhg, dhg_k)):
                 for gate, value in zip(at.gates[k], values):
-                    side[:, t, gate] = value if live is None else np.where(m, value, 0)
+                    side[:, t, gate] = value  # nobody reads the masked rows
             if dp:
-                dp_sum += [(value if live is None else np.where(m, value, 0)).sum(0) for value in dp]
+                dp_sum += [np.where(m, value, 0).sum(0) for value in dp]
             back = product_da(columns(dhg[:, t].reshape(at.B, G * H), at.gates[k], G), Wh[k], at.h_scale[k])  # hg = operand Wh
             d_operand = (back,)
         parts[0] = parts[0] + d_operand[0]  # phase 0's operand is h_prev

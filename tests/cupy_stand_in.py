@@ -132,36 +132,37 @@ class RawModule:
         self.code, self.cooperative = code, enable_cooperative_groups
 
     def get_function(self, name):
-        return RawKernel(self.code, name, self.cooperative)
+        return Function(self, name)
 
 
-class RawKernel:
-    """max_dynamic_shared_size_bytes: what a block may have, set before the launch; the numbers behind `kernel` are addresses."""
+class Function:
+    """A kernel, which refuses what CUDA would refuse or, worse, take in another sense."""
 
     max_dynamic_shared_size_bytes = 48 << 10
 
-    def __init__(self, code, name, cooperative):
-        self.code, self.name, self.cooperative = code, name, cooperative
+    def __init__(self, module, name):
+        self.module, self.name = module, name
         self.kernel = types.SimpleNamespace(ptr=id(self))
         functions[id(self)] = self
 
     def __call__(self, grid, block, args, *, shared_mem=0):
-        assert len(grid) == len(block) == 3 and (not self.cooperative or max(grid[1:]) > 1 or grid[0] == 1), (
-            "a one-dimensional cooperative grid would be shrunk silently"
-        )
-        assert self.cooperative or "row_group.h" not in self.code, "its blocks wait for each other: they must all run at once"
-        assert shared_mem <= self.max_dynamic_shared_size_bytes, "CUDA refuses to launch it"
-        assert all(type(n) is int and n >= 1 for n in (*grid, *block))
-        assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024
-        signature = program(self.code).signatures[self.name]
-        pairs = zip(args, signature, strict=True)
-        plain = [plain_array(a) if p.pointer else a for a, p in pairs]
-        launches.append((self.name, grid, block, tuple(args)))
+        code, name = self.module.code, self.name
+        assert len(grid) == len(block) == 3, "three numbers each"
+        assert all(type(n) is int and n >= 1 for n in (*grid, *block)), "empty"
+        assert grid[0] < 2**31 and max(grid[1:]) < 2**16 and np.prod(block) <= 1024, "too large"
+        flat = grid[0] > 1 and grid[1] == grid[2] == 1
+        assert not (self.module.cooperative and flat), "CuPy would shrink a one-dimensional cooperative grid silently"
+        assert shared_mem <= self.max_dynamic_shared_size_bytes, "max_dynamic_shared_size_bytes is to be set before the launch"
+        assert self.module.cooperative or "row_group.h" not in code, "its blocks wait for each other: they must all run at once"
+        signature = program(code).signatures[name]
+        assert len(args) == len(signature), f"{name}: expected {len(signature)} arguments, got {len(args)}"
+        plain = [plain_array(a) if p.pointer else a for a, p in zip(args, signature)]
+        launches.append((name, grid, block, tuple(args)))
         borders.append("work")
-        program(self.code).launch(self.name, grid, block, plain, shared=shared_mem, seed=len(launches))
+        program(code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
 
-functions: dict[int, RawKernel] = {}
+functions: dict[int, Function] = {}
 
 
 def occupancy(address, threads, shared):
@@ -219,11 +220,13 @@ def install(monkeypatch):
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1
+    nvrtc = types.ModuleType("cupy_backends.cuda.libs.nvrtc")
+    nvrtc.getVersion = lambda: (12, 9)
     libs = types.ModuleType("cupy_backends.cuda.libs")
-    libs.cublas = cublas
+    libs.cublas, libs.nvrtc = cublas, nvrtc
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
-    modules["cupy_backends.cuda.api"] = api
-    for name, module in {**modules, "cupy_backends.cuda.libs": libs, "cupy_backends.cuda.libs.cublas": cublas}.items():
+    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc)}
+    for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     for record in (launches, products, borders):
         record.clear()

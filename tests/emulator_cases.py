@@ -182,6 +182,29 @@ def bfloats(run):
     near(from_bits(y), from_bits(to_bits(from_bits(a) * from_bits(b) + np.float32(0.5))))
 
 
+def conversions(run):
+    """Every half and bfloat16 to float, and floats to both, the points halfway between two values among them."""
+    bits = np.arange(2**16, dtype=np.uint16)
+    halves = bits.view(np.float16)
+    x = np.concatenate([between(halves.astype("f4")), between(from_bits(bits))])
+    x = np.random.default_rng(13).permutation(x)[: 2**16].astype("f4")
+    x[:6] = np.inf, -np.inf, 65519.996, 65520, 2**-25, -(2**-26)
+    from_h, from_b, to_h = memory((2**16,), np.float32), memory((2**16,), np.float32), memory((2**16,), np.float16)
+    to_b = memory((2**16,), np.uint16)
+    run("conversions", (1, 1, 1), (32, 1, 1), [put(halves), put(bits), put(x), from_h, from_b, to_h, to_b, np.int32(2**16)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.array_equal(from_h, halves.astype("f4"), equal_nan=True)
+        assert np.array_equal(to_h, x.astype("f2"), equal_nan=True)
+    assert np.array_equal(from_b, from_bits(bits), equal_nan=True)
+    assert np.array_equal(to_b, to_bits(x))
+
+
+def between(values):
+    """Finite values and the points halfway to their neighbours."""
+    finite = np.unique(values[np.isfinite(values)])
+    return np.concatenate([finite, ((finite[1:].astype("f8") + finite[:-1]) / 2).astype("f4")])
+
+
 @case
 def histogram(run):
     x = np.random.default_rng(12).integers(0, 5, 90).astype("u1")

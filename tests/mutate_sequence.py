@@ -22,8 +22,8 @@ from .mutate_kernels import Mutant, mutants
 from .sequence_cases import on_device
 
 FILES = ("sequence.cu", "row_group.h", "product.h")
-LOCAL = {"state", "bias", "bias_h", "extras", "kept", "shown", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "part", "dps", "given", "on"}
-LOCAL |= {"later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
+LOCAL = {"state", "bias", "bias_h", "extras", "kept", "shown", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "part", "dps", "given"}
+LOCAL |= {"on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
 SELECTIONS = {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],

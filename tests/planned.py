@@ -78,8 +78,8 @@ def table() -> str:
             needed = [kernels[name].registers for name in ("forward", "backward")]
             weights = "registers" if tiles.held else "shared"
             lines.append(
-                f"| {device} | {case.cell} | {case.B} | {case.H} | {slices} x {groups} of {tiles.threads} | {tiles.own} x {tiles.rows} | {weights} "
-                f"| {case.plan.shared / 1024:.0f} | {needed[0]}, {needed[1]} | {occupancy(case, max(needed))} |"
+                f"| {device} | {case.cell} | {case.B} | {case.H} | {slices} x {groups} of {tiles.threads} | {tiles.own} x {tiles.rows} "
+                f"| {weights} | {case.plan.shared / 1024:.0f} | {needed[0]}, {needed[1]} | {occupancy(case, max(needed))} |"
             )
     return "\n".join(lines) + "\n"
 

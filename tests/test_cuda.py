@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends
+from bench.gpu_timing import micro_text
+from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends import cuda, emulated
+from rnn_from_scratch.backends.source import step_text
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 from rnn_from_scratch.verify.measure import error
 
@@ -119,6 +121,9 @@ def test_available_tells_the_truth(cupy, monkeypatch):
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 0)
     assert cuda.available() == (False, "CuPy is here, but this machine has no GPU")
 
+    def no_nvrtc():
+        raise RuntimeError('Failure finding "libnvrtc.so.12"')
+
     def no_driver():
         raise cupy.cuda.runtime.CUDARuntimeError("cudaErrorInsufficientDriver: no CUDA driver")
 
@@ -126,5 +131,61 @@ def test_available_tells_the_truth(cupy, monkeypatch):
     ok, why_not = backends.available()["cuda"]
     assert not ok
     assert why_not == "CuPy is here, but no GPU that it can use: cudaErrorInsufficientDriver: no CUDA driver"
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 1)
+    nvrtc = sys.modules["cupy_backends.cuda.libs.nvrtc"]
+    monkeypatch.setattr(nvrtc, "getVersion", no_nvrtc)
+    why_not = cuda.available()[1]
+    assert why_not.startswith('CuPy and a GPU are here, but not cuBLAS and NVRTC: pip install "rnn_from_scratch[cuda12]" or ')
+    assert why_not.endswith('(Failure finding "libnvrtc.so.12")')
+    monkeypatch.setattr(nvrtc, "getVersion", lambda: (12, 9))
+    monkeypatch.delattr(sys.modules["cupy_backends.cuda.libs"], "cublas")
+    monkeypatch.delitem(sys.modules, "cupy_backends.cuda.libs.cublas")
+    assert "not cuBLAS and NVRTC" in cuda.available()[1]
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert cuda.available()[1].startswith('needs CuPy: pip install "rnn_from_scratch[cuda12]" or "rnn_from_scratch[cuda13]"')
+
+
+# ---- the stand-in's own checks, each seen to fail
+
+WRONG_LAUNCHES = {  # what is wrong with the launch of `end`: grid, block, change of the arguments, what the stand-in says
+    "a parameter less": ((1, 1, 1), (32, 2, 1), lambda a: a[:-1], AssertionError, "expected 9 arguments, got 8"),
+    "a parameter more": ((1, 1, 1), (32, 2, 1), lambda a: (*a, np.int32(0)), AssertionError, "expected 9 arguments, got 10"),
+    "a Python number, 64 bits to CUDA": ((1, 1, 1), (32, 2, 1), lambda a: (*a[:-1], 0), TypeError, "rev: expected np.int32, got int"),
+    "a number of another width": ((1, 1, 1), (32, 2, 1), lambda a: (*a[:-1], np.int64(0)), TypeError, "rev: expected int32, got int64"),
+    "two arrays swapped": ((1, 1, 1), (32, 2, 1), lambda a: (a[3], *a[1:3], a[0], *a[4:]), TypeError, "ds: expected float64, got uint8"),
+    "an array for a number": ((1, 1, 1), (32, 2, 1), lambda a: (*a[:-1], a[0]), TypeError, "rev: expected np.int32, got ndarray"),
+    "a grid of two numbers": ((1, 1), (32, 2, 1), lambda a: a, AssertionError, "three numbers"),
+    "a grid too high": ((1, 2**16, 1), (32, 2, 1), lambda a: a, AssertionError, "too large"),
+    "an empty grid": ((1, 0, 1), (32, 2, 1), lambda a: a, AssertionError, "empty"),
+    "a block too large": ((1, 1, 1), (32, 64, 1), lambda a: a, AssertionError, "too large"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LAUNCHES)
+def test_wrong_launches_are_refused(cupy, wrong):
+    grid, block, change, kind, message = WRONG_LAUNCHES[wrong]
+    arrays = [cupy.zeros((1, 2, 5), "float64"), cupy.zeros((1, 2, 5), "float64"), np.uintp(0), cupy.zeros((2, 3), "uint8")]
+    args = (*arrays, *map(np.int32, (2, 3, 5, 0, 0)))
+    end = cupy.RawModule(code=step_text(cells.LSTM(), "float64"), options=cuda.OPTIONS).get_function("end")
+    end((1, 1, 1), (32, 2, 1), args)
+    with pytest.raises(kind, match=message):
+        end(grid, block, change(args))
+
+
+def test_cooperative_grids_and_shared_memory_are_held_to_their_rules(cupy):
+    module = cupy.RawModule(code=micro_text(), enable_cooperative_groups=True)
+    meet, args = module.get_function("meet"), (cupy.zeros((1,), "uint32"), np.int32(1))
+    meet((1, 3, 1), (32, 1, 1), args)
+    with pytest.raises(AssertionError, match="shrink a one-dimensional cooperative grid"):
+        meet((3, 1, 1), (32, 1, 1), args)
+    with pytest.raises(AssertionError, match="set before the launch"):
+        meet((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
+    meet.max_dynamic_shared_size_bytes = 64 << 10
+    meet((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
+
+
+def test_wrong_leading_dimensions_are_refused(cupy, monkeypatch):
+    monkeypatch.setattr(cuda.CupyDevice, "layout", lambda self, a: (0, 1))
+    p = problem(CELLS["LSTM"])
+    with pytest.raises(AssertionError, match="cuBLAS refuses such a leading dimension"):
+        solve(p, "cuda")

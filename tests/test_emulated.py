@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from rnn_from_scratch import backends, cells
-from rnn_from_scratch.backends import emulated, steps
+from rnn_from_scratch.backends import emulated, gxx, steps
+from rnn_from_scratch.backends.source import step_text
 from rnn_from_scratch.verify import suite
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, named, problem, solve, solve_rounded
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
@@ -25,6 +28,17 @@ def on_device(p, device, storage=None):
     y, state, tape = steps.forward(device, "emulated", storage, p.cell, p.params, p.x, o["initial_state"], *flags, True)
     grads = steps.backward(device, storage, tape, p.dy, p.dstate, GRADIENTS)
     return named(p, y, state, grads), tape
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """The kernels that the tests of this file need first, two at a time."""
+    texts = [step_text(cell, "float64") for cell in CELLS.values()]
+    for p, row in ((case_of(row), row) for row in TABLE):
+        texts.append(step_text(p.cell, p.x.dtype, row["kind"] if row["kind"] in backends.STORAGES else None))
+    gxx.compiled(texts[0])  # with the machine, once
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(gxx.compiled, texts))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -125,9 +139,9 @@ def test_20_schedules_give_the_same_bits(name):
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"])
 def test_20_schedules_give_the_same_bits_in_several_blocks(name):
-    same_bits_for_20_schedules(name, (75, 7, 2, 35))  # 525 rows: column sums in two stages
+    same_bits_for_20_schedules(name, (40, 7, 2, 35))  # 280 rows: column sums in two stages
 
 
 @pytest.mark.parametrize(("N", "C"), [(1, 1), (7, 33), (256, 5), (257, 64), (600, 31)])

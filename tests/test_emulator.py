@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from rnn_from_scratch.backends import emulated
 from rnn_from_scratch.backends.emulator import EmulatorError, Program
 
-from .emulator_cases import CASES
+from .emulator_cases import CASES, conversions
 
 TEXT = (Path(__file__).parent / "kernels/features.cu").read_text()
 
@@ -38,6 +39,10 @@ def test_features_against_numpy_bitwise_the_same_for_20_schedules(program, name)
     for seed in range(20):
         CASES[name](runner(program, seed, outputs))
     assert outputs == outputs[:1] * 20
+
+
+def test_16_bit_floats_bit_for_bit(program):
+    conversions(runner(program, seed=0))
 
 
 # kernel, what is replaced by what, what the report says
@@ -115,13 +120,26 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_every_planted_fault_is_reported_for_every_schedule(fault):
-    name, old, new, report = FAULTS[fault]
+def faulty(fault):
+    """The piece of features.cu with this fault in it."""
+    name, old, new, _ = FAULTS[fault]
     head, *pieces = TEXT.split("// ----\n")
     (piece,) = [p for p in pieces if f"void {name}(" in p]
     assert old in piece
-    program = Program(head + piece.replace(old, new))
+    return head + piece.replace(old, new)
+
+
+@pytest.fixture(scope="module")
+def faulty_programs(program):
+    """All of them, compiled two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FAULTS, pool.map(lambda fault: Program(faulty(fault)), FAULTS)))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_planted_fault_is_reported_for_every_schedule(faulty_programs, fault):
+    name, _, _, report = FAULTS[fault]
+    program = faulty_programs[fault]
     for seed in range(5):
         with pytest.raises((EmulatorError, AssertionError), match=f"(?s){report}"):
             CASES[name](runner(program, seed))

@@ -1,4 +1,4 @@
-"""Around the emulator: building and its cache, memory and guards, arguments, traces, what it says when it cannot run."""
+"""Around the emulator: building and its cache, memory and guards, arguments, what it says when it cannot run."""
 
 from __future__ import annotations
 
@@ -34,14 +34,6 @@ RECURSION = """__device__ float dig(const float* x, int n) {
 
 def launch(program, x, y, n, **options):
     return program.launch("twice", (3, 1, 1), (32, 1, 1), [x, y, n], **options)
-
-
-@needs_gxx
-def test_the_trace_tells_what_one_thread_reads_and_writes():
-    x, y = put(np.arange(70, dtype="f4")), memory((70,), np.float32)
-    told = launch(Program(TWICE), x, y, np.int32(70), trace=((1, 0, 0), (3, 0, 0)))
-    assert told == "reads  x[35] = 35  twice.cu:3\nwrites y[35] = 70  twice.cu:3\n"
-    assert launch(Program(TWICE), x, y, np.int32(70), trace=((2, 0, 0), (31, 0, 0))) == ""
 
 
 @needs_gxx
@@ -136,20 +128,6 @@ def test_without_gxx_one_line_says_so(monkeypatch, tmp_path):
 def test_on_other_machines_it_says_what_it_needs(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     assert emulated.available() == (False, f"the emulator runs on Linux, x86-64 or arm64; this is {sys.platform}, riscv64")
-
-
-@needs_gxx
-def test_the_trace_command(capsys):
-    emulated.main(["--trace", "peephole_lstm_forward", "--thread", "1,1,0"])
-    told = capsys.readouterr().out
-    assert told.startswith("launch 2: forward, grid (1, 1, 1), block (32, 2, 1)\nreads  xg[1,0,0,1] = ")
-    assert "reads  p[1,1] = " in told
-    assert "writes y[1,0,1] = " in told
-    emulated.main(["--trace", "gru_backward", "--thread", "31,1,0"])  # a thread outside of the array
-    assert capsys.readouterr().out.startswith("no launch of backward has a thread (31, 1, 0)")
-    with pytest.raises(SystemExit):
-        emulated.main(["--trace", "gruu_backward"])
-    assert "expected one of simple_rnn, lstm" in capsys.readouterr().err
 
 
 def test_signatures_are_read_from_the_text():

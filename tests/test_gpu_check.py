@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +16,7 @@ from rnn_from_scratch.backends.emulator import Program
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS
 
 from . import cupy_stand_in
+from .conftest import ROOT
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -19,16 +24,16 @@ pytestmark = pytest.mark.skipif(not usable, reason=why_not)
 
 @pytest.fixture
 def small(monkeypatch):
-    """One cell, two situations, one small shape, timed once."""
+    """Three cells, two situations, one small shape, timed once."""
     cuda.handles.clear()
     cuda.module.cache_clear()
     cuda.kernel.cache_clear()
     cupy_stand_in.install(monkeypatch)
-    names = ("PeepholeLSTM", "GRU reset before")
+    names = ("PeepholeLSTM", "GRU reset before", "GRU reset after")
     monkeypatch.setattr(gpu_check, "CELLS", {name: CELLS[name] for name in names})
     monkeypatch.setattr(gpu_check, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
     monkeypatch.setattr(gpu_check, "RUNS", 2)
-    monkeypatch.setattr(gpu_check, "same_bits", lambda backend, runs: True)
+    monkeypatch.setattr(gpu_check, "RUN_SIZES", (3, 2, 2, 4))
     monkeypatch.setattr(gpu_check, "sanitizer", dict)
     monkeypatch.setattr(gpu_check.gpu_timing, "timings", lambda cupy, gpu: list(TIMINGS(cupy, gpu, ("load",))))
     monkeypatch.setattr(gpu_check.gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
@@ -47,12 +52,13 @@ TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
 def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_check.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu_report.json").read_text())
-    assert len(report["parity"]) == 2 * 2 * 2 + 2 * 2
+    assert len(report["parity"]) == 3 * 2 * 2 + 3 * 2
+    assert report["same bits"]
     assert all(report["planted"].values())
     assert len(report["planted"]) == 4
     assert {"launch", "product of 32 x 32", "barrier of 4 blocks"} <= set(report["micro"])
     shown = (tmp_path / "gpu_report.md").read_text()
-    assert shown.startswith("# no H100 but a stand-in\n\n12 comparisons with the reference, 0 failed.\nPlanted bugs: 4 of 4 seen.")
+    assert shown.startswith("# no H100 but a stand-in\n\n18 comparisons with the reference, 0 failed.\nPlanted bugs: 4 of 4 seen.")
     assert "| load | LSTM | 1 | " in shown
     assert capsys.readouterr().out == shown + "\n"
 
@@ -62,6 +68,80 @@ def test_it_fails_if_something_is_wrong(small, monkeypatch):
     assert gpu_check.main(["--tiny"]) == 0
     monkeypatch.setattr(cuda.steps, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
     assert gpu_check.main(["--tiny"]) == 1
+
+
+def test_runs_that_differ_are_seen(small, monkeypatch):
+    assert gpu_check.same_bits("cuda", 2)
+    solve, bits = gpu_check.solve, iter(range(2))
+    monkeypatch.setattr(gpu_check, "solve", lambda p, backend: {"y": solve(p, backend)["y"] + next(bits) * 1e-7})
+    assert not gpu_check.same_bits("cuda", 2)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("exit 0", "clean"),
+        ("echo ERROR SUMMARY: 1 error; exit 9", "exit code 9: ERROR SUMMARY: 1 error\n"),
+        ("exec sleep 9", "skipped: no end in 0.5 s"),
+    ],
+)
+def test_what_compute_sanitizer_says_is_passed_on(monkeypatch, tmp_path, script, says):
+    monkeypatch.setattr(gpu_check, "PATIENCE", 0.5)
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{script}\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert gpu_check.sanitizer() == {"memcheck": says, "racecheck": says}
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.partition(" --error")[0] for line in asked] == ["--tool memcheck", "--tool racecheck"]
+    assert all(line.endswith("-m bench.gpu_check --tiny") for line in asked)
+
+
+def test_layers_are_held_to_keras(small, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    from rnn_from_scratch.layers import cuda_bridge
+
+    assert gpu_check.bridge() == "skipped: TensorFlow sees no GPU"
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a stand-in"])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
+    monkeypatch.setattr(cuda_bridge, "check_memory_growth", lambda: None)
+    monkeypatch.setattr(cuda_bridge, "is_on_gpu", lambda tensor: True)
+    cuda_bridge.stream.cache_clear()
+    assert gpu_check.bridge() == ""
+    assert grown == [("a stand-in", True)]
+    real = cuda.steps.step_text
+    monkeypatch.setattr(cuda.steps, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
+    assert gpu_check.bridge().startswith("off by ")
+    cuda_bridge.stream.cache_clear()
+
+
+@pytest.mark.check
+def test_torch_is_timed_on_the_same_problem(monkeypatch):
+    """On the CPU, with the calls that need a GPU taken away."""
+    torch = pytest.importorskip("torch")
+    p = gpu_timing.problem("GRU", "load")
+    assert gpu_timing.torch_ms("PeepholeLSTM", p) is None
+    assert torch.cuda.is_available() or gpu_timing.torch_ms("GRU", p) is None
+    tensor, ran = torch.tensor, []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: ran.append("wait"))
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
+    monkeypatch.setattr(torch, "tensor", lambda a, device, **options: tensor(a, **options))
+    monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
+    for cell in ("SimpleRNN", "LSTM", "GRU"):
+        assert gpu_timing.torch_ms(cell, p) == (1.0, 1.0)
+    assert ran == ["wait"] * 6
+    assert torch.backends.cudnn.allow_tf32 is False
+
+
+@pytest.mark.skipif(cuda.available()[0] or not shutil.which("make"), reason="needs make, and no GPU")
+def test_make_gpu_check_without_a_gpu_is_one_line():
+    done = subprocess.run(["make", "gpu-check", f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert first == f"gpu-check: {cuda.available()[1]}"
+    assert "Traceback" not in done.stderr
 
 
 def test_without_a_gpu_it_says_so(capsys, monkeypatch):

@@ -87,9 +87,9 @@ def test_peephole_lstm_follows_the_legacy_cell():
 
 
 DEVICES = """
-import keras, numpy as np, tensorflow as tf
+import keras, time, numpy as np, tensorflow as tf
 from contextlib import nullcontext
-from rnn_from_scratch import layers
+from rnn_from_scratch import backends, layers
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((17, 6, 3)).astype("float32"), rng.standard_normal((17, 2)).astype("float32")
@@ -112,6 +112,25 @@ assert difference(trained(layers, two, 16), one) < 1e-5
 assert difference(one, trained(layers, nullcontext, 8)) > 1e-3
 # 17 rows: the last batch has one, and one replica gets none
 assert difference(trained(layers, two, 17), trained(keras.layers, two, 17)) < 1e-5
+
+# the two replicas are in the kernels at once: a call drops the interpreter's lock
+calls, native = [], backends.load("native")
+def timed(function):
+    def call(*arguments):
+        start = time.perf_counter()
+        result = function(*arguments)
+        calls.append((start, time.perf_counter()))
+        return result
+    return call
+native.forward, native.backward = timed(native.forward), timed(native.backward)
+with two():
+    model = keras.Sequential([keras.Input((40, 3)), layers.LSTM(160), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+many = np.zeros((256, 40, 3), "float32"), np.zeros((256, 2), "float32")
+model.fit(*many, batch_size=64, epochs=2, verbose=0)
+calls.sort()
+overlaps = sum(later[0] < earlier[1] for earlier, later in zip(calls, calls[1:]))
+assert len(calls) == 32 and overlaps >= 8, (len(calls), overlaps)
 
 # a device for each layer, as the book's DeviceCellWrapper gives them out
 first, second = layers.LSTM(5, return_sequences=True), layers.GRU(4)

@@ -191,7 +191,8 @@ def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch):
     monkeypatch.setattr(sequence, "SPINS", 300)
     monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
     p, device = problem(CELLS["LSTM"]), Broken("add_release(arrived, 1u);", "if (SLICE < 2) add_release(arrived, 1u);")
-    y, state, _ = steps.forward(device, "emulated", None, p.cell, p.params, p.x, *[p.options["initial_state"], None], *[False] * 2, None, None, True)
+    s0 = p.options["initial_state"]
+    y, state, _ = steps.forward(device, "emulated", None, p.cell, p.params, p.x, s0, None, False, False, None, None, True)
     assert np.isnan(y).all() and np.isnan(state[0]).all()
 
 

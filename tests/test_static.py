@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.gpu_timing import micro_text
 from rnn_from_scratch import cells
 from rnn_from_scratch.backends.source import column_sum_text, signatures, step_text
 from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
@@ -39,10 +40,15 @@ def complaints(texts, architecture, dtype):
     return found
 
 
-@pytest.mark.parametrize(("dtype", "storage"), KINDS)
+@pytest.mark.parametrize(("dtype", "storage"), KINDS[:2])
 def test_every_cell_on_one_architecture(dtype, storage):
     texts = [step_text(forms[0], dtype, storage) for forms in FORMS] + [column_sum_text(dtype)]
     assert complaints(texts, "sm_80", dtype) == []
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_the_kernels_that_gpu_check_times(architecture):
+    assert complaints([micro_text()], architecture, "float32") == []
 
 
 @pytest.mark.check
@@ -61,9 +67,8 @@ def test_the_whole_matrix():
 
 @pytest.mark.parametrize("forms", FORMS, ids=lambda forms: type(forms[0]).__name__)
 def test_the_compiler_of_cuda_12_takes_them_too(forms):
-    for dtype, storage in KINDS:
-        assert nvrtc.compile_text(step_text(forms[0], dtype, storage), "sm_90", release=12)
-    assert nvrtc.compile_text(column_sum_text("float32"), "sm_90", release=12)
+    for source in (step_text(forms[0], "float32", "float16"), column_sum_text("float32")):
+        assert nvrtc.compile_text(source, "sm_90", release=12)
 
 
 # ---- the checks can fail

@@ -62,7 +62,7 @@ BROKEN = {  # what the checks must see
     "red.release.gpu.global.add.u32 [%0], %1;": ("red.relaxed.gpu.global.add.u32 [%0], %1;", "0 fences for 1 barriers"),
     "ld.acquire.gpu": ("ld.relaxed.gpu", "0 cache invalidations for 1 barriers"),
     "float4 a = __ldcg(": ("float4 a = __ldg(", "loads past the coherent caches"),
-    "__ldcg(reinterpret_cast<const float4*>(p))": ("*reinterpret_cast<const float4*>(p)", "a wide load that may come from the level 1 cache"),
+    "__ldcg(reinterpret_cast<const float4*>(p))": ("*reinterpret_cast<const float4*>(p)", "wide load that may come from the level 1 cache"),
     "lost = lost || !meet(arrived + GROUP * 32, round, failed);": ("", "fences for 1 barriers"),
 }
 

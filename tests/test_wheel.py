@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rnn_from_scratch.backends import emulated
+
 from .conftest import ROOT
 
 pytestmark = pytest.mark.check
@@ -21,6 +23,11 @@ for cell in (cells.SimpleRNN(), cells.LSTM(), cells.PeepholeLSTM(), cells.GRU(),
     assert gradcheck(cell).ok
 print(tape.backend, sorted({"tensorflow", "torch", "cupy"} & set(sys.modules)))
 """
+
+
+def outside():
+    """The environment variables, without a path that leads back to this checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +46,34 @@ def test_holds_what_it_needs_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in ("py.typed", "cells/lstm.py", "verify/book_rnn.json", "kernels/__init__.py"):
         assert f"rnn_from_scratch/{name}" in names
+    for path in (p for folder in ("kernels", "bench") for p in (ROOT / folder).rglob("*") if p.suffix in (".cu", ".h", ".cpp", ".py")):
+        assert f"rnn_from_scratch/{path.relative_to(ROOT)}" in names
     assert any(name.startswith("rnn_from_scratch/data/embedded/") for name in names)
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 8e6
 
 
-def test_runs_with_what_it_depends_on_alone(wheel, tmp_path):
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "bare"], check=True)
-    binaries = tmp_path / "bare/bin"
-    subprocess.run([binaries / "python", "-m", "pip", "install", "--quiet", wheel], check=True)
+@pytest.fixture(scope="module")
+def binaries(wheel, tmp_path_factory):
+    """bin of an environment that holds the wheel and what it depends on."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", wheel], env=outside(), check=True)
+    return folder / "bin"
+
+
+@pytest.mark.skipif(not emulated.available()[0], reason=emulated.available()[1])
+def test_kernels_are_emulated_and_timed_from_the_wheel(binaries, tmp_path):
+    python, away = [binaries / "python", "-W", "error"], {"cwd": tmp_path, "env": {**outside(), "XDG_CACHE_HOME": str(tmp_path)}}
+    trace = [*python, "-m", "rnn_from_scratch.backends.emulated", "--trace", "simple_rnn_forward"]
+    told = subprocess.run(trace, **away, capture_output=True, text=True, check=True).stdout
+    assert told.startswith("launch 2: forward")
+    check = subprocess.run([*python, "-m", "rnn_from_scratch.bench.gpu_check"], **away, capture_output=True, text=True)
+    assert check.returncode == 2 and check.stderr.startswith("gpu-check: needs CuPy")
+    subprocess.run([*python, "-c", "from rnn_from_scratch.bench import gpu_timing; gpu_timing.micro_text()"], **away, check=True)
+
+
+def test_runs_with_what_it_depends_on_alone(binaries, tmp_path):
     bare = {"PATH": str(binaries), "HOME": str(tmp_path)}  # no compiler
     done = subprocess.run([binaries / "python", "-W", "error", "-c", TRY], env=bare, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -44,7 +44,11 @@ int block_barrier(int value, const char* file, int line) {
              std::to_string(b->threads.size() - b->live) + " threads of its block have left the kernel");
     for (auto& t : b->threads)
         if (t.state == AT_BARRIER && (t.site.line != line || std::string(t.site.file) != file))
-            fail("divergent barrier: " + name(*me) + " waits at " + name(Site{file, line}) + " while " + name(t) + " waits at " + name(t.site));
+            fail("divergent barrier: " + name(*me) + " waits at " + name(Site{file, line}) + " while " + name(t) + " waits at " +
+                 name(t.site));
+    finish_trace(*me);
+    if (int(me->number) == machine.launch.traced)
+        machine.trace += "waits  at __syncthreads  " + name(Site{file, line}) + "\n";
     b->count += value;
     if (++b->waiting < b->live) {
         wait(AT_BARRIER, {file, line});
@@ -69,15 +73,20 @@ static std::vector<Thread*> lanes(const Thread& t) {
     return warp;
 }
 
+static std::string in_vain(const Thread& t, const Thread& gone) {
+    std::string who = name(t) + " (" + name(t.site) + ")";
+    return "divergent warp exchange: " + who + " waits for " + name(gone) + ", which has left the kernel";
+}
+
 static bool complete(const Thread& t) {
     for (Thread* other : lanes(t))
         if (t.mask >> other->lane & 1) {
             if (other == &t) continue;
-            if (other->state == DONE)
-                fail("divergent warp exchange: " + name(t) + " (" + name(t.site) + ") waits for " + name(*other) + ", which has left the kernel");
+            if (other->state == DONE) fail(in_vain(t, *other));
             if (other->state != AT_WARP || other->mask != t.mask) return false;
             if (other->site.line != t.site.line || std::string(other->site.file) != t.site.file)
-                fail("divergent warp exchange: " + name(t) + " is at " + name(t.site) + ", " + name(*other) + " at " + name(other->site));
+                fail("divergent warp exchange: " + name(t) + " is at " + name(t.site) + ", " + name(*other) + " at " +
+                     name(other->site));
         }
     return true;
 }
@@ -116,7 +125,7 @@ uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, 
 void left(const Thread& gone) {
     for (Thread* t : lanes(gone))
         if (t->state == AT_WARP && t->mask >> gone.lane & 1 && !machine.failed) {
-            machine.report = "divergent warp exchange: " + name(*t) + " (" + name(t->site) + ") waits for " + name(gone) + ", which has left the kernel";
+            machine.report = in_vain(*t, gone);
             machine.failed = true;
         }
 }

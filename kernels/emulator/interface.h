@@ -24,7 +24,8 @@ void pause();
 void before_atomic(const void* p, size_t bytes, bool write, const void* pc);
 void after_atomic(const void* p, bool write, bool changed, Order order);
 
-void* shared_array(int number, size_t bytes, size_t element, const char* name);
-void* dynamic_shared(size_t element, const char* name);
+template <class V> constexpr char KIND = V(1) / 2 == V(0) ? 'i' : 'f';  // of an element, as NumPy writes it
+void* shared_array(int number, size_t bytes, size_t element, char kind, const char* name);
+void* dynamic_shared(size_t element, char kind, const char* name);
 
 }  // namespace emu

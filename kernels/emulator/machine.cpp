@@ -125,8 +125,8 @@ static std::string deadlock() {
         }
         for (auto& [where, ranks] : waiting)
             if (lines++ < 12)
-                text += "\n  block " + name(b->index) + ": " + std::to_string(ranks.size()) + " threads " + where + ", the first is thread " +
-                        name(b->threads[ranks[0]].index);
+                text += "\n  block " + name(b->index) + ": " + std::to_string(ranks.size()) + " threads " + where +
+                        ", the first is thread " + name(b->threads[ranks[0]].index);
     }
     return text;
 }
@@ -139,7 +139,8 @@ static void schedule() {
     long stretch = 0;
     enum { ANY, LOWEST, HIGHEST } mood = ANY;
     while (!machine.failed) {
-        while (!coming.empty() && (machine.alive.empty() || (machine.alive.size() + 1) * machine.per_block <= machine.launch.resident)) {
+        auto room = [] { return (machine.alive.size() + 1) * machine.per_block <= machine.launch.resident; };
+        while (!coming.empty() && (machine.alive.empty() || room())) {
             machine.alive.push_back(start(coming.back()));
             if (!machine.alive.back()) {
                 machine.report = "out of memory for the stacks of the threads";
@@ -202,7 +203,8 @@ static int run(const Launch& launch) {
     machine.report.clear(), machine.trace.clear();
     for (int i = 0; i < launch.regions; i++) {
         auto begin = reinterpret_cast<uintptr_t>(launch.begins[i]);
-        machine.regions.push_back({launch.names[i], begin, begin + launch.sizes[i], launch.elements[i], launch.kinds[i], false, {}});
+        size_t end = begin + launch.sizes[i];
+        machine.regions.push_back({launch.names[i], begin, end, launch.elements[i], launch.kinds[i], false, {}});
     }
     schedule();
     for (auto& b : machine.alive)
@@ -215,7 +217,8 @@ static int run(const Launch& launch) {
 }  // namespace emu
 
 // Runs a launch to its end: 0, or 1 with a report. Both texts live until the next launch.
-extern "C" __attribute__((visibility("default"))) int emu_launch(const emu::Launch* launch, const char** report, const char** trace) {
+extern "C" __attribute__((visibility("default"))) int
+emu_launch(const emu::Launch* launch, const char** report, const char** trace) {
     static std::mutex one_at_a_time;
     std::lock_guard<std::mutex> lock(one_at_a_time);
     int failed = emu::run(*launch);

@@ -57,7 +57,7 @@ struct Region {
     std::string name;
     uintptr_t begin, end;
     size_t element;
-    char kind;  // of an element, as NumPy writes it: f i u; x unknown
+    char kind;  // of an element, as NumPy writes it: f i u, V bfloat16
     bool shared;
     std::vector<std::unique_ptr<Cell[]>> pages;
     Cell& cell(size_t index) {

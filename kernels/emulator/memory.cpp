@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "half.h"
 #include "machine.h"
 
 namespace emu {
@@ -27,19 +28,25 @@ static std::string value(const Region& r, size_t index) {
         return v;
     };
     if (r.kind == 'f' && r.element == 4) snprintf(text, sizeof text, "%.9g", double(as(0.0f)));
-    else if (r.kind == 'f' && r.element == 8) snprintf(text, sizeof text, "%.17g", as(0.0));
+    else if (r.kind == 'f' && r.element == 8) snprintf(text, sizeof text, "%.9g", as(0.0));
     else if (r.element == 8) snprintf(text, sizeof text, "%lld", static_cast<long long>(as(int64_t(0))));
     else if (r.element == 4) snprintf(text, sizeof text, "%d", as(int32_t(0)));
+    else if (r.element == 2 && r.kind == 'f') snprintf(text, sizeof text, "%.5g", double(from_float16(as(uint16_t(0)))));
+    else if (r.element == 2 && r.kind == 'V') snprintf(text, sizeof text, "%.4g", double(from_bfloat16(as(uint16_t(0)))));
     else if (r.element == 2) snprintf(text, sizeof text, "0x%04x", as(uint16_t(0)));
     else if (r.element == 1) snprintf(text, sizeof text, "%u", as(uint8_t(0)));
     else snprintf(text, sizeof text, "%zu bytes", r.element);
     return text;
 }
 
+static void line(const char* what, const Region& r, size_t i, const void* pc) {
+    machine.trace += what + element(r, i) + " = " + value(r, i) + "  " + place(pc) + "\n";
+}
+
 void finish_trace(const Thread& t) {
     if (int(t.number) != machine.launch.traced || !begun.region) return;
     for (size_t i = begun.first; i < begun.end; i++)
-        machine.trace += "writes " + element(*begun.region, i) + " = " + value(*begun.region, i) + "  " + place(begun.pc) + "\n";
+        line("writes ", *begun.region, i, begun.pc);
     begun.region = nullptr;
 }
 
@@ -49,7 +56,7 @@ static void tell(const Thread& t, const Region& r, size_t first, size_t end, boo
     if (write) begun = {&r, first, end, pc};
     else
         for (size_t i = first; i < end; i++)
-            machine.trace += "reads  " + element(r, i) + " = " + value(r, i) + "  " + place(pc) + "\n";
+            line("reads  ", r, i, pc);
 }
 
 static Region* find(Thread& t, uintptr_t a) {
@@ -68,15 +75,19 @@ static void out_of_bounds(Thread& t, uintptr_t a, size_t n, bool write, const vo
         if (!near || distance(r) < distance(*near)) near = &r;
     for (auto& [number, r] : t.block->arrays)
         if (!near || distance(r) < distance(*near)) near = &r;
-    std::string text = "out of bounds: " + name(t) + (write ? " writes " : " reads ") + std::to_string(n) + " bytes (" + place(pc) + ")";
+    std::string bytes = std::to_string(n) + " bytes (" + place(pc) + ")";
+    std::string text = "out of bounds: " + name(t) + (write ? " writes " : " reads ") + bytes;
     if (near) {
-        long long index = (static_cast<long long>(a) - static_cast<long long>(near->begin)) / static_cast<long long>(near->element);
-        text += ", nearest is " + near->name + "[" + std::to_string(index) + "] of " + std::to_string((near->end - near->begin) / near->element) + " elements";
+        auto element = static_cast<long long>(near->element);
+        long long index = (static_cast<long long>(a) - static_cast<long long>(near->begin)) / element;
+        long long elements = static_cast<long long>(near->end - near->begin) / element;
+        text += ", nearest is " + near->name + "[" + std::to_string(index) + "] of " + std::to_string(elements) + " elements";
     }
     fail(text);
 }
 
-static void race(const Thread& t, const Region& r, size_t index, bool write, const void* pc, const Access& other, bool other_write) {
+static void race(const Thread& t, const Region& r, size_t index, bool write, const void* pc, const Access& other,
+                 bool other_write) {
     unsigned blocks = other.thread / machine.per_block, rank = other.thread % machine.per_block;
     Thread like;
     Block block;
@@ -84,8 +95,10 @@ static void race(const Thread& t, const Region& r, size_t index, bool write, con
     block.index = {blocks % g.x, blocks / g.x % g.y, blocks / (g.x * g.y)};
     like.index = {rank % s.x, rank / s.x % s.y, rank / (s.x * s.y)};
     like.block = &block;
-    fail("race on " + std::string(r.shared ? "shared " : "") + element(r, index) + ": " + name(t) + (write ? " writes it (" : " reads it (") + place(pc) +
-         ") and " + name(like) + (other_write ? " wrote it (" : " read it (") + place(other.pc) + ") with no barrier between them");
+    std::string mine = name(t) + (write ? " writes it (" : " reads it (") + place(pc) + ")";
+    std::string theirs = name(like) + (other_write ? " wrote it (" : " read it (") + place(other.pc) + ")";
+    std::string what = std::string(r.shared ? "shared " : "") + element(r, index);
+    fail("race on " + what + ": " + mine + " and " + theirs + " with no barrier between them");
 }
 
 // Keeps the reads that no other one comes after, at most two of each warp: a later write must be ordered after all of them.
@@ -117,7 +130,8 @@ static void check(Thread& t, Region& r, size_t index, bool write, bool atomic, c
     Cell& c = r.cell(index);
     Access mine{t.number, t.interval, atomic, pc};
     if (r.shared && !write && !c.write.interval)
-        fail("uninitialised: " + name(t) + " reads shared " + element(r, index) + " (" + place(pc) + "), which no thread of its block has written");
+        fail("uninitialised: " + name(t) + " reads shared " + element(r, index) + " (" + place(pc) +
+             "), which no thread of its block has written");
     auto clash = [&](const Access& a) { return a.interval && !(a.atomic && atomic) && !ordered(a, t); };
     if (clash(c.write)) race(t, r, index, write, pc, c.write, true);
     if (!write) {
@@ -146,28 +160,33 @@ static void touch(const void* p, size_t n, bool write, bool atomic, const void* 
     for (size_t i = first; i < end; i++) check(*t, *r, i, write, atomic, pc);
     tell(*t, *r, first, end, write, pc);
     if (write) machine.idle = 0;
-    if (++t->accesses > FOR_EVER) fail("endless: " + name(*t) + " has touched memory " + std::to_string(FOR_EVER) + " times (" + place(pc) + ")");
+    if (++t->accesses > FOR_EVER)
+        fail("endless: " + name(*t) + " has touched memory " + std::to_string(FOR_EVER) + " times (" + place(pc) + ")");
     if (--machine.fuse <= 0) yield();
 }
 
 // ---- shared memory: each array of a block has its own piece of memory, NaN at first
 
-static void* shared(int number, size_t bytes, size_t element, const char* name) {
+static void* shared(int number, size_t bytes, size_t element, char kind, const char* name) {
     Block* b = machine.current->block;
     auto found = b->arrays.find(number);
     if (found == b->arrays.end()) {
         constexpr size_t ROOM = 256;  // on both sides, so that the next array is never an overrun away
         b->storage.emplace_back(bytes + 2 * ROOM, char(0xff));
         auto begin = (reinterpret_cast<uintptr_t>(b->storage.back().data()) + ROOM) & ~uintptr_t(127);
-        found = b->arrays.emplace(number, Region{name, begin, begin + bytes, element, 'x', true, {}}).first;
+        found = b->arrays.emplace(number, Region{name, begin, begin + bytes, element, kind, true, {}}).first;
         size_t total = 0;
         for (auto& [n, r] : b->arrays) total += r.end - r.begin;
-        if (total > 227 * 1024) fail("too much shared memory: " + std::to_string(total) + " bytes in " + emu::name(*machine.current));
+        if (total > 227 * 1024) fail("too much shared memory: " + std::to_string(total) + " bytes in one block");
     }
     return reinterpret_cast<void*>(found->second.begin);
 }
-void* shared_array(int number, size_t bytes, size_t element, const char* name) { return shared(number, bytes, element, name); }
-void* dynamic_shared(size_t element, const char* name) { return shared(-1, machine.launch.shared, element, name); }
+void* shared_array(int number, size_t bytes, size_t element, char kind, const char* name) {
+    return shared(number, bytes, element, kind, name);
+}
+void* dynamic_shared(size_t element, char kind, const char* name) {
+    return shared(-1, machine.launch.shared, element, kind, name);
+}
 
 // ---- atomics: a chance for others to run, then the check and the access in one piece
 

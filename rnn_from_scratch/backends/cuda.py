@@ -18,6 +18,7 @@ from .emulated import storage_dtype, storage_of
 
 Array = Any
 OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
+EXTRAS = '"rnn_from_scratch[cuda12]" or "rnn_from_scratch[cuda13]"'
 lock = threading.Lock()  # a cuBLAS handle serves one thread at a time
 handles: dict[int, int] = {}  # device -> the cuBLAS handle that all calls share: one handle, one order of sums
 
@@ -27,12 +28,20 @@ def available() -> tuple[bool, str]:
     try:
         import cupy
     except ImportError as error:
-        return False, f'needs CuPy: pip install "rnn_from_scratch[cuda12]" or "rnn_from_scratch[cuda13]" ({error})'
+        return False, f"needs CuPy: pip install {EXTRAS} ({error})"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return False, f"CuPy is here, but no GPU that it can use: {error}"
-    return (True, "") if count else (False, "CuPy is here, but this machine has no GPU")
+    if not count:
+        return False, "CuPy is here, but this machine has no GPU"
+    try:
+        from cupy_backends.cuda.libs import cublas, nvrtc  # noqa: F401 - looks for cuBLAS
+
+        nvrtc.getVersion()
+    except (ImportError, RuntimeError) as error:
+        return False, f"CuPy and a GPU are here, but not cuBLAS and NVRTC: pip install {EXTRAS} ({error})"
+    return True, ""
 
 
 @lru_cache(maxsize=256)

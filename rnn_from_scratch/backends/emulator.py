@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from . import source
-from .gxx import EmulatorError, compiled
+from . import source, trace
+from .gxx import STATIC, EmulatorError, compiled
 
 Array = Any
 GUARD = 256  # bytes on both sides of every array, which nothing may change
@@ -87,16 +87,16 @@ class Program:
     """Compiled kernels. `signatures`: kernel name -> its parameters."""
 
     def __init__(self, text: str):
-        self.signatures = source.signatures(text)
+        self.text, self.signatures = text, source.signatures(text)
         self.path = compiled(text)
         self.library = ctypes.CDLL(str(self.path))
 
-    def launch(self, name, grid, block, args, *, shared=0, seed=0, resident=1 << 16, trace=None) -> str:
-        """Run one kernel over a grid of blocks, each (x, y, z), and return the trace of one thread.
+    def launch(self, name, grid, block, args, *, shared=0, seed=0, resident=1 << 16, traced=None) -> str:
+        """Run one kernel over a grid of blocks, each (x, y, z), and return what one thread did in it.
 
         args: one per parameter: an array from `memory` (or None for a null pointer) or a NumPy scalar of the exact type.
         shared: bytes of dynamic shared memory. seed: of the schedule. resident: threads alive at once.
-        trace: (block, thread) whose accesses are told, each (x, y, z). Raises EmulatorError for every fault found.
+        traced: (block, thread) whose accesses are told, each (x, y, z). Raises EmulatorError for every fault found.
         """
         values: list[Any] = []
         owners: dict[int, tuple[str, Guarded, np.dtype]] = {}
@@ -128,7 +128,7 @@ class Program:
             (ctypes.c_size_t * n)(*[w.inside.stop - w.inside.start for w in wholes]),
             (ctypes.c_size_t * n)(*[d.itemsize for d in dtypes]),
             "".join(d.kind for d in dtypes).encode(),
-            -1 if trace is None else rank(trace[0], grid) * prod(block) + rank(trace[1], block),
+            number(traced, grid, block),
         )
         report, told = ctypes.c_char_p(), ctypes.c_char_p()
         failed = self.library.emu_launch(ctypes.byref(launch), ctypes.byref(report), ctypes.byref(told))
@@ -138,7 +138,9 @@ class Program:
             if not whole.intact():
                 raise EmulatorError(f"{name}, seed {seed}: the guard bytes around {owner} were overwritten")
         shapes = {p.name: value.shape for p, value in zip(self.signatures[name], args) if p.pointer and value is not None}
-        return with_indices(self.with_lines((told.value or b"").decode()), shapes)
+        shapes |= {a: tuple(map(int, re.findall(r"\d+", size))) for _, a, size in STATIC.findall(self.text) if "[" in size}
+        did = trace.readable(self.with_lines((told.value or b"").decode()), self.text, shapes)
+        return trace.arguments(self.signatures[name], args) + did if did else ""
 
     def with_lines(self, text: str) -> str:
         """The text with every <+0x12> in place of a code address turned into file:line."""
@@ -152,17 +154,6 @@ class Program:
         return re.sub(r"<\+(0x[0-9a-f]+)>", lambda m: lines[m[1]], text)
 
 
-def with_indices(trace: str, shapes: dict[str, tuple[int, ...]]) -> str:
-    """The trace with xg[6] as xg[0,0,1,1] where the whole array was given to the kernel."""
-
-    def index(m: re.Match) -> str:
-        shape, flat = shapes.get(m[2], ()), int(m[3])
-        place = np.unravel_index(flat, shape) if flat < prod(shape) else (flat,)
-        return f"{m[1]} {m[2]}[{','.join(map(str, place))}] "
-
-    return re.sub(r"^(reads |writes) (\w+)\[(\d+)\] ", index, trace, flags=re.M)
-
-
 def best_line(chain: list[str]) -> str:
     """Of the lines that inlining stacked on one address, the innermost of a .cu file, or the innermost of all."""
     places = [Path(place.split(" ")[0]).name for place in chain]
@@ -171,6 +162,13 @@ def best_line(chain: list[str]) -> str:
 
 def rank(index: tuple[int, int, int], size: tuple[int, int, int]) -> int:
     return index[0] + size[0] * (index[1] + size[1] * index[2])
+
+
+def number(thread: tuple | None, grid: tuple, block: tuple) -> int:
+    """The number in the grid of the thread that is (block index, thread index); -1 for none, and where there is no such thread."""
+    if thread is None or any(i >= n for i, n in zip((*thread[0], *thread[1]), (*grid, *block))):
+        return -1
+    return rank(thread[0], grid) * prod(block) + rank(thread[1], block)
 
 
 def checked(kernel: str, p: source.Parameter, value: Any) -> Any:

@@ -89,7 +89,7 @@ def compiled(text: str) -> Path:
 def rewritten(text: str) -> str:
     """The text for g++. Shared arrays become references into the block's memory; each kernel gets a function that calls it."""
     count = iter(range(10_000))
-    text = DYNAMIC.sub(r'\1* \2 = (\1*)emu::dynamic_shared(sizeof(\1), "\2");', text)
+    text = DYNAMIC.sub(r'\1* \2 = (\1*)emu::dynamic_shared(sizeof(\1), emu::KIND<\1>, "\2");', text)
     text = STATIC.sub(lambda m: reference(next(count), *m.groups()), text)
     calls = []
     for name, inside in source.KERNEL.findall(re.sub(r"//[^\n]*", "", text)):
@@ -100,5 +100,5 @@ def rewritten(text: str) -> str:
 
 
 def reference(number: int, kind: str, name: str, size: str) -> str:
-    memory = f'emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), "{name}")'
+    memory = f'emu::shared_array({number}, sizeof({kind}{size}), sizeof({kind}), emu::KIND<{kind}>, "{name}")'
     return f"{kind} (&{name}){size} = *({kind} (*){size}){memory};"

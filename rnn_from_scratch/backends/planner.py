@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 TIERS = ("step", "sequence")
 ROWS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64)
 GAVE_UP = "sequence.cu: a block waited in vain for the others of its row group, and the results are NaN; RNN_GPU_TIER=step avoids it"
@@ -144,17 +146,17 @@ def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: b
                 for held in (False, True):
                     for chunk in (4 * len(cell.gates) * up(H, 4),) if held else CHUNKS:
                         tiles = Tiles(own, rows, threads, chunk, held)
-                        passes = [pass_sizes(cell, H, per_gate, tiles, backward) for backward in (False, True)]
-                        if None in passes:
+                        ahead, back = (pass_sizes(cell, H, per_gate, tiles, backward) for backward in (False, True))
+                        if ahead is None or back is None:
                             continue
-                        bytes_needed = max(shared_bytes(sizes, item) for sizes in passes)
-                        most = max(registers(cell, sizes, tiles, item) for sizes in passes)
-                        if bytes_needed <= limits.shared and most <= min(255, 65536 // threads):
-                            yield tiles, bytes_needed, passes[0], passes[1]
+                        shared = max(shared_bytes(ahead, item), shared_bytes(back, item))
+                        most = max(registers(cell, ahead, tiles, item), registers(cell, back, tiles, item))
+                        if shared <= limits.shared and most <= min(255, 65536 // threads):
+                            yield tiles, shared, ahead, back
                             break
 
 
-def sequence_us(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: int, tiles: Tiles, sizes: list[Sizes], backward: bool) -> float:
+def sequence_us(limits: Limits, costs: Costs, cell: Any, H: int, item: int, tiles: Tiles, sizes: list[Sizes], backward: bool) -> float:
     """One step of sequence.cu: for each phase the barrier, the tile from the level 2 cache, and the multiply-adds."""
     lanes = limits.lanes if item == 4 else limits.lanes64
     clocks = limits.clock * 1e3  # in one us
@@ -187,20 +189,20 @@ def best_tiles(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: in
     """(us of a step forward and backward, tiles, bytes of shared memory) of the quickest choice; None if nothing fits."""
     best = None
     for tiles, shared, ahead, back in candidates(limits, cell, B, H, item, per_gate):
-        us = tuple(sequence_us(limits, costs, cell, B, H, item, tiles, s, i == 1) for i, s in enumerate((ahead, back)))
+        us = tuple(sequence_us(limits, costs, cell, H, item, tiles, s, i == 1) for i, s in enumerate((ahead, back)))
         if best is None or sum(us) < sum(best[0]):
             best = us, tiles, shared
     return best
 
 
-def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, costs: Costs | None = None, default: str = "") -> Plan:
+def plan(
+    limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, costs: Costs | None = None, default: str = ""
+) -> Plan:
     """The plan for one batch. dtype: of the arithmetic. per_gate: h_scale differs from gate to gate. default: the tier to
     take if RNN_GPU_TIER is not set, in place of the model's choice.
 
     Raises ValueError if RNN_GPU_TIER names no tier, or asks for the sequence tier where it cannot run.
     """
-    import numpy as np
-
     costs, item = costs or Costs(), np.dtype(dtype).itemsize
     forced = os.environ.get("RNN_GPU_TIER") or default
     if forced not in ("", *TIERS):
@@ -231,8 +233,6 @@ def plan(limits: Limits, cell: Any, B: int, H: int, dtype: Any, per_gate: bool =
 
 def with_tiles(tiles: Tiles, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> Plan:
     """The plan with tiles that the caller chose. Raises ValueError if product.h would refuse them."""
-    import numpy as np
-
     passes = [pass_sizes(cell, H, per_gate, tiles, backward) for backward in (False, True)]
     if None in passes:
         raise ValueError(f"tiles: {tiles} do not go together for H = {H}")

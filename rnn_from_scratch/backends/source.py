@@ -42,6 +42,19 @@ def assemble(files: list[str], macros: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def lines(text: str) -> dict[str, str]:
+    """"step.cu:63" -> that line of the text, which has #line marks."""
+    found, file, number = {}, "", 1
+    for line in text.splitlines():
+        mark = re.match(r'#line (\d+) "(.+)"', line)
+        if mark:
+            file, number = Path(mark[2]).name, int(mark[1])
+        else:
+            found[f"{file}:{number}"] = line.strip()
+            number += 1
+    return found
+
+
 def cell_type(cell: Any) -> str:
     """The cell as a C++ type, such as LSTM<Tanh, Sigmoid>. Raises ValueError for a cell that has no kernels."""
     if type(cell) not in HEADERS:

@@ -20,7 +20,7 @@ PACKAGES = {
     ("matplotlib",): ("train, predict", "rnn_from_scratch[tensorflow]"),
     ("tf_keras",): ("verify", "rnn_from_scratch[test]"),
     ("torch",): ("verify", "torch"),
-    ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs", "cupy-cuda12x"),
+    ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs", "rnn_from_scratch[cuda12]"),
     ("onnx",): ("ONNX models", "onnx"),
 }
 

@@ -16,7 +16,9 @@ __device__ void gates(const T* a, const T* c_prev, T* h, T* c, int n) {
     c[i] = sigmoid(a[n + i]) * c_prev[i] + sigmoid(a[i]) * tanh(a[2 * n + i]);
     h[i] = sigmoid(a[3 * n + i]) * tanh(c[i]);
 }
-extern "C" __global__ void gates_float(const float* a, const float* c_prev, float* h, float* c, int n) { gates(a, c_prev, h, c, n); }
+extern "C" __global__ void gates_float(const float* a, const float* c_prev, float* h, float* c, int n) {
+    gates(a, c_prev, h, c, n);
+}
 extern "C" __global__ void gates_double(const double* a, const double* c_prev, double* h, double* c, int n) {
     gates(a, c_prev, h, c, n);
 }
@@ -184,6 +186,18 @@ extern "C" __global__ void halves(const __half* a, const __half* b, __half* y, f
     if (i >= n) return;
     y[i] = __hmul(a[i], __hadd(a[i], b[i]));
     z[i] = __half2float(__float2half(__half2float(a[i]) * 3)) + (__hgt(a[i], b[i]) ? 1 : 0);
+}
+
+// ----
+// All bits of both kinds to float, and floats to both kinds.
+extern "C" __global__ void conversions(const __half* h, const __nv_bfloat16* b, const float* x, float* from_h,
+                                       float* from_b, __half* to_h, __nv_bfloat16* to_b, int n) {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        from_h[i] = __half2float(h[i]);
+        from_b[i] = __bfloat162float(b[i]);
+        to_h[i] = __float2half(x[i]);
+        to_b[i] = __float2bfloat16(x[i]);
+    }
 }
 
 // ----

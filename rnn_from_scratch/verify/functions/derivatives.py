@@ -1,7 +1,7 @@
 """The number side of check_function: slopes of a function along a direction, and how well they are known.
 
-complex_step   f(x + ihv).imag / h = J v exact to rounding, for analytic f: no difference is taken, so h = 1e-30 serves every x
-               (Squire & Trapp 1998)
+complex_step   f(x + ihv).imag / h = J v exact to rounding, for analytic f: no difference is taken, so h = 1e-200 serves every x
+               (Squire & Trapp 1998), and its square is 0
 central        (f(x + hv) - f(x - hv)) / 2h for a sweep of steps h, extrapolated to h = 0 (Richardson 1911; the table with its
                error estimate is Ridders' of 1982)
 corner         where f is not smooth (relu at 0): the interval between the slopes to either side
@@ -21,7 +21,7 @@ Array = Any
 Inputs = tuple[Array, ...]
 Move = dict[int, Array]
 Flat = Callable[[Inputs], Array]
-STEP = 1e-30
+STEP = 1e-200
 FIRST, SHRINK, LEVELS = 2.0**-4, 4.0, 10  # the sweep: h |v| from 0.06 down to 2e-7
 
 

@@ -104,8 +104,9 @@ def birth(function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int]
     suspects = sorted(((array, tuple(names)) for array, names in found.items()), key=lambda item: len(item[1]))
     name = function.names[k]
     if not passes:
-        return Birth(0, tuple(suspects), f"the first step of {name} alone is wrong")
-    return Birth(passes, tuple(suspects), f"right on the first {passes} steps of {name}, wrong on the first {fails}")
+        return Birth(0, tuple(suspects), f"wrong on the first step of {name} alone")
+    steps = "step" if passes == 1 else f"{passes} steps"
+    return Birth(passes, tuple(suspects), f"right on the first {steps} of {name}, wrong on the first {fails}")
 
 
 def error_map(function: Function, truth: Truth, axis: int, seed: int) -> Array:

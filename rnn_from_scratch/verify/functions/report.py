@@ -87,15 +87,18 @@ class FunctionReport:
         try:
             from matplotlib.colors import LogNorm
             from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError as error:
             raise ImportError('figure: needs matplotlib: pip install "rnn_from_scratch[bench]"') from error
         if self.map_of_errors is None:
             raise ValueError("figure: nothing was compared: mend the findings first")
         errors = self.map_of_errors()
         steps, units = errors.shape
-        figure = Figure(figsize=(2.5 + 0.25 * min(units, 40), 2 + 0.25 * min(steps, 40)), layout="constrained")
+        figure = Figure(figsize=(3.5 + 0.25 * min(units, 40), 2 + 0.25 * min(steps, 40)), layout="constrained")
         axes = figure.add_subplot()
         drawn = axes.imshow(errors.clip(1e-16), norm=LogNorm(1e-16, 1), cmap="magma", aspect="auto", interpolation="nearest")
         axes.set(xlabel="unit", ylabel="step t", title="error of the gradients of y[t, unit]")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(drawn, label="relative error, worst input")
         return figure

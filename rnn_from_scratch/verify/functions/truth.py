@@ -11,8 +11,8 @@ from .derivatives import Inputs, Move, Slopes, central, complex_step
 from .function import Function
 
 Array = Any
-TOLERANCES = {("complex", 8): 1e-12, ("central", 8): 1e-7}  # by method and bytes of the dtype
-COARSE = 2e-5  # float32 gradients
+TOLERANCES = {"complex": 1e-12, "central": 1e-7}  # float64 gradients, by method
+COARSE = {2: 2e-2, 4: 2e-5}  # shorter gradients, by the bytes of their dtype
 ZERO = 8  # a truth of at most so many times its noise is zero, and ours must be as small
 
 
@@ -29,11 +29,13 @@ class Truth(NamedTuple):
     def slopes(self, function: Function, move: Move, weights: Array) -> Slopes:
         if self.method == "complex":
             return complex_step(function.flat, self.inputs(function), move, weights)
-        return central(function.flat, self.inputs(function), move, weights, (self.tol or TOLERANCES["central", 8]) / 100)
+        return central(function.flat, self.inputs(function), move, weights, (self.tol or TOLERANCES["central"]) / 100)
 
     def allowed(self, dtype: np.dtype, floor: float) -> float:
         """A tolerance that was asked for holds; the default one gives way to what the number side cannot know."""
-        return max(TOLERANCES.get((self.method, dtype.itemsize), COARSE), 4 * floor) if self.tol is None else self.tol
+        if self.tol is not None:
+            return self.tol
+        return max(COARSE.get(dtype.itemsize, TOLERANCES[self.method]), 4 * floor)
 
 
 def choose(function: Function, method: str, tol: float | None, rng: np.random.Generator) -> tuple[Truth, tuple[str, ...]]:

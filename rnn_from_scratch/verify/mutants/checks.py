@@ -1,7 +1,7 @@
 """The checks that must catch every mutant. They run inside of the mutated copy and use its modules.
 
-gradcheck   complex-step derivatives, for every cell and situation of the case table
 equations   outputs, states and saved gates against equations.py, which shares no code with what is mutated
+gradcheck   complex-step derivatives, for every cell and situation of the case table
 promises    what README and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
             seen, gradients come alone as they come together, small sizes and float32 work
 """
@@ -9,6 +9,7 @@ promises    what README and the docstrings promise beside the numbers: nothing i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,52 @@ from .. import equations
 from ..cases import CELLS, SITUATIONS, Problem, cast, problem, solve
 from ..gradcheck import gradcheck
 from ..measure import EXACT, error
+from . import FORMS
 
 Array = Any
 SIZES = (6, 4, 2, 3)  # B, T, I, H: all different, every row pattern of a mask, quick
 
 
 def problems(cells: list[str], situations: tuple[str, ...] = tuple(SITUATIONS)) -> Iterator[tuple[str, Problem]]:
-    for name in cells:
+    """Every cell in every situation; first the five forms, in which most bugs show, then their other activations."""
+    for group in ([name for name in cells if name in FORMS], [name for name in cells if name not in FORMS]):
         for situation in situations:
-            yield f"{name}, {situation}", problem(CELLS[name], situation, sizes=SIZES)
+            for name in group:
+                yield f"{name}, {situation}", problem(CELLS[name], situation, sizes=SIZES)
+
+
+def corners(cells: list[str]) -> Iterator[tuple[str, Problem]]:
+    """Pre-activations exactly at the corners of relu (0) and hard_sigmoid (-3, 3), where the slope is 0."""
+    for name in cells:
+        p = problem(CELLS[name], sizes=(6, 1, 2, 3))
+        params = {key: a if key.startswith("W") else 0 * a for key, a in p.params.items()}
+        for key in {"b", "bx"} & set(params):
+            params[key] = np.resize([3.0, -3.0, 0.0], params[key].shape)
+        start = tuple(0 * s for s in p.options["initial_state"])
+        yield f"{name} at the corners", p._replace(params=params, x=0 * p.x, options={**p.options, "initial_state": start})
+
+
+class Scaled:
+    """A cell as a user may write one: h = p * tanh(a). Its dp is not zero at a masked step, unlike that of any cell here."""
+
+    gates, states, saved, extras, shared, phases, use_bias = ("a",), ("h",), (), ("p",), True, ((0,),), False
+
+    def forward(self, k, xg, hg, s_prev, saved, p):
+        return (p[0] * np.tanh(xg[0] + hg[0]),), ()
+
+    def backward(self, k, d, saved, s_prev, s, p):
+        y = s[0] / p[0]
+        da = d[0] * p[0] * (1 - y * y)
+        return (da,), (da,), (0.0,), (d[0] * y,)
+
+
+def of_a_user() -> Iterator[tuple[str, Problem]]:
+    for situation in ("any mask", "any mask, reversed"):
+        yield f"a user's cell, {situation}", problem(Scaled(), situation, sizes=SIZES)
 
 
 def gradients(cells: list[str]) -> Iterator[str]:
-    for where, p in problems(cells):
+    for where, p in chain(problems(cells), corners(cells), of_a_user()):
         report = gradcheck(p.cell, p.params, p.x, backend="reference", **p.options)
         if not report.ok:
             culprit = report.culprit or report.worst
@@ -71,7 +105,11 @@ def promises(cells: list[str]) -> Iterator[str]:
         for key, a in ours.items():
             if a.dtype != np.float32 or error(a, twin[key]) > 1e-4:
                 yield f"{key} in float32, {name}"
-        if len(p.cell.saved) and name_is_unknown(p):
+        far = problem(CELLS[name], sizes=SIZES)
+        if not all(np.isfinite(a).all() for a in solve(far._replace(x=1e4 * far.x)).values()):
+            yield f"large inputs of {name}"
+        known = ", ".join(p.cell.saved) or "nothing"
+        if refusal(p) != f"gate: {type(p.cell).__name__} saves {known}, got 'no such gate'":
             yield f"tape.gate of an unknown name in {name}"
 
 
@@ -128,28 +166,31 @@ def gradients_come_alone(p: Problem) -> Iterator[str]:
     elif not same(arrays(together), arrays(Gradients(*(getattr(alone[group], group) for group in groups)))):
         yield "wrt"
     from_dy = backends.backward(tape, p.dy)
-    from_state = [backends.backward(tape, None, tuple(d if j == k else None for j, d in enumerate(p.dstate))) for k in range(len(p.dstate))]
-    if error(sum((g.x for g in from_state), from_dy.x), together.x) > EXACT:
+    total = from_dy.x
+    for k in range(len(p.dstate)):
+        total = total + backends.backward(tape, None, tuple(d if j == k else None for j, d in enumerate(p.dstate))).x
+    if error(total, together.x) > EXACT:
         yield "dy and dstate apart"
 
 
-def name_is_unknown(p: Problem) -> bool:
+def refusal(p: Problem) -> str:
+    """What tape.gate says to a name that the cell does not save."""
     _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
     try:
         tape.gate("no such gate")
-    except ValueError:
-        return False
-    return True
+    except ValueError as error:
+        return str(error)
+    return "nothing"
 
 
-CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"gradcheck": gradients, "equations": outputs, "promises": promises}
+CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"equations": outputs, "gradcheck": gradients, "promises": promises}
 
 
-def first_failure(check: str, cells: list[str]) -> str:
-    """What the check finds first; "" if nothing. An exception is a failure too: the mutant does not run."""
+def first_failure(check: Callable[[list[str]], Iterator[str]], cells: list[str]) -> str:
+    """What a check finds first; "" if nothing. An exception is a failure too: the mutant does not run."""
     with np.errstate(all="ignore"):
         try:
-            return next(CHECKS[check](cells), "")
+            return next(check(cells), "")
         except Exception as error:  # whatever a mutant does
             first_line = (str(error).strip().splitlines() or [""])[0]
             return f"{type(error).__name__}: {first_line[:80]}"
