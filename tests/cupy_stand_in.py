@@ -103,7 +103,8 @@ def alloc_pinned_memory(size):
 
 class Device:
     compute_capability = "00"
-    attributes: ClassVar[dict] = {"MultiProcessorCount": 6, "MaxSharedMemoryPerBlockOptin": 64 << 10, "CooperativeLaunch": 1, "ClockRate": 1_000_000}  # noqa: RUF012
+    attributes: ClassVar[dict] = {"MultiProcessorCount": 6, "MaxSharedMemoryPerBlockOptin": 64 << 10}
+    attributes |= {"CooperativeLaunch": 1, "ClockRate": 1_000_000}
     attributes |= {"ComputeCapabilityMajor": 7, "ComputeCapabilityMinor": 5, "L2CacheSize": 1 << 22, "SingleToDoublePrecisionPerfRatio": 32}
     attributes |= {"MemoryClockRate": 5_000_000, "GlobalMemoryBusWidth": 256}
 
@@ -225,7 +226,7 @@ def install(monkeypatch):
     libs = types.ModuleType("cupy_backends.cuda.libs")
     libs.cublas, libs.nvrtc = cublas, nvrtc
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
-    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc)}
+    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc, api)}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     for record in (launches, products, borders):

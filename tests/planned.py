@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from rnn_from_scratch import cells
 from rnn_from_scratch.backends import planner
 from rnn_from_scratch.backends.sequence import SPINS
 from rnn_from_scratch.backends.source import sequence_text
+from rnn_from_scratch.verify.table import rewrite
 
 from . import nvrtc
 
@@ -28,7 +28,6 @@ CELLS = {
 }
 SHAPES = [(1, 128), (150, 150), (64, 256), (64, 512), (16, 1024)]  # B, H
 KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True)]  # dtype, storage, scale per gate
-BEGIN, END = "<!-- resources: begin -->\n", "<!-- resources: end -->\n"
 
 
 class Case(NamedTuple):
@@ -81,13 +80,8 @@ def table() -> str:
                 f"| {device} | {case.cell} | {case.B} | {case.H} | {slices} x {groups} of {tiles.threads} | {tiles.own} x {tiles.rows} "
                 f"| {weights} | {case.plan.shared / 1024:.0f} | {needed[0]}, {needed[1]} | {occupancy(case, max(needed))} |"
             )
-    return "\n".join(lines) + "\n"
-
-
-def main(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    path.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + table() + END, text, flags=re.S), encoding="utf-8")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    rewrite(Path(sys.argv[1]), "resources", table())
