@@ -156,6 +156,16 @@ def test_the_environment_decides(monkeypatch):
         backends.forward(p.cell, p.params, p.x, backend="emulated")
 
 
+def test_the_plan_can_be_asked_for(monkeypatch):
+    p = problem(CELLS["LSTM"])
+    assert str(backends.plan(p.cell, p.params, p.x, "emulated")) == "step tier: it was asked for"
+    monkeypatch.setenv("RNN_GPU_TIER", "sequence")
+    plan = backends.plan(p.cell, p.params, p.x, "emulated")
+    assert str(plan).startswith("sequence tier: ") and "units x" in str(plan)
+    with pytest.raises(ValueError, match="backend: only cuda and emulated plan, got 'native'"):
+        backends.plan(p.cell, p.params, p.x, "native")
+
+
 def test_an_empty_batch_launches_nothing(monkeypatch):
     monkeypatch.setenv("RNN_GPU_TIER", "sequence")
     names = launches(monkeypatch)

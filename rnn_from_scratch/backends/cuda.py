@@ -113,6 +113,13 @@ def flag(device: int) -> np.ndarray:
     return cell
 
 
+def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False) -> planner.Plan:
+    """How the current device runs a batch of B rows with H units; per_gate: h_scale differs from gate to gate."""
+    import cupy
+
+    return planner.plan(limits(cupy.cuda.Device().id), cell, B, H, dtype, per_gate)
+
+
 class CupyDevice:
     """A device (see steps.py): CuPy's current one.
 

@@ -28,6 +28,11 @@ program = lru_cache(maxsize=64)(Program)
 LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1.0, 64, 32, 1 << 20, 1.0, threads=(32,))  # few fibres: one for each thread
 
 
+def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False) -> planner.Plan:
+    """As cuda.plan; the emulator takes the step tier unless RNN_GPU_TIER=sequence asks for the other."""
+    return planner.plan(LIMITS, cell, B, H, dtype, per_gate, default="step")
+
+
 class EmulatedDevice:
     """A device (see steps.py) with memory of its own in this process. Every launch checks itself, and raises EmulatorError.
 
@@ -43,7 +48,7 @@ class EmulatedDevice:
 
     def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
         if self.tiles is None or not B:
-            return planner.plan(LIMITS, cell, B, H, dtype, per_gate, default="step")
+            return plan(cell, B, H, dtype, per_gate)
         return planner.with_tiles(self.tiles, cell, B, H, dtype, per_gate)
 
     def check(self) -> None:
