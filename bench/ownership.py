@@ -54,7 +54,8 @@ def own_weights(axes: Any) -> None:
         axes.text((gate + 0.5) * H, H / 2, name, ha="center", va="center", fontsize=16)
         axes.axvline(gate * H, color="black", linewidth=2.5)
     axes.set(xlim=(0, 4 * H), ylim=(H, 0), xticks=range(0, 4 * H + 1, H), yticks=range(0, H + 1, 4), ylabel="k: units of the step before")
-    axes.set(xlabel="columns: the units of each gate", title=f"Wh [{H}, {4 * H}]: a block keeps the columns of its colour\n(backward: the rows)")
+    axes.set_title(f"Wh [{H}, {4 * H}]: a block keeps the columns of its colour\n(backward: the rows)")
+    axes.set_xlabel("columns: the units of each gate")
 
 
 def one_step(axes: Any, plan: planner.Plan) -> None:

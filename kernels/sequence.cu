@@ -24,7 +24,7 @@
 // The mail has two slots, used by turns: who writes slot 1 has met everybody after they read it last. That is all the order there
 // is between blocks, one barrier for each product: a counter that only grows, raised with release (what the block has posted comes
 // before) and read with acquire (what others posted is seen). For that all blocks must run at the same time, which a
-// cooperative launch guarantees. A block that waits for seconds gives up: it raises `failed`, its results become NaN, and the
+// cooperative launch guarantees. A block that waits in vain gives up: it raises `failed`, its results become NaN, and the
 // host raises an error, because a hung GPU is worse. If one block has room for all units, there is nobody to meet.
 //
 // Masked rows are computed like others and then left out by selection, so that NaN or inf in them stays there. No atomics on

@@ -44,7 +44,7 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     def count(pattern: str) -> int:
         return sum(bool(re.match(pattern, i)) for i in kernel.instructions)
 
-    for what, pattern in {"fences": "MEMBAR", "cache invalidations": r"CCTL\.IVALL", "releases": r"RED\.E\.ADD\.STRONG\.GPU"}.items():
+    for what, pattern in {"fences": "MEMBAR", "cache invalidations": r"CCTL\.IVALL", "releases": r"REDG?\.E\.ADD\.STRONG\.GPU"}.items():
         if count(pattern) != barriers:
             complaints.append(f"{count(pattern)} {what} for {barriers} barriers")
     if count(r"LDG\S*(CONSTANT|\.NC)"):

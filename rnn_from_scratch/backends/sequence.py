@@ -10,7 +10,7 @@ from .planner import up
 from .source import sequence_text
 
 Array = Any
-SPINS = 1 << 26  # looks at a counter before a block gives up: seconds
+SPINS = 1 << 26  # looks at a counter before a block gives up: the better part of a minute
 i32 = np.int32
 
 
