@@ -12,6 +12,8 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import numpy as np
+
 from rnn_from_scratch import backends
 from rnn_from_scratch.backends import emulated, gxx, sequence, source
 from rnn_from_scratch.backends.planner import Tiles
@@ -74,9 +76,9 @@ RUNS = [
     ("GRU reset before", "scale per gate, any mask", Tiles(2, 4, 32, 8, False), (6, 3, 2, 5)),
     ("GRU reset after", "one scale", Tiles(2, 4, 32, 64, True), (6, 3, 2, 5)),
     ("GRU reset before", "any mask", Tiles(3, 16, 32, 8, False), (18, 3, 2, 5)),
-    ("LSTM", "scale per gate, reversed", Tiles(5, 32, 32, 8, False), (26, 2, 2, 5)),
+    ("LSTM", "scale per gate, reversed", Tiles(5, 32, 32, 4, False), (26, 2, 2, 5)),
+    ("GRU reset after", "any mask", Tiles(3, 16, 32, 20, False), (18, 3, 2, 5)),
     ("SimpleRNN", "lengths", Tiles(2, 1, 32, 8, False), (4, 3, 2, 5)),
-    ("GRU reset after", "any mask", Tiles(3, 4, 96, 8, False), (6, 3, 2, 5)),
 ]
 
 
@@ -91,14 +93,29 @@ def check(name: str, situation: str, tiles: Tiles, sizes: tuple) -> None:
         assert error(a, b) <= EXACT, f"{name}, {situation}: the tape is off"
 
 
+def check_dead_row(name: str, situation: str, tiles: Tiles, sizes: tuple) -> None:
+    """No parameter reaches a row without a live step, whatever it is."""
+    p = problem(CELLS[name], situation, sizes=sizes)
+    p.options["mask"] = np.arange(sizes[0])[:, None] % 2 == np.zeros(sizes[1], int)
+    p.params["Wh"][...] = np.inf
+    with np.errstate(invalid="ignore"):
+        found = on_device(p, emulated.EmulatedDevice(tiles=tiles))[0]["dh0"][1::2]
+    assert np.array_equal(found, p.dstate[0][1::2]), f"{name}: a dead row has seen Wh"
+
+
+def check_all() -> None:
+    for run in RUNS:
+        check(*run)
+    check_dead_row(*RUNS[0])
+
+
 def caught(mutant: Mutant) -> str:
     """How the mutant was noticed; "" if it was not."""
     mark, real = f'#line 1 "{mutant.file}"\n', sequence.sequence_text
     original = (source.folder() / mutant.file).read_text(encoding="utf-8")
     sequence.sequence_text = lambda *args: real(*args).replace(mark + original, mark + mutant.text)
     try:
-        for run in RUNS:
-            check(*run)
+        check_all()
     except (gxx.EmulatorError, AssertionError) as report:
         return "" if str(report).startswith("g++ refused") else str(report)
     finally:
@@ -107,16 +124,16 @@ def caught(mutant: Mutant) -> str:
 
 
 def survivors(show: bool = False) -> list[Mutant]:
-    for run in RUNS:  # unbroken, all is well
-        check(*run)
-    every = [mutant for file in FILES for mutant in mutants(file, SELECTIONS, LOCAL)]
+    check_all()  # unbroken, all is well
+    every, left = [mutant for file in FILES for mutant in mutants(file, SELECTIONS, LOCAL)], []
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
-        reports = list(pool.map(caught, every, chunksize=2))
-    for mutant, report in zip(every, reports):
-        if show:
-            print(f"{mutant.file}:{mutant.line}: {mutant.what}\n    {report.splitlines()[0] if report else 'SURVIVES'}")
-    print(f"{len(every)} mutants, {reports.count('')} survive")
-    return [mutant for mutant, report in zip(every, reports) if not report]
+        for mutant, report in zip(every, pool.map(caught, every, chunksize=2)):
+            if show:
+                print(f"{mutant.file}:{mutant.line}: {mutant.what}\n    {report.splitlines()[0] if report else 'SURVIVES'}", flush=True)
+            if not report:
+                left.append(mutant)
+    print(f"{len(every)} mutants, {len(left)} survive")
+    return left
 
 
 if __name__ == "__main__":
