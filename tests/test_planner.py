@@ -61,7 +61,7 @@ LIMITS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(LIMITS, st.sampled_from(CELLS), st.integers(0, 300), st.integers(1, 700), st.sampled_from(["float32", "float64"]), st.booleans())
 def test_a_plan_never_exceeds_a_limit_of_its_device(limits, cell, B, H, dtype, per_gate):
     found = plan(limits, cell, B, H, dtype, per_gate)
