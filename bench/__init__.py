@@ -10,6 +10,9 @@
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     report.py           JSON -> tables, plots (plots.py), the table in README;  run.py: the command `rnn-from-scratch bench`
 
-    pytest bench                        times everything (about an hour; --quick, --seconds and --rounds shorten it)
+    pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
     pytest bench --benchmark-disable    runs small cases once, untimed
+
+Run nothing else meanwhile. Settings are handed on to every process: RNN_NUM_THREADS, RNN_NATIVE_ISA, and a peer's own, as in
+ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 RNN_NATIVE_ISA=x86-64-v3.
 """

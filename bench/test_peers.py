@@ -19,13 +19,22 @@ QUICK_INFERENCE = {(cell, "char", peer) for cell in ("LSTM", "GRU") for peer in 
 SMOKE = {("LSTM", "series", peer, cases.TRAIN) for peer in PEERS} | {("LSTM", "series", "onnxruntime", "inference")}
 
 
+INFERENCE = ("torch", "onnxruntime", "gemm")  # the others have nothing of their own for it
+
+
+def beside(cell, what):
+    """The peers of a cell in a pass. XLA compiles for many seconds: the plain cells alone."""
+    p = cases.problem(cell, "load")
+    names = INFERENCE if what == "inference" else [name for name in PEERS if name != "keras-xla" or cell in cases.PLAIN]
+    return [name for name in names if not peers.PEERS[name].cannot(p, what)]
+
+
 def rows():
     for cell in cases.EVERY:
+        peers_of = {what: beside(cell, what) for what in (cases.TRAIN, "inference")}
         for shape in cases.SIX:
-            for what in (cases.TRAIN, "inference"):
-                for impl in PEERS:
-                    if peers.PEERS[impl].cannot(cases.problem(cell, "load"), what):
-                        continue
+            for what, names in peers_of.items():
+                for impl in names:
                     quick = impl in QUICK.get((cell, shape), ()) if what == cases.TRAIN else (cell, shape, impl) in QUICK_INFERENCE
                     marks = [pytest.mark.quick] * quick
                     marks += [pytest.mark.smoke] * ((cell, shape, impl, what) in SMOKE)

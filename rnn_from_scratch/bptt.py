@@ -25,22 +25,28 @@ class Tape:
     x [B,T,I], params, live ([B,T] bool or None), scales and the two flags are the caller's arrays, not copies.
     states: one [B,T+1,H] per state; saved: [B,T,A,H], 0 at masked steps. Both in the time order of x: saved[:,t] belongs
     to x[:,t]; slot 0 is the initial state and slot t+1 the state after x[:,t] (go_backwards: slot T, and slot t).
+
+    With recompute_every = K there is no saved, and states are [B, ceil(T/K), H]: those before the steps 0, K, 2K, ... in
+    processing order. backward makes the rest again.
     """
 
     cell: Any
     params: dict[str, Array]
     x: Array
     states: tuple[Array, ...]
-    saved: Array
+    saved: Array | None
     live: Array | None
     go_backwards: bool
     zero_masked_outputs: bool
     x_scale: Array | None
     h_scale: Array | None
     backend: str
+    recompute_every: int | None = None
 
     def gate(self, name: str) -> Array:
-        """The saved gate `name` at every step: a view [B,T,H]. Raises ValueError for a name the cell does not save."""
+        """The saved gate `name` at every step: a view [B,T,H]. Raises ValueError for a name that was not saved."""
+        if self.saved is None:
+            raise ValueError("gate: nothing is saved on a tape with recompute_every; call forward without it")
         if name not in self.cell.saved:
             known = ", ".join(self.cell.saved) or "nothing"
             raise ValueError(f"gate: {type(self.cell).__name__} saves {known}, got {name!r}")
@@ -48,8 +54,8 @@ class Tape:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays made by forward: B*H*(A*T + S*(T+1)) elements."""
-        return self.saved.nbytes + sum(s.nbytes for s in self.states)
+        """Bytes of the arrays made by forward: B*H*(A*T + S*(T+1)) elements; with recompute_every = K, B*H*S*ceil(T/K)."""
+        return sum(a.nbytes for a in (*self.states, self.saved) if a is not None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generat
         if name == "Wx":
             params[name] = glorot(rng, shape, fan_in=inputs, fan_out=shape[1]).astype(dtype)
         elif name == "Wh":
-            params[name] = orthogonal(rng, shape).astype(dtype)
+            params[name] = np.ascontiguousarray(orthogonal(rng, shape), dtype)
         elif name == "p":
             params[name] = glorot(rng, shape, fan_in=units, fan_out=units).astype(dtype)
         else:
@@ -77,11 +77,13 @@ def expect_dtype(name: str, array: Array, dtype: np.dtype) -> None:
 
 def on_gpu(array: Any) -> bool:
     """Is it a CuPy array? Told without importing CuPy."""
-    return type(array).__module__.partition(".")[0] == "cupy"
+    return type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy"
 
 
 def as_array(name: str, value: Any, x: Array) -> Array:
     """value as an array of the kind of x. Raises TypeError for a CuPy array beside a NumPy x, and the other way round."""
+    if type(value) is type(x) is np.ndarray:
+        return value
     if on_gpu(value) == on_gpu(x):
         return value if on_gpu(value) else np.asarray(value)
     expected, got = ("CuPy", "NumPy") if on_gpu(x) else ("NumPy", "CuPy")
@@ -102,6 +104,8 @@ def check_x(x: Any) -> Array:
 
 def check_params(cell: Any, params: Any, x: Array) -> dict[str, Array]:
     """The parameters as arrays, in the order of param_shapes, after every check against the cell and x."""
+    if are_right(cell, params, x):
+        return params
     if not isinstance(params, dict):
         raise TypeError(f"params: expected a dict of arrays for {cell_name(cell)}, got {type(params).__name__}")
     expected = list(param_shapes(cell, 1, 1))
@@ -118,6 +122,16 @@ def check_params(cell: Any, params: Any, x: Array) -> dict[str, Array]:
         expect_shape(name, arrays[name], symbols.get(name, f"[{letters(cell)}]"), shape, cell)
         expect_dtype(name, arrays[name], x.dtype)
     return arrays
+
+
+def are_right(cell: Any, params: Any, x: Array) -> bool:
+    """Whether params are what check_params returns. It is quick, and says no more: what is wrong takes longer to tell."""
+    if type(params) is not dict or type(x) is not np.ndarray or type(params.get("Wh")) is not np.ndarray:
+        return False
+    shapes = param_shapes(cell, x.shape[2], len(params["Wh"])) if params["Wh"].size else {}
+    return list(params) == list(shapes) and all(
+        type(a) is np.ndarray and a.shape == shapes[name] and a.dtype == x.dtype for name, a in params.items()
+    )
 
 
 def letters(cell: Any) -> str:
@@ -147,7 +161,9 @@ def check_initial_state(values: Any, cell: Any, x: Array, units: int) -> tuple[A
     """The given initial states, or zeros."""
     values = (None,) * len(cell.states) if values is None else values
     states = check_states("initial_state", values, cell, x, units)
-    return tuple(np.zeros_like(x, shape=(x.shape[0], units)) if s is None else s for s in states)
+    if on_gpu(x):
+        return tuple(np.zeros_like(x, shape=(x.shape[0], units)) if s is None else s for s in states)
+    return tuple(np.zeros((x.shape[0], units), x.dtype) if s is None else s for s in states)
 
 
 def check_mask(mask: Any, lengths: Any, cell: Any, x: Array) -> Array | None:

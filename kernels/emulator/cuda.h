@@ -12,7 +12,7 @@
 #define __device__
 #define __host__
 #define __constant__ const
-#define __forceinline__ inline
+#define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define threadIdx (emu::thread_index())

@@ -4,6 +4,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "interface.h"
@@ -59,9 +60,8 @@ struct Region {
     size_t element;
     char kind;  // of an element, as NumPy writes it: f i u, V bfloat16
     bool shared;
-    std::vector<std::unique_ptr<Cell[]>> pages;
+    std::unordered_map<size_t, std::unique_ptr<Cell[]>> pages;  // those that somebody touched
     Cell& cell(size_t index) {
-        pages.resize((end - begin) / element / PAGE + 1);
         auto& page = pages[index / PAGE];
         if (!page) page.reset(new Cell[PAGE]);
         return page[index % PAGE];

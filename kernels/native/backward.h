@@ -3,9 +3,11 @@
 //     each thread runs its rows (and units):      D_t = cell(dh, dc);  dh += D_t Wh^T
 //     all meet, and share out among themselves:   dx = D Wx^T,  dWx += x^T D,  dWh += h_prev^T D,  db += sum of D
 //
-// so D, the gate gradients, never leaves the cache, and no sum depends on the number of threads: see gradients.h.
+// so D, the gate gradients, never leaves the cache, and no sum depends on the number of threads: see weight_gradients.h.
 #pragma once
-#include "gradients.h"
+#include "forward.h"
+#include "input_gradient.h"
+#include "weight_gradients.h"
 
 template <class T> class Backward : Plan<T> {
     using P = Plan<T>;
@@ -22,12 +24,17 @@ template <class T> class Backward : Plan<T> {
     std::vector<Own> owns;
     Barrier all;
     std::vector<std::unique_ptr<Barrier>> groups;
-    Gradients<T> gradients;
-    const Tiles<T, false> tiles;
+    std::unique_ptr<Forward<T>> again;  // if the tape is to be recomputed
+    const Tape<T> tape;
+    InputGradient<T> input;
+    WeightGradients<T> weights;
+    const Tiles<T> tiles;
 
   public:
     explicit Backward(const Call& call)
-        : P(call), chunk(chunk_steps()), D_row(ptrdiff_t(cell.columns() + cell.extras) * padded), all(P::threads), gradients(*this, chunk, D_row) {
+        : P(call), chunk(chunk_steps()), D_row(ptrdiff_t(cell.columns() + cell.extras) * padded), all(P::threads),
+          again(call.recompute_every ? new Forward<T>(call, int(call.recompute_every), true) : nullptr),
+          tape(again ? again->tape : Tape<T>(call, cell)), input(*this, D_row), weights(*this, tape, chunk, D_row) {
         W = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
@@ -43,14 +50,22 @@ template <class T> class Backward : Plan<T> {
         run_on_threads(P::threads, [this](int id) {
             const Own& own = owns[id];
             pack(id);
+            input.pack(id);
+            if (again) again->pack(id);
             start(own);
             all.arrive();
             for (int end = steps; end > 0; end -= chunk) {
-                const Range part = {std::max(0, end - chunk), end};
-                for (int step = part.end - 1; step >= part.begin; step--) one_step(own, *groups[id / unit_parts], step, D + (step - part.begin) * B * D_row);
-                gradients.gather(id, part);
+                const Range now = {std::max(0, end - chunk), end};
+                weights.list_rows(id, now);
+                for (Range piece = now; piece.end > now.begin; piece.end = piece.begin) {
+                    piece.begin = again ? recompute(id, piece.end, now.begin) : now.begin;
+                    for (int step = piece.end - 1; step >= piece.begin; step--)
+                        one_step(own, *groups[id / unit_parts], step, D + (step - now.begin) * B * D_row);
+                    weights.gather(id, now, piece);
+                }
                 all.arrive();
-                gradients.products(id, part, D);
+                input.run(id, now, D);
+                weights.run(id, now, D);
                 all.arrive();
             }
             finish(own);
@@ -71,7 +86,6 @@ template <class T> class Backward : Plan<T> {
         const Range own = share(blocks, id, P::threads);
         for (int block = own.begin; block < own.end; block++)
             pack_block(W + ptrdiff_t(block) * G * H * L, static_cast<const T*>(call.Wh), 1, ptrdiff_t(G) * H, G * H, H, block);
-        gradients.pack(id);
     }
 
     void start(const Own& own) {
@@ -80,7 +94,8 @@ template <class T> class Backward : Plan<T> {
             for (int s = 0; s < cell.states; s++) {
                 T* d = ds[s] + ptrdiff_t(b) * padded;
                 std::fill(d + u0, d + ceil_div(own.blocks.end, 2) * 2 * L, T(0));
-                if (const T* given = static_cast<const T*>(call.dfinal[s])) std::copy(given + ptrdiff_t(b) * H + u0, given + ptrdiff_t(b) * H + u1, d + u0);
+                const T* given = static_cast<const T*>(call.dfinal[s]);
+                if (given) std::copy(given + ptrdiff_t(b) * H + u0, given + ptrdiff_t(b) * H + u1, d + u0);
             }
             if (first_live && !own.blocks.begin) {
                 int step = 0;
@@ -93,9 +108,19 @@ template <class T> class Backward : Plan<T> {
     void finish(const Own& own) {
         const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
         for (int s = 0; s < cell.states; s++)
-            if (T* d0 = static_cast<T*>(call.dinitial[s]))
-                for (int b = own.rows.begin; b < own.rows.end; b++)
-                    std::copy(ds[s] + ptrdiff_t(b) * padded + u0, ds[s] + ptrdiff_t(b) * padded + u1, d0 + ptrdiff_t(b) * H + u0);
+            for (ptrdiff_t b = own.rows.begin; b < own.rows.end && call.dinitial[s]; b++)
+                std::copy(ds[s] + b * padded + u0, ds[s] + b * padded + u1, static_cast<T*>(call.dinitial[s]) + b * H + u0);
+    }
+
+    // Make the tape before step `end` good again, if it is that of the segment behind. Returns where it begins, at least `from`.
+    int recompute(int id, int end, int from) {
+        const int every = int(call.recompute_every), k = (end - 1) / every;
+        if (end == steps || end % every == 0) {
+            all.arrive();  // the others have gathered from the segment behind
+            again->recompute(id, k);
+            all.arrive();
+        }
+        return std::max(from, k * every);
     }
 
     void one_step(const Own& own, Barrier& group, int step, T* D_step) {
@@ -103,31 +128,32 @@ template <class T> class Backward : Plan<T> {
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
             cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
             if (unit_parts > 1) group.arrive();
-            for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+            for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
-                    one_tile(own, phase, D_step, b, n, j, std::min(COLS, own.blocks.end - j));
+                    one_tile(own, phase, D_step, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
         }
     }
 
     // hg = operand Wh, so the operand's gradient is D Wh^T: added to that of h_prev in phase 0, else that of the operand.
     void one_tile(const Own& own, int phase, const T* D_step, int b, int n, int j, int cols) {
-        const TileFn<T> tile = tiles.of[n - 1][cols - 1];
+        const auto tile = tiles.tile_of[n - 1][cols - 1];
+        const int count = cell.count[phase];
         const T* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
-        T* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
         const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
+        T* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
         Part<T> parts[4];
-        for (int i = 0; i < cell.count[phase]; i++) {
-            const int column = cell.recurrent_column(cell.first[phase] + i);
-            parts[i] = {D_step + b * D_row + column * padded, D_row, H};
+        for (int i = 0; i < count; i++)
+            parts[i] = {D_step + b * D_row + cell.recurrent_column(cell.first[phase] + i) * padded, D_row, H};
+        if (!call.h_scale) {
+            const Rows<const T> init = phase ? Rows<const T>{zeros, 0} : Rows<const T>{to, padded};
+            return tile(parts, count, w, w_block, init, {to, padded});
         }
-        if (!call.h_scale) return tile(parts, cell.count[phase], w, w_block, phase ? zeros : to, phase ? 0 : padded, to, padded);
-        if (phase)
-            for (int r = 0; r < n; r++) std::fill(to + r * padded, to + r * padded + cols * L, T(0));
-        const int groups = call.h_scale_gates > 1 ? cell.count[phase] : 1, gates = cell.count[phase] / groups;
+        for (int r = 0; r < n && phase; r++) std::fill(to + r * padded, to + r * padded + cols * L, T(0));
+        const int groups = call.h_scale_gates > 1 ? count : 1, gates = count / groups;  // gates with one scale share a product
         for (int i = 0; i < groups; i++) {
-            tile(parts + i, gates, w + i * H * L, w_block, zeros, 0, own.z, WIDTH);
+            tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH});
             for (int r = 0; r < n; r++) {
                 const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
                 for (int u = 0; u < cols * L && j * L + u < H; u++) to[r * padded + u] += own.z[r * WIDTH + u] * scale[u];
@@ -139,10 +165,14 @@ template <class T> class Backward : Plan<T> {
         BackwardStep<T> at{};
         at.H = H;
         at.step = step;
-        for (int s = 0; s < cell.states; s++) at.s_prev[s] = P::state_before(s, step), at.s[s] = P::state_after(s, step), at.ds[s] = ds[s];
-        at.state_row = P::state_row();
-        at.saved = static_cast<const T*>(call.saved) + ptrdiff_t(P::time(step)) * cell.saved * H;
-        at.saved_row = ptrdiff_t(steps) * cell.saved * H;
+        for (int s = 0; s < cell.states; s++) {
+            at.s_prev[s] = tape.before(s, step);
+            at.s[s] = tape.after(s, step);
+            at.ds[s] = ds[s];
+        }
+        at.state_row = tape.state_row;
+        at.saved = tape.saved_at(step);
+        at.saved_row = tape.saved_row;
         at.dy = call.dy ? static_cast<const T*>(call.dy) + step * call.dy_stride[1] : nullptr;
         at.dy_row = call.dy_stride[0];
         at.live = P::live(step);

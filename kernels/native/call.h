@@ -1,4 +1,5 @@
-// One call from Python: a plain struct of 8-byte fields, field by field the Call of ../../rnn_from_scratch/backends/native.py.
+// One call from Python: a plain struct of 8-byte fields, field by field LAYOUT in
+// ../../rnn_from_scratch/backends/native_call.py.
 //
 // Arrays are contiguous unless a stride is given (in elements); a null pointer is an argument that was not given, or a
 // result that nobody asked for.
@@ -10,6 +11,7 @@ struct Call {
     int64_t B, T, I, H, threads;
     int64_t go_backwards, zero_masked_outputs;
     int64_t x_scale_gates, h_scale_gates;  // 1: one scale for all gates, else one for each gate
+    int64_t recompute_every;               // K: `states` are [B, ceil(T / K), H], those before steps 0, K, 2K, ...; 0: all of them
 
     const void* x;  // [B, T, I]
     int64_t x_stride[3];
@@ -17,7 +19,8 @@ struct Call {
     const void* live;                   // [B, T] bytes
     const void *x_scale, *h_scale;      // [gates, B, I], [gates, B, H]
 
-    void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward
+    void *states[2], *saved;  // the tape, [B, T+1, H] and [B, T, A, H]: written by forward unless null, read by backward.
+                              // saved is null if it is to be recomputed, and states are then as said above
 
     const void* initial[2];  // forward: [B, H]
     void *y, *final[2];      // [B, T, H], [B, H]

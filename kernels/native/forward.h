@@ -18,16 +18,23 @@ template <class T> class Forward : Plan<T> {
         Range rows, blocks;
         T *z, *x, *h, *xg;  // [ROWS][column][WIDTH], [copy][row][I], [copy][row][H], [row][step ahead][gate][padded]
     };
-    T *W, *bias, *operand = nullptr, *ring = nullptr, *between = nullptr;
+    T *W, *bias, *operand = nullptr, *unread = nullptr;  // unread: y of a step, where nobody asks for y
     int ahead;
     ptrdiff_t z_row, w_block;
     std::vector<Own> owns;
     Barrier all;
     std::vector<std::unique_ptr<Barrier>> groups;
-    const Tiles<T, false> tiles;
+    const Tiles<T> tiles;
 
   public:
-    explicit Forward(const Call& call) : P(call), all(P::threads) {
+    const Tape<T> tape;
+
+    explicit Forward(const Call& call) : Forward(call, call.states[0] && !call.recompute_every ? 0 : 1, false) {}
+
+    // On the caller's tape, or (segment > 0) on one of its own for so many steps.
+    Forward(const Call& call, int segment, bool save)
+        : P(call), all(P::threads),
+          tape(segment ? Tape<T>(call, cell, scratch, segment, save || cell.phases > 1) : Tape<T>(call, cell)) {
         const int most_rows = P::most_rows();
         ahead = most_rows < 4 ? std::min(steps, 24) : 0;
         z_row = cell.columns() * WIDTH;
@@ -35,13 +42,14 @@ template <class T> class Forward : Plan<T> {
         W = take(G * blocks * w_block);
         bias = take(cell.columns() * padded);
         if (cell.phases > 1) operand = take(ptrdiff_t(B) * padded);
-        if (!call.states[0]) ring = take(ptrdiff_t(cell.states) * B * 2 * H);
-        if (!call.saved && cell.phases > 1) between = take(ptrdiff_t(B) * cell.saved * H);
+        if (!call.y) unread = take(ptrdiff_t(B) * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
+        const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
         for (int id = 0; id < P::threads; id++) {
-            owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * z_row), take(call.x_scale_gates * std::max(most_rows, ROWS) * I),
-                            take(call.h_scale ? call.h_scale_gates * most_rows * H : 0), take(ptrdiff_t(most_rows) * ahead * G * padded)});
-            std::fill(owns[id].z, owns[id].z + ROWS * z_row, T(0));
+            T* z = take(ROWS * z_row);
+            std::fill(z, z + ROWS * z_row, T(0));
+            owns.push_back({P::rows(id), P::own_blocks(id), z, take(call.x_scale_gates * x_rows * I),
+                            take(call.h_scale_gates * h_rows * H), take(ptrdiff_t(most_rows) * ahead * G * padded)});
         }
     }
 
@@ -53,10 +61,7 @@ template <class T> class Forward : Plan<T> {
         });
     }
 
-  private:
-    T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
-
-    // W[gate][block][k of x, then of h][lane]; bias[column][padded].
+    // W[gate][block][k of x, then of h][lane]; bias[column][padded]. Each thread packs a part, for all.
     void pack(int id) {
         const T *Wx = static_cast<const T*>(call.Wx), *Wh = static_cast<const T*>(call.Wh);
         const Range own = share(G * blocks, id, P::threads);
@@ -75,68 +80,101 @@ template <class T> class Forward : Plan<T> {
             }
     }
 
-    void sequence(const Own& own, Barrier& group) {
-        for (int s = 0; s < cell.states; s++) copy_state(own, static_cast<const T*>(call.initial[s]), H, slot_before(s, 0), step_row());
+    // Run the steps of segment k once more, from the state kept before it. Every thread calls this, after pack.
+    void recompute(int id, int k) {
+        const Own& own = owns[id];
+        Barrier& group = *groups[id / unit_parts];
+        const int begin = k * int(call.recompute_every);
+        for (int s = 0; s < cell.states; s++)
+            copy_state(own, P::checkpoint(s, k), P::checkpoint_row(), tape.before(s, begin), tape.state_row);
         if (unit_parts > 1) group.arrive();
-        for (int step = 0; step < steps; step++) {
+        run_steps(own, group, {begin, std::min(steps, begin + int(call.recompute_every))});
+    }
+
+  private:
+    T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
+
+    void sequence(const Own& own, Barrier& group) {
+        for (int s = 0; s < cell.states; s++)
+            copy_state(own, static_cast<const T*>(call.initial[s]), H, tape.before(s, 0), tape.state_row);
+        if (unit_parts > 1) group.arrive();
+        const int every = call.recompute_every ? int(call.recompute_every) : steps;
+        for (int begin = 0; begin < steps; begin += every) {
+            for (int s = 0; s < cell.states && call.recompute_every; s++)
+                copy_state(own, tape.before(s, begin), tape.state_row, P::checkpoint(s, begin / every), P::checkpoint_row());
+            run_steps(own, group, {begin, std::min(steps, begin + every)});
+        }
+        for (int s = 0; s < cell.states; s++)
+            copy_state(own, tape.after(s, steps - 1), tape.state_row, static_cast<T*>(call.final[s]), H);
+    }
+
+    void run_steps(const Own& own, Barrier& group, Range range) {
+        for (int step = range.begin; step < range.end; step++) {
             const ForwardStep<T> at = step_at(step);
-            if (!ahead)
-                for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int b = own.rows.begin, r = copy * own.rows.size(); b < own.rows.end; b++, r++) P::copy_x(own.x + r * I, b, step, copy);
-            else if (step % ahead == 0)
-                project_ahead(own, step);
+            const int place = ahead ? (step - range.begin) % ahead : 0;  // in xg
+            if (!ahead) copy_x_of_step(own, step);
+            else if (place == 0) project_ahead(own, {step, std::min(step + ahead, range.end)});
             for (int phase = 0; phase < cell.phases; phase++) {
                 if (call.h_scale) scale_h(own, at, phase);
-                for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
+                for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                     for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                         n = tile_rows(own.rows.end - b);
-                        one_tile(own, at, step, phase, b, n, j, std::min(COLS, own.blocks.end - j));
+                        one_tile(own, at, place, phase, b, n, j, std::min(P::cols, own.blocks.end - j));
                     }
                 if (unit_parts > 1) group.arrive();
             }
         }
-        for (int s = 0; s < cell.states; s++) copy_state(own, slot_after(s, steps - 1), step_row(), static_cast<T*>(call.final[s]), H);
     }
 
     // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
-    void one_tile(const Own& own, const ForwardStep<T>& at, int step, int phase, int b, int n, int j, int cols) {
-        const TileFn<T> tile = tiles.of[n - 1][cols - 1];
-        const int r = b - own.rows.begin, rows = own.rows.size();
-        for (int i = 0; i < cell.count[phase]; i++) {
+    void one_tile(const Own& own, const ForwardStep<T>& at, int place, int phase, int b, int n, int j, int cols) {
+        const auto tile = tiles.tile_of[n - 1][cols - 1];
+        const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
+        for (int i = 0; i < count; i++) {
             const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
-            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}, {at.s_prev[0] + b * at.state_row, at.state_row, H}};
-            if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
+            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
             if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
-            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L, *init = bias + gate * padded + j * L;
-            const T* xg = own.xg + ((ptrdiff_t(r) * ahead + (ahead ? step % ahead : 0)) * G + gate) * padded + j * L;
+            else if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
+            else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
+            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L;
+            Rows<const T> init = {bias + gate * padded + j * L, 0};
             const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
-            T *z = own.z + i * WIDTH, *z_h = own.z + cell.count[phase] * WIDTH;
-            if (column != gate) {
-                tile(parts, ahead ? 0 : 1, w, w_block, ahead ? xg : init, xg_row, z, z_row);
-                tile(parts + 1, 1, w_h, w_block, bias + column * padded + j * L, 0, z_h, z_row);
+            if (ahead) init = {own.xg + r * xg_row + (place * G + gate) * padded + j * L, xg_row};
+            const Rows<T> z = {own.z + i * WIDTH, z_row};
+            if (column != gate) {  // the two sides stay apart
+                tile(parts, ahead ? 0 : 1, w, w_block, init, z);
+                tile(parts + 1, 1, w_h, w_block, {bias + column * padded + j * L, 0}, {own.z + count * WIDTH, z_row});
             } else if (ahead) {
-                tile(parts + 1, 1, w_h, w_block, xg, xg_row, z, z_row);
+                tile(parts + 1, 1, w_h, w_block, init, z);
             } else {
-                tile(parts, 2, w, w_block, init, 0, z, z_row);
+                tile(parts, 2, w, w_block, init, z);
             }
         }
         cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
     }
 
+    // x[copy][row] of one step.
+    void copy_x_of_step(const Own& own, int step) {
+        T* to = own.x;
+        for (int copy = 0; copy < call.x_scale_gates; copy++)
+            for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy);
+    }
+
     // xg = bias + x Wx of the next steps: here the tiles run along time.
-    void project_ahead(const Own& own, int step) {
-        const int count = std::min(ahead, steps - step);
+    void project_ahead(const Own& own, Range range) {
         for (int b = own.rows.begin; b < own.rows.end; b++)
-            for (int i = 0, n; i < count; i += n) {
-                n = tile_rows(count - i);
+            for (int i = 0, n; i < range.size(); i += n) {
+                n = tile_rows(range.size() - i);
                 for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, step + i + r, copy);
+                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy);
                 for (int gate = 0; gate < G; gate++) {
                     const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
                     T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
-                    for (int j = own.blocks.begin; j < own.blocks.end; j += COLS)
-                        tiles.of[n - 1][std::min(COLS, own.blocks.end - j) - 1](&x, 1, W + (ptrdiff_t(gate) * blocks + j) * w_block, w_block,
-                                                                              bias + gate * padded + j * L, 0, xg + j * L, ptrdiff_t(G) * padded);
+                    for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
+                        const auto tile = tiles.tile_of[n - 1][std::min(TALL_COLS, own.blocks.end - j) - 1];
+                        const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
+                        tile(&x, 1, w, w_block, {bias + gate * padded + j * L, 0}, {xg + j * L, ptrdiff_t(G) * padded});
+                    }
                 }
             }
     }
@@ -157,13 +195,13 @@ template <class T> class Forward : Plan<T> {
     ForwardStep<T> step_at(int step) const {
         ForwardStep<T> at{};
         at.H = H;
-        for (int s = 0; s < cell.states; s++) at.s_prev[s] = slot_before(s, step), at.s[s] = slot_after(s, step);
-        at.state_row = step_row();
-        at.saved = call.saved ? static_cast<T*>(call.saved) + ptrdiff_t(P::time(step)) * cell.saved * H : between;
-        at.saved_row = ptrdiff_t(call.saved ? steps : 1) * cell.saved * H;
-        at.y = static_cast<T*>(call.y) + ptrdiff_t(step) * H;
-        at.y_prev = step ? at.y - H : nullptr;
-        at.y_row = ptrdiff_t(steps) * H;
+        for (int s = 0; s < cell.states; s++) at.s_prev[s] = tape.before(s, step), at.s[s] = tape.after(s, step);
+        at.state_row = tape.state_row;
+        at.saved = tape.saved_at(step);
+        at.saved_row = tape.saved_row;
+        at.y = unread ? unread : static_cast<T*>(call.y) + ptrdiff_t(step) * H;
+        at.y_prev = step && !unread ? at.y - H : nullptr;
+        at.y_row = ptrdiff_t(unread ? 1 : steps) * H;
         at.live = P::live(step);
         at.live_row = steps;
         at.zero_masked_outputs = call.zero_masked_outputs;
@@ -173,13 +211,9 @@ template <class T> class Forward : Plan<T> {
         return at;
     }
 
-    // The states are on the tape, or in a ring of two slots if there is none.
-    T* slot_before(int s, int step) const { return ring ? ring + (ptrdiff_t(s) * B * 2 + step % 2) * H : P::state_before(s, step); }
-    T* slot_after(int s, int step) const { return ring ? slot_before(s, step + 1) : P::state_after(s, step); }
-    ptrdiff_t step_row() const { return ring ? 2 * H : P::state_row(); }
-
     void copy_state(const Own& own, const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) const {
         const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
-        for (int b = own.rows.begin; b < own.rows.end; b++) std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
+        for (int b = own.rows.begin; b < own.rows.end; b++)
+            std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
     }
 };

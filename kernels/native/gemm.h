@@ -11,58 +11,75 @@
 constexpr int RUN = 128;
 
 template <class T> struct Part {
-    const T* a;        // A[r, k] = a[r * stride + k], or if PACKED a[k * ROWS + r]
+    const T* a;  // A[r, k] = a[r * stride + k]
     ptrdiff_t stride;
     int k;
 };
 
-template <class T, int R, int C, bool PACKED>
-void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, const T* init, ptrdiff_t init_stride, T* out, ptrdiff_t out_stride) {
+// How a tile's rows lie in memory: row r at first + r * stride.
+template <class T> struct Rows {
+    T* first;
+    ptrdiff_t stride;
+};
+
+template <class T, int R, int C>
+void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out) {
     constexpr int L = LANES<T>;
     Vec<T> sums[R][C];
     for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) sums[r][c] = load(init + r * init_stride + c * L);
+        for (int c = 0; c < C; c++) sums[r][c] = load(init.first + r * init.stride + c * L);
     for (const Part<T>* part = parts; part < parts + count; part++) {
         const T* a = part->a;
-        const ptrdiff_t row = PACKED ? 1 : part->stride, step = PACKED ? ROWS : 1;
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
-            for (; k < end; k++, a += step, b += L) {
+            for (; k < end; k++, a++, b += L) {
                 Vec<T> w[C];
                 for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
                 for (int r = 0; r < R; r++)
-                    for (int c = 0; c < C; c++) sums[r][c] += a[r * row] * w[c];
+                    for (int c = 0; c < C; c++) sums[r][c] += a[r * part->stride] * w[c];
             }
             if (part->k <= RUN) break;
             for (int r = 0; r < R; r++)
                 for (int c = 0; c < C; c++) {
-                    T* total = out + r * out_stride + c * L;
+                    T* total = out.first + r * out.stride + c * L;
                     if (end > RUN) sums[r][c] += load(total);
                     if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
                 }
         }
     }
     for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) store(out + r * out_stride + c * L, sums[r][c]);
+        for (int c = 0; c < C; c++) store(out.first + r * out.stride + c * L, sums[r][c]);
 }
 
-template <class T>
-using TileFn = void (*)(const Part<T>*, int, const T*, ptrdiff_t, const T*, ptrdiff_t, T*, ptrdiff_t);
-
-// The tile of `rows` x `cols` vectors: 1 <= rows <= ROWS, 1 <= cols <= COLS.
-template <class T, bool PACKED, int N = ROWS * COLS>
-TileFn<T> tile_for(int rows, int cols) {
-    constexpr int R = (N - 1) / COLS + 1, C = (N - 1) % COLS + 1;
-    if (rows == R && cols == C) return tile<T, R, C, PACKED>;
-    if constexpr (N > 1) return tile_for<T, PACKED, N - 1>(rows, cols);
-    return nullptr;
+// out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS] and an out of R x C vectors. The sum is made by itself
+// and then added: one block of a long sum.
+template <class T, int R, int C>
+void block_sum(const T* a, const T* b, ptrdiff_t b_stride, int K, T* out) {
+    constexpr int L = LANES<T>;
+    Vec<T> sums[R][C] = {};
+    for (int k = 0; k < K; k++, a += ROWS, b += L) {
+        Vec<T> w[C];
+        for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
+        for (int r = 0; r < R; r++)
+            for (int c = 0; c < C; c++) sums[r][c] += a[r] * w[c];
+    }
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < C; c++) store(out + (r * C + c) * L, load(out + (r * C + c) * L) + sums[r][c]);
 }
 
-template <class T, bool PACKED> struct Tiles {
-    TileFn<T> of[ROWS][COLS];
-    Tiles() {
-        for (int r = 0; r < ROWS; r++)
-            for (int c = 0; c < COLS; c++) of[r][c] = tile_for<T, PACKED>(r + 1, c + 1);
+// The functions for tiles that fit: tile_of[rows - 1][cols - 1], block_sum_of likewise for up to TALL_COLS columns.
+template <class T> struct Tiles {
+    decltype(&tile<T, 1, 1>) tile_of[ROWS][COLS] = {};
+    decltype(&block_sum<T, 1, 1>) block_sum_of[ROWS][COLS] = {};
+
+    Tiles() { fill<ROWS * COLS>(); }
+
+  private:
+    template <int N> void fill() {
+        constexpr int r = (N - 1) / COLS, c = (N - 1) % COLS;
+        if constexpr (r < FLAT || c < TALL_COLS) tile_of[r][c] = tile<T, r + 1, c + 1>;
+        if constexpr (c < TALL_COLS) block_sum_of[r][c] = block_sum<T, r + 1, c + 1>;
+        if constexpr (N > 1) fill<N - 1>();
     }
 };
 

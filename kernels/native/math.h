@@ -2,8 +2,9 @@
 #pragma once
 #include "pair.h"
 
-// ONE: the bits of 1, an exponent of 0. ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n * LN2_HIGH is exact. ROUND: x + ROUND - ROUND is the
-// nearest integer, which then stands in the low bits of x + ROUND. Beyond LOWEST and HIGHEST exp is 0 and infinite, beyond FLAT tanh is 1.
+// ONE: the bits of 1, an exponent of 0. ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n * LN2_HIGH is exact.
+// ROUND: x + ROUND - ROUND is the nearest integer, which then stands in the low bits of x + ROUND. Beyond LOWEST and HIGHEST exp is
+// 0 and infinite, beyond FLAT tanh is 1.
 template <class T> struct Constants;
 template <> struct Constants<float> {
     static constexpr int MANTISSA = 23, TERMS = 7;
@@ -14,7 +15,8 @@ template <> struct Constants<float> {
 template <> struct Constants<double> {
     static constexpr int MANTISSA = 52, TERMS = 13;
     static constexpr int64_t ONE = int64_t(1023) << MANTISSA;
-    static constexpr double ROUND = 0x1.8p52, LOG2E = 1.44269504088896341, LN2_HIGH = 0x1.62e42feep-1, LN2_LOW = 0x1.a39ef35793c76p-33;
+    static constexpr double ROUND = 0x1.8p52, LOG2E = 1.44269504088896341;
+    static constexpr double LN2_HIGH = 0x1.62e42feep-1, LN2_LOW = 0x1.a39ef35793c76p-33;
     static constexpr double LOWEST = -746, HIGHEST = 710, FLAT = 19.1;
 };
 

@@ -6,6 +6,7 @@
 #include "cell.h"
 #include "gemm.h"
 #include "pool.h"
+#include "tape.h"
 
 struct Range {
     int begin, end;
@@ -21,7 +22,7 @@ template <class T> struct Plan {
     const Call& call;
     const Cell<T> cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
-    int row_parts, unit_parts, threads;
+    int row_parts, unit_parts, threads, cols;  // cols: blocks in a panel
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -36,6 +37,7 @@ template <class T> struct Plan {
         row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
         unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
         threads = row_parts * unit_parts;
+        cols = most_rows() <= FLAT ? COLS : TALL_COLS;
     }
 
     Range rows(int id) const { return share(B, id / unit_parts, row_parts); }
@@ -46,20 +48,24 @@ template <class T> struct Plan {
     int most_rows() const { return ceil_div(B, row_parts); }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }
-    T* state(int s, int slot) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(slot) * H; }
-    T* state_before(int s, int step) const { return state(s, call.go_backwards ? steps - step : step); }
-    T* state_after(int s, int step) const { return state(s, call.go_backwards ? steps - step - 1 : step + 1); }
-    ptrdiff_t state_row() const { return ptrdiff_t(steps + 1) * H; }
     const uint8_t* live(int step) const { return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr; }
 
-    const T* x(int b, int step) const { return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1]; }
+    const T* x(int b, int step) const {
+        return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
+    }
     const T* x_scale(int copy, int b) const { return static_cast<const T*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I; }
     const T* h_scale(int copy, int b) const { return static_cast<const T*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H; }
+
+    // The state kept before step number k * recompute_every: row b at checkpoint(s, k) + b * checkpoint_row().
+    T* checkpoint(int s, int k) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(k) * H; }
+    ptrdiff_t checkpoint_row() const { return ptrdiff_t(ceil_div(steps, int(call.recompute_every))) * H; }
 
     // One row of x, times its scale if there is one.
     void copy_x(T* to, int b, int step, int copy) const {
         const T* from = x(b, step);
-        for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
+        if (call.x_stride[2] == 1) std::copy(from, from + I, to);
+        else
+            for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
         if (call.x_scale)
             for (int i = 0; i < I; i++) to[i] *= x_scale(copy, b)[i];
     }

@@ -1,7 +1,5 @@
 // Where a cell of ../cells meets memory: one phase of one step, forward and backward, for some rows and units.
 #pragma once
-#include <algorithm>
-
 #include "cell.h"
 #include "math.h"
 
@@ -91,64 +89,61 @@ template <class T> class Room {
 
   public:
     static constexpr int WIDTH = 2 * LANES<T>;
-    template <class P> void bring(P*& place, int n, int arrays = 1, ptrdiff_t stride = 0) {
-        for (int i = 0; i < arrays && place; i++) std::copy(place + i * stride, place + i * stride + n, values[used + i]);
-        if (place) place = values[used];
-        used += arrays;
+    T* take(int arrays) { return values[(used += arrays) - arrays]; }
+    T* bring(const T* from, int n, int arrays = 1, ptrdiff_t stride = 0) {
+        T* here = take(arrays);
+        for (int i = 0; i < arrays; i++) copy_few(here + i * WIDTH, from + i * stride, n);
+        return here;
     }
-    static void send(T* place, const T* here, int n, int arrays = 1, ptrdiff_t stride = 0) {
-        for (int i = 0; i < arrays && place; i++) std::copy(here + i * WIDTH, here + i * WIDTH + n, place + i * stride);
+    static void send(T* to, const T* here, int n, int arrays = 1, ptrdiff_t stride = 0) {
+        for (int i = 0; i < arrays; i++) copy_few(to + i * stride, here + i * WIDTH, n);
     }
 };
 
 template <class C, int K, class T>
 __attribute__((noinline)) void forward_rest(const ForwardStep<T>& at, ptrdiff_t b, int u, const T* z) {
+    constexpr bool LAST = K == C::PHASES - 1;
     const int n = at.H - u;
-    ForwardStep<T> from = at;
-    for (int i = 0; i < C::STATES; i++) from.s_prev[i] += b * at.state_row + u, from.s[i] += b * at.state_row + u;
-    if (C::EXTRAS) from.p += u;
-    if (at.saved) from.saved += b * at.saved_row + u;
-    if (at.live) from.live += b * at.live_row;
-    if (at.y_prev) from.y_prev += b * at.y_row + u;
-    if (C::PHASES > 1) from.operand += b * at.operand_row + u;
-    from.y += b * at.y_row + u;
-
+    const ptrdiff_t state = b * at.state_row + u, saved = b * at.saved_row + u, y = b * at.y_row + u;
     Room<T> room;
-    ForwardStep<T> here = from;
+    ForwardStep<T> here = at;
     here.H = room.WIDTH;
-    for (int i = 0; i < C::STATES; i++) room.bring(here.s_prev[i], n), room.bring(here.s[i], n);
-    room.bring(here.p, n, C::EXTRAS, at.H);
-    room.bring(here.saved, n, C::SAVED, at.H);
-    room.bring(here.y, n);
-    room.bring(here.y_prev, n);
+    for (int i = 0; i < C::STATES; i++) {
+        here.s_prev[i] = room.bring(at.s_prev[i] + state, n);
+        here.s[i] = room.take(1);
+    }
+    if (C::EXTRAS) here.p = room.bring(at.p + u, n, C::EXTRAS, at.H);
+    if (at.saved) here.saved = K ? room.bring(at.saved + saved, n, C::SAVED, at.H) : room.take(C::SAVED);
+    if (at.y_prev) here.y_prev = room.bring(at.y_prev + y, n);
+    if (at.live) here.live += b * at.live_row;
+    if (!LAST) here.operand += b * at.operand_row + u;
+    here.y = room.take(1);
     forward_rows<C, K>(here, 0, 1, 0, 2, z, 0);
-    for (int i = 0; i < C::STATES; i++) room.send(from.s[i], here.s[i], n);
-    room.send(from.saved, here.saved, n, C::SAVED, at.H);
-    room.send(from.y, here.y, n);
+    if (at.saved) room.send(at.saved + saved, here.saved, n, C::SAVED, at.H);
+    if (!LAST) return;
+    for (int i = 0; i < C::STATES; i++) room.send(at.s[i] + state, here.s[i], n);
+    room.send(at.y + y, here.y, n);
 }
 
 template <class C, int K, class T>
 __attribute__((noinline)) void backward_rest(const BackwardStep<T>& at, ptrdiff_t b, int u) {
     const int n = at.H - u;
+    const ptrdiff_t state = b * at.state_row + u, ds = b * at.ds_row + u;
+    Room<T> room;
     BackwardStep<T> here = at;
+    here.H = room.WIDTH;
     for (int i = 0; i < C::STATES; i++) {
-        here.s_prev[i] += b * at.state_row + u, here.s[i] += b * at.state_row + u;
-        here.ds[i] += b * at.ds_row + u;
+        here.s_prev[i] = room.bring(at.s_prev[i] + state, n);
+        here.s[i] = room.bring(at.s[i] + state, n);
+        here.ds[i] += ds;
     }
-    if (C::EXTRAS) here.p += u;
-    if (C::SAVED) here.saved += b * at.saved_row + u;
-    if (at.dy) here.dy += b * at.dy_row + u;
+    if (C::EXTRAS) here.p = room.bring(at.p + u, n, C::EXTRAS, at.H);
+    if (C::SAVED) here.saved = room.bring(at.saved + b * at.saved_row + u, n, C::SAVED, at.H);
+    if (at.dy) here.dy = room.bring(at.dy + b * at.dy_row + u, n);
     if (at.live) here.live += b * at.live_row;
     if (at.first_live) here.first_live += b;
-    if (C::PHASES > 1) here.part += b * at.ds_row + u, here.operand += b * at.ds_row + u;
+    if (C::PHASES > 1) here.part += ds, here.operand += ds;
     here.D += b * at.D_row + u;
-
-    Room<T> room;
-    here.H = room.WIDTH;
-    for (int i = 0; i < C::STATES; i++) room.bring(here.s_prev[i], n), room.bring(here.s[i], n);
-    room.bring(here.p, n, C::EXTRAS, at.H);
-    room.bring(here.saved, n, C::SAVED, at.H);
-    room.bring(here.dy, n);
     backward_rows<C, K>(here, 0, 1, 0, room.WIDTH);
 }
 

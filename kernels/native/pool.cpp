@@ -9,7 +9,7 @@
 #include <thread>
 
 void Patience::wait() {
-    if (++rounds > 4000) std::this_thread::yield();
+    if (++rounds > PAUSES) std::this_thread::yield();
 #if defined(__x86_64__)
     else __builtin_ia32_pause();
 #endif
@@ -33,7 +33,7 @@ class Pool {
         std::lock_guard<std::mutex> turn(callers);
         while (int(workers.size()) < threads - 1) {
             const int id = int(workers.size()) + 1;
-            workers.emplace_back([this, id, seen = job] { serve(id, seen); });
+            workers.emplace_back([this, id, seen = job.load()] { serve(id, seen); });
         }
         {
             std::lock_guard<std::mutex> lock(mutex);
@@ -61,6 +61,8 @@ class Pool {
   private:
     void serve(int id, long seen) {
         for (;;) {
+            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call.
+            for (Patience patience; job == seen && !patience.worn_out();) patience.wait();
             std::unique_lock<std::mutex> lock(mutex);
             wake.wait(lock, [&] { return stopping || job != seen; });
             if (stopping) return;
@@ -78,7 +80,7 @@ class Pool {
     std::vector<std::thread> workers;
     const std::function<void(int)>* work = nullptr;
     int wanted = 0;
-    long job = 0;
+    std::atomic<long> job{0};
     bool stopping = false;
     std::atomic<int> unfinished{0};
 };

@@ -6,15 +6,17 @@
 
 #define RNN_FN inline __attribute__((always_inline))
 
-// A tile holds ROWS x COLS vectors of sums; COLS vectors of weights and one value of the left side must fit beside them.
+// A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few
+// registers a tile of more than FLAT rows holds TALL_COLS columns at most.
+constexpr int ROWS = 6, COLS = 4, FLAT = 2;
 #if defined(__AVX512F__)
-constexpr int BYTES = 64, ROWS = 6, COLS = 4;  // 32 registers
+constexpr int BYTES = 64, TALL_COLS = 4;  // 32 registers
 #elif defined(__AVX2__)
-constexpr int BYTES = 32, ROWS = 6, COLS = 2;  // 16 registers
+constexpr int BYTES = 32, TALL_COLS = 2;  // 16 registers
 #elif defined(__aarch64__)
-constexpr int BYTES = 16, ROWS = 6, COLS = 4;  // 32 registers
+constexpr int BYTES = 16, TALL_COLS = 4;  // 32 registers
 #else
-constexpr int BYTES = 16, ROWS = 6, COLS = 2;  // 16 registers
+constexpr int BYTES = 16, TALL_COLS = 2;  // 16 registers
 #endif
 
 template <class T> struct Simd;
@@ -43,17 +45,19 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, BYTES);
 }
 
-// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0.
+// n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.
+template <class T> inline void copy_few(T* to, const T* from, int n) {
+    for (int width = LANES<T>; width; width /= 2)
+        if (n & width) {
+            std::memcpy(to, from, width * sizeof(T));
+            to += width, from += width;
+        }
+}
+
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of the vector are 0.
 template <class T> inline Vec<T> load(const T* p, int n) {
     if (n >= LANES<T>) return load(p);
     T lanes[LANES<T>] = {};
-    if (n > 0) std::memcpy(lanes, p, n * sizeof(T));
+    if (n > 0) copy_few(lanes, p, n);
     return load(lanes);
-}
-
-template <class T> inline void store(T* p, Vec<T> v, int n) {
-    if (n >= LANES<T>) return store(p, v);
-    T lanes[LANES<T>];
-    store(lanes, v);
-    if (n > 0) std::memcpy(p, lanes, n * sizeof(T));
 }

@@ -5,6 +5,7 @@ A backend is a module with available() -> (usable, why not) and the two function
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     return Choice("native", "NumPy arrays, and the native backend is usable")
 
 
+@cache
 def load(name: str) -> Any:
     return import_module(f".{name}", __name__)
 
@@ -93,6 +95,18 @@ def check_storage(storage: str | None, name: str, x: Array) -> None:
         raise TypeError(f"storage: 16 bits are kept of float32 arithmetic, got x of {x.dtype}")
 
 
+def check_recompute(every: int | None, name: str, save: bool) -> None:
+    """Raise ValueError unless the backend can keep the states of every so many steps only."""
+    if every is None:
+        return
+    if not isinstance(every, (int, np.integer)) or isinstance(every, bool) or every < 1:
+        raise ValueError(f"recompute_every: expected None or an integer of at least 1, got {every!r}")
+    if name not in ("native", "reference"):
+        raise ValueError(f"recompute_every: only the backends native and reference recompute, got backend={name!r}")
+    if not save:
+        raise ValueError("recompute_every: there is no tape with save=False; leave one of the two out")
+
+
 def forward(
     cell: Any,
     params: dict[str, Array],
@@ -108,6 +122,7 @@ def forward(
     save: bool = True,
     backend: str = "auto",
     storage: str | None = None,
+    recompute_every: int | None = None,
 ) -> tuple[Array, tuple[Array, ...], Any]:
     """Run a cell over a batch of sequences.
 
@@ -124,6 +139,9 @@ def forward(
     backend         "auto" or a name of backends.available(); a backend asked for by name never falls back
     storage         "float16" or "bfloat16": y and the tape are kept in 16 bits, the arithmetic and all gradients stay float32
                     (cuda and emulated; bfloat16 needs ml_dtypes)
+    recompute_every   K: the tape keeps the states before steps 0, K, 2K, ... and nothing else; backward runs each K steps forward
+                    once more. Less memory for one more forward pass (K near the root of T is least), the same gradients bit for
+                    bit (Chen et al. 2016, arXiv:1604.06174). native; on the reference, backward makes the whole tape again
 
     Returns y [B,T,H] (fresh, contiguous), state (tuple of [B,H] after the last step) and the tape (None if save=False).
     Raises ValueError or TypeError: argument, expected, got.
@@ -140,7 +158,9 @@ def forward(
         raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
     check_storage(storage, name, x)
     go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
-    extra = {} if storage is None else {"storage": storage}
+    check_recompute(recompute_every, name, save)
+    asked = {"storage": storage, "recompute_every": recompute_every}
+    extra = {option: value for option, value in asked.items() if value is not None}
     return load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
 
 

@@ -43,7 +43,7 @@ class EmulatedDevice:
 
     def __init__(self, seed: int = 0, trace: tuple | None = None, tiles: planner.Tiles | None = None):
         self.seed, self.trace, self.told, self.tiles = seed, trace, "", tiles
-        self.launches = 0
+        self.launches, self.level = 0, "-O0" if trace else "-O1"
         self.failed = self.zeros((1,), np.int32)
 
     def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
@@ -89,7 +89,7 @@ class EmulatedDevice:
         self.launches += 1
         seed = self.seed * 1_000_003 + self.launches
         traced = self.trace[1:] if self.trace and self.trace[0] == name else None
-        told = program(text).launch(name, grid, block, args, shared=shared, seed=seed, traced=traced)
+        told = program(text, self.level).launch(name, grid, block, args, shared=shared, seed=seed, traced=traced)
         if traced and told:
             where = f"grid {grid}, block size {block}; thread {traced[1]} of block {traced[0]}"
             self.told += f"launch {self.launches}: {name}, {where}\n{told}\n"

@@ -84,11 +84,14 @@ class Launch(ctypes.Structure):
 
 
 class Program:
-    """Compiled kernels. `signatures`: kernel name -> its parameters."""
+    """Compiled kernels. `signatures`: kernel name -> its parameters.
 
-    def __init__(self, text: str):
+    level    of optimisation: at "-O0" a kernel goes through its lines in order, as a trace or a debugger shows best
+    """
+
+    def __init__(self, text: str, level: str = "-O1"):
         self.text, self.signatures = text, source.signatures(text)
-        self.path = compiled(text)
+        self.path = compiled(text, level)
         self.library = ctypes.CDLL(str(self.path))
 
     def launch(self, name, grid, block, args, *, shared=0, seed=0, resident=1 << 16, traced=None) -> str:

@@ -17,7 +17,7 @@ from . import source
 
 MACHINE = '#include "machine.cpp"\n#include "barriers.cpp"\n#include "memory.cpp"\n'
 COMMON = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
-KERNELS = ["-O1", "-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1"]
+KERNELS = ["-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1"]
 KERNELS += ["-Werror=frame-larger-than=49152"]  # a fibre's stack is 64 KiB
 STATIC = re.compile(r"(?<!extern )__shared__\s+([\w ]+?)\s+(\w+)((?:\[[^\]]*\])*)\s*;")
 DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\w+\)\s*)?([\w ]+?)\s+(\w+)\[\]\s*;")
@@ -80,10 +80,10 @@ def cached(suffix: str, arguments: list[str], text: str, machine: Path | None = 
     return target
 
 
-def compiled(text: str) -> Path:
-    """The shared library with these kernels and the machine."""
+def compiled(text: str, level: str = "-O1") -> Path:
+    """The shared library with these kernels, optimised at this level, and the machine."""
     machine = cached(".o", [*COMMON, "-O1", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"], MACHINE)
-    return cached(".so", [*COMMON, *KERNELS], rewritten(text), machine)
+    return cached(".so", [*COMMON, level, *KERNELS], rewritten(text), machine)
 
 
 def rewritten(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..bptt import backward, forward
+from dataclasses import replace
+from typing import Any
+
+from .. import bptt
 
 __all__ = ["available", "backward", "forward"]
 
@@ -10,3 +13,22 @@ __all__ = ["available", "backward", "forward"]
 def available() -> tuple[bool, str]:
     """(usable, why not)"""
     return True, ""
+
+
+def forward(*args: Any, recompute_every: int | None = None) -> tuple:
+    """As bptt.forward; recompute_every as in backends.forward."""
+    y, state, tape = bptt.forward(*args)
+    if recompute_every is None:
+        return y, state, tape
+    ordered = (s[:, ::-1] if tape.go_backwards else s for s in tape.states)
+    kept = tuple(s[:, :-1:recompute_every].copy() for s in ordered)
+    return y, state, replace(tape, states=kept, saved=None, recompute_every=recompute_every)
+
+
+def backward(tape: Any, dy: Any, dstate: tuple, wrt: tuple[str, ...]) -> Any:
+    """As bptt.backward."""
+    if tape.recompute_every is not None:  # all of it in one call: the products of a part of the rows may round otherwise
+        s0 = tuple(s[:, 0] for s in tape.states)
+        flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
+        tape = bptt.forward(tape.cell, tape.params, tape.x, s0, tape.live, *flags, *scales, True)[2]
+    return bptt.backward(tape, dy, dstate, wrt)

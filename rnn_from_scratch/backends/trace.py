@@ -16,7 +16,8 @@ DID = re.compile(r"(reads |writes|waits ) (\w+)(\[\d+\])?(.*?)  (.*)")
 
 def arguments(signature: list[Parameter], args: list[Any]) -> str:
     """The arguments of a launch: arrays with their shapes, null pointers, numbers."""
-    arrays, null, numbers, owner = [], [], [], {}
+    arrays, null, numbers = [], [], []
+    owner: dict[int, str] = {}
     for p, value in zip(signature, args):
         if not p.pointer:
             numbers.append(f"{p.name} = {value}")

@@ -1,0 +1,66 @@
+// dx = D Wx^T, once D of some steps is known: the rows of those steps are shared out among all threads.
+#pragma once
+#include "plan.h"
+
+template <class T> class InputGradient {
+    static constexpr int L = LANES<T>, WIDTH = COLS * L;
+
+    const Plan<T>& plan;
+    const Call& call;
+    const int B, I, H, G, blocks;  // blocks of LANES inputs
+    const ptrdiff_t D_row;
+    const Tiles<T> tiles;
+    T *W = nullptr, *zeros, *z;
+
+  public:
+    InputGradient(Plan<T>& plan, ptrdiff_t D_row)
+        : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)), D_row(D_row) {
+        if (!call.dx) return;
+        W = plan.scratch.template take<T>(ptrdiff_t(blocks) * G * H * L);
+        zeros = plan.scratch.template take<T>(WIDTH);
+        std::fill(zeros, zeros + WIDTH, T(0));
+        z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * ROWS * WIDTH);
+    }
+
+    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed.
+    void pack(int id) {
+        if (!call.dx) return;
+        const Range own = share(blocks, id, plan.threads);
+        for (int block = own.begin; block < own.end; block++)
+            pack_block(W + ptrdiff_t(block) * G * H * L, static_cast<const T*>(call.Wx), 1, ptrdiff_t(G) * H, G * H, I, block);
+    }
+
+    // dx of the steps from `steps` that fall to this thread; row n of D is step steps.begin + n / B, batch row n % B.
+    void run(int id, Range steps, const T* D) {
+        if (!call.dx) return;
+        T* own = z + ptrdiff_t(id) * ROWS * WIDTH;
+        const Range rows = share(steps.size() * B, id, plan.threads);
+        const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
+        for (int j = 0; j < blocks; j += TALL_COLS) {
+            const int cols = std::min(TALL_COLS, blocks - j);
+            for (int n = rows.begin, height; n < rows.end; n += height) {
+                height = tile_rows(rows.end - n);
+                for (int i = 0; i < groups; i++) {
+                    Part<T> parts[4];
+                    for (int g = 0; g < gates; g++) parts[g] = {D + n * D_row + (i + g) * plan.padded, D_row, H};
+                    const T* w = W + (ptrdiff_t(j) * G + i) * H * L;
+                    tiles.tile_of[height - 1][cols - 1](parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
+                    for (int r = 0; r < height; r++) write(own + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j, cols, i);
+                }
+            }
+        }
+    }
+
+  private:
+    // One row of a tile, times the scale: dx = of the first copy, += of the others. A masked step's dx is 0.
+    void write(T* from, int b, int step, int j, int cols, int copy) const {
+        const int count = std::min(I - j * L, cols * L);
+        T* to = static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I + j * L;
+        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps]) std::fill(from, from + count, T(0));
+        else if (call.x_scale)
+            for (int i = 0; i < count; i++) from[i] *= plan.x_scale(copy, b)[j * L + i];
+        if (copy == 0) std::copy(from, from + count, to);
+        else
+            for (int i = 0; i < count; i++) to[i] += from[i];
+    }
+};
