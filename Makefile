@@ -40,6 +40,7 @@ bench: $(VENV)/.installed
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+	$(BIN)/python -m tests.planned kernels/sequence.md
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)

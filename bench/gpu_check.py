@@ -21,20 +21,31 @@ from typing import Any
 
 import rnn_from_scratch
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import cuda, steps
+from rnn_from_scratch.backends import cuda, sequence, steps
 from rnn_from_scratch.backends.emulated import storage_dtype
+from rnn_from_scratch.backends.planner import TIERS
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from . import gpu_timing
+from .gpu_timing import tier
 
 RUNS, RUN_SIZES = 100, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
 PATIENCE = 120  # seconds for each tool of compute-sanitizer
-PLANTED = {  # what, what is replaced by what: none of these is right on any GPU
-    "masks ignored": ("bool on = is_live(live, b, step, T, rev);", "bool on = true;"),
-    "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
-    "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
-    "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
+MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
+PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
+    "step": {
+        "masks ignored": MASKS,
+        "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
+        "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
+        "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
+    },
+    "sequence": {
+        "masks ignored": MASKS,
+        "states of the wrong slot": ("before = rev ? t + 1 : t;", "before = rev ? t : t + 1;"),
+        "weights of the next unit": ("j = SLICE * OWN + column % OWN;", "j = (SLICE * OWN + column % OWN + 1) % H;"),
+        "a part of each sum left out": ("layer < SPLIT; layer++", "layer < SPLIT - 1; layer++"),
+    },
 }
 
 
@@ -54,22 +65,31 @@ def parity(backend: str, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         yield {"cell": name, "situation": "any mask", "kind": storage, "array": worst, "error": e, "allowed": allowed}
 
 
-def planted(backend: str) -> dict[str, bool]:
+def in_both_tiers(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The parity of the cuda backend, a launch per step and one for all."""
+    for name in TIERS:
+        with tier(name):
+            yield from ({"tier": name, **row} for row in parity("cuda", names))
+
+
+def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:
     """Bug -> was it seen?"""
-    kept = steps.step_text, steps.column_sum_text
+    places = ((steps, "step_text"), (steps, "column_sum_text"), (sequence, "sequence_text"))
+    kept = [getattr(module, name) for module, name in places]
     seen = {}
-    for what, (old, new) in PLANTED.items():
-        broken = [lambda *a, make=make, old=old, new=new: make(*a).replace(old, new) for make in kept]
-        steps.step_text, steps.column_sum_text = broken
+    for what, (old, new) in bugs.items():
         try:
+            for (module, name), make in zip(places, kept):
+                setattr(module, name, lambda *a, make=make, old=old, new=new: make(*a).replace(old, new))
             wrong = []
-            for name in ("PeepholeLSTM", "GRU reset before"):
-                p = problem(CELLS[name], "any mask, reversed, zeroed")
+            for cell in ("PeepholeLSTM", "GRU reset before"):
+                p = problem(CELLS[cell], "any mask, reversed, zeroed")
                 truth = solve(p)
                 wrong.append(compare(solve(p, backend), truth, dict.fromkeys(truth, EXACT))[1] > EXACT)
             seen[what] = any(wrong)
         finally:
-            steps.step_text, steps.column_sum_text = kept
+            for (module, name), make in zip(places, kept):
+                setattr(module, name, make)
     return seen
 
 
@@ -136,21 +156,32 @@ def facts(cupy: Any) -> dict[str, Any]:
     }
 
 
+def milliseconds(ms: tuple[float, float] | None, predicted: tuple[float, float] | None = None) -> str:
+    """Of both passes, with the predicted ones in brackets."""
+    if ms is None:
+        return "-"
+    told = [f" ({p:.3g})" for p in predicted] if predicted else ["", ""]
+    return "; ".join(f"{value:.3g}{p}" for value, p in zip(ms, told))
+
+
 def markdown(report: dict[str, Any]) -> str:
     """The report to read."""
     failed = [row for row in report["parity"] if not row["error"] <= row["allowed"]]
     lines = [f"# {report['facts']['gpu']}", "", f"{len(report['parity'])} comparisons with the reference, {len(failed)} failed."]
     for row in failed:
-        lines.append(f"- {row['cell']}, {row['situation']}, {row['kind']}: {row['error']:.2g}, allowed {row['allowed']:.2g}")
+        lines.append(f"- {row['tier']}, {row['cell']}, {row['situation']}, {row['kind']}: {row['error']:.2g}, allowed {row['allowed']:.2g}")
     lines += [f"Planted bugs: {sum(report['planted'].values())} of {len(report['planted'])} seen."]
     lines += [f"{report['runs']} runs {'gave the same bits' if report['same bits'] else 'DIFFERED'}."]
     lines += [f"Layers beside tf.keras: {report['bridge'] or 'equal'}."]
     lines += [f"compute-sanitizer {tool}: {said}" for tool, said in report["sanitizer"].items()]
-    lines += ["", "| shape | cell | inference ms | predicted | torch | forward+backward ms | predicted | torch |"]
-    lines.append("|---|---|" + "--:|" * 6)
+    both = [row for row in report["timings"] if row["step"] and row["sequence"]]
+    right = sum((row["step"][1] > row["sequence"][1]) == (row["planned"] == "sequence") for row in both)
+    lines += [f"The planner took the quicker tier in {right} of {len(both)} cases where both can run."]
+    lines += ["", "ms of inference; of forward + backward. Predicted in brackets.", ""]
+    lines += ["| shape | cell | planned | step | sequence | torch |", "|---|---|---|---|---|---|"]
     for row in report["timings"]:
-        columns = [f"{pair[i]:.3g}" if pair else "-" for i in (0, 1) for pair in (row["ours"], row["predicted"], row["torch"])]
-        lines.append(f"| {row['shape']} | {row['cell']} | " + " | ".join(columns) + " |")
+        cells = [milliseconds(row[name], row["predicted"].get(name)) for name in TIERS]
+        lines.append(f"| {row['shape']} | {row['cell']} | {row['planned']} | {cells[0]} | {cells[1]} | {milliseconds(row['torch'])} |")
     lines += ["", "| what | us |", "|---|--:|", *(f"| {what} | {us:.3g} |" for what, us in report["micro"].items())]
     return "\n".join(lines) + "\n"
 
@@ -167,10 +198,14 @@ def main(arguments: list[str] | None = None) -> int:
     import cupy
 
     if options.tiny:
-        return int(any(not row["error"] <= row["allowed"] for row in parity("cuda", ("PeepholeLSTM", "GRU reset before"))))
+        return int(any(not row["error"] <= row["allowed"] for row in in_both_tiers(("PeepholeLSTM", "GRU reset before"))))
     start = time.perf_counter()
-    report: dict[str, Any] = {"facts": facts(cupy), "runs": RUNS, "bridge": bridge()}
-    report |= {"parity": list(parity("cuda", tuple(CELLS))), "planted": planted("cuda"), "same bits": same_bits("cuda", RUNS)}
+    report: dict[str, Any] = {"facts": facts(cupy), "limits": cuda.limits(0)._asdict(), "runs": RUNS, "bridge": bridge()}
+    report |= {"parity": list(in_both_tiers(tuple(CELLS))), "planted": {}, "same bits": True}
+    for name in TIERS:
+        with tier(name):
+            report["planted"] |= {f"{name}: {what}": seen for what, seen in planted("cuda", PLANTED[name]).items()}
+            report["same bits"] &= same_bits("cuda", RUNS)
     report |= {"sanitizer": sanitizer(), "timings": list(gpu_timing.timings(cupy, report["facts"]["gpu"]))}
     report |= {"micro": gpu_timing.micro_costs(cupy), "seconds": round(time.perf_counter() - start, 1)}
     options.out.mkdir(parents=True, exist_ok=True)

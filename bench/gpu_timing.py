@@ -1,12 +1,14 @@
 """Times on a GPU: ours, torch's cuDNN where it is installed, what a launch and a barrier cost, and what a model says.
 
-The model is the one of a launch and a product for each step. Its constants are guesses until a GPU has corrected them.
+The model is that of gpu_model.py. Its constants are guesses until a GPU has corrected them.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,26 @@ from typing import Any
 import numpy as np
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import cuda, source
+from rnn_from_scratch.backends import cuda, planner, sequence, source
 
-from .cases import CELLS, SHAPES, SIX, flops, gates, problem, sizes
+from . import gpu_model
+from .cases import CELLS, SHAPES, SIX, problem, sizes
 
 SHAPES_TIMED = (*SIX, *(name for name in SHAPES if name.startswith("deepbench")))
-# name of the GPU -> sustained float32 TFLOP/s, TB/s of the level 2 cache, us of a small product, us of a step on the host
-MODEL = {"T4": (6.1, 1.0, 3.5, 18.0), "A100": (19.5, 4.0, 3.0, 18.0), "H100": (59.0, 5.0, 2.5, 18.0)}
-POINT = 1.8  # us of a pointwise kernel that moves nothing
 BARRIER_BLOCKS = (2, 8, 32, 64, 128)
+
+
+@contextmanager
+def tier(name: str) -> Iterator[None]:
+    """Make the cuda backend take this tier."""
+    kept = os.environ.get("RNN_GPU_TIER")
+    os.environ["RNN_GPU_TIER"] = name
+    try:
+        yield
+    finally:
+        del os.environ["RNN_GPU_TIER"]
+        if kept is not None:
+            os.environ["RNN_GPU_TIER"] = kept
 
 
 def median_ms(run: Callable[[], Any], wait: Callable[[], Any], seconds: float = 0.3) -> float:
@@ -40,23 +53,21 @@ def median_ms(run: Callable[[], Any], wait: Callable[[], Any], seconds: float = 
     return float(np.median(samples))
 
 
-def predicted(gpu: str, cell: str, shape: str) -> tuple[float, float] | None:
-    """(forward, forward + backward) in ms by the model; None for a GPU it does not know."""
-    constants = next((c for name, c in MODEL.items() if name in gpu), None)
-    if constants is None:
-        return None
-    tera, cache, floor, host = constants
-    B, T, _, H = sizes(shape)
-    step = 2 * B * H * gates(cell) * H / (tera * 1e6)  # us of one recurrent product at full speed
-    hoisted = flops(cell, shape, "forward") / (tera * 1e6) - T * step  # us of the input product
-    arrays = 4 * B * H * (3 * gates(cell)) / (cache * 1e6)
-    forward = hoisted + T * max(host, max(floor, step) + POINT + arrays)
-    backward = 2 * hoisted + T * step + T * max(host, max(floor, step) + POINT + 1.25 * arrays)
-    return forward / 1e3, (forward + backward) / 1e3
+def predicted(gpu: str, cell: str, shape: str) -> dict[str, tuple[float, float] | None]:
+    """Tier -> (forward, forward + backward) in ms by the model; nothing for a GPU that it does not know."""
+    device = next((name for name in gpu_model.DRAWN if name in gpu), None)
+    if device is None:
+        return {}
+    found = gpu_model.predict(device, shape, cell)
+    both = {"step": found.step, "sequence": found.sequence}
+    return {name: ms and (ms[0], sum(ms)) for name, ms in both.items()}
 
 
 def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Iterator[dict[str, Any]]:
-    """One row for each shape and cell: ms of forward, and of forward and backward, beside torch's and the model's."""
+    """One row for each shape and cell: ms of forward, and of forward and backward, of each tier that can run it and of torch.
+
+    planned: the tier that the planner takes. predicted: the model's word.
+    """
     wait = cupy.cuda.get_current_stream().synchronize
     for shape in names:
         for cell in SHAPES[shape].cells:
@@ -69,9 +80,14 @@ def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Itera
             def train(dy=dy, forward=forward):
                 backends.backward(forward()[2], dy)
 
-            times = median_ms(partial(forward, False), wait), median_ms(train, wait)
-            model = predicted(gpu, cell, shape)
-            yield {"shape": shape, "cell": cell, "ours": times, "torch": torch_ms(cell, p), "predicted": model}
+            plan = planner.plan(cuda.limits(0), CELLS[cell], p.x.shape[0], sizes(shape)[3], "float32")
+            row: dict[str, Any] = {"shape": shape, "cell": cell, "planned": plan.tier, "predicted": predicted(gpu, cell, shape)}
+            for name in planner.TIERS:
+                row[name] = None
+                if plan.us[name] is not None:
+                    with tier(name):
+                        row[name] = median_ms(partial(forward, False), wait), median_ms(train, wait)
+            yield {**row, "torch": torch_ms(cell, p)}
 
 
 def torch_ms(cell: str, p: Any) -> tuple[float, float] | None:
@@ -119,4 +135,15 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
             return median_ms(run, wait) * 1e3
 
         costs[f"barrier of {blocks} blocks"] = (ping(rounds) - ping(1)) / (rounds - 1)
+    for what in ("first", "from the cache on disk"):
+        costs[f"compile sequence.cu, {what}"] = compile_us(cupy)
     return costs
+
+
+def compile_us(cupy: Any) -> float:
+    """Microseconds until a kernel of sequence.cu can be launched. A shape is compiled once; CuPy keeps the machine code on disk."""
+    tiles = planner.Tiles(16, 16, 256, 128, False)
+    text = sequence.sequence_text(CELLS["LSTM"], "float32", None, 250, tiles, False, sequence.SPINS + os.getpid())
+    began = time.perf_counter()
+    cupy.RawModule(code=text, options=cuda.OPTIONS, enable_cooperative_groups=True).get_function("forward")
+    return (time.perf_counter() - began) * 1e6

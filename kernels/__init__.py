@@ -2,6 +2,7 @@
 
     cells/simple_rnn.h      what a cell is here; then activations.h and the other cells
     step.cu                 one time step of any cell on a GPU, forward and backward; ../rnn_from_scratch/backends/steps.py launches it
+    sequence.cu             the whole time loop in one launch, with product.h and row_group.h; sequence.md has a picture
     column_sum.cu           the gradients of biases: sums in one fixed order, with a barrier
     storage.h, barrier.h    16-bit storage; release and acquire between blocks
     emulator/               CUDA on the CPU: interface.h (what a kernel calls), cuda.h (the dialect), machine.h (threads, blocks,

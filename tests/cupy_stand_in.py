@@ -10,14 +10,17 @@ from __future__ import annotations
 import ctypes
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 
+from rnn_from_scratch.backends import cuda
 from rnn_from_scratch.backends.emulated import program
 from rnn_from_scratch.backends.emulator import guarded, memory
 
 launches: list[tuple] = []
 products: list[tuple] = []
+pinned: dict[int, np.ndarray] = {}  # address -> the host's memory that kernels can reach
 borders: list[str] = []  # what happened at the border to TensorFlow, in order
 
 
@@ -92,8 +95,18 @@ def from_dlpack(capsule):
     return array
 
 
+def alloc_pinned_memory(size):
+    array = memory((size // 4,), np.int32)
+    pinned[array.ctypes.data] = array
+    return array.view(np.uint8)
+
+
 class Device:
     compute_capability = "00"
+    attributes: ClassVar[dict] = {"MultiProcessorCount": 6, "MaxSharedMemoryPerBlockOptin": 64 << 10}
+    attributes |= {"CooperativeLaunch": 1, "ClockRate": 1_000_000}
+    attributes |= {"ComputeCapabilityMajor": 7, "ComputeCapabilityMinor": 5, "L2CacheSize": 1 << 22, "SingleToDoublePrecisionPerfRatio": 32}
+    attributes |= {"MemoryClockRate": 5_000_000, "GlobalMemoryBusWidth": 256}
 
     def __init__(self, number=0):
         self.id = number
@@ -130,6 +143,8 @@ class Function:
 
     def __init__(self, module, name):
         self.module, self.name = module, name
+        self.kernel = types.SimpleNamespace(ptr=id(self))
+        functions[id(self)] = self
 
     def __call__(self, grid, block, args, *, shared_mem=0):
         code, name = self.module.code, self.name
@@ -139,16 +154,28 @@ class Function:
         flat = grid[0] > 1 and grid[1] == grid[2] == 1
         assert not (self.module.cooperative and flat), "CuPy would shrink a one-dimensional cooperative grid silently"
         assert shared_mem <= self.max_dynamic_shared_size_bytes, "max_dynamic_shared_size_bytes is to be set before the launch"
+        assert self.module.cooperative or "row_group.h" not in code, "its blocks wait for each other: they must all run at once"
         signature = program(code).signatures[name]
         assert len(args) == len(signature), f"{name}: expected {len(signature)} arguments, got {len(args)}"
-        plain = [None if is_null(a, p) else a.view(np.ndarray) if p.pointer else a for a, p in zip(args, signature)]
+        plain = [plain_array(a) if p.pointer else a for a, p in zip(args, signature)]
         launches.append((name, grid, block, tuple(args)))
         borders.append("work")
         program(code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
 
-def is_null(value, parameter):
-    return parameter.pointer and isinstance(value, np.uintp) and value == 0
+functions: dict[int, Function] = {}
+
+
+def occupancy(address, threads, shared):
+    """Blocks of a kernel on one multiprocessor, as the driver counts them."""
+    return int(shared <= functions[address].max_dynamic_shared_size_bytes and threads <= 1024)
+
+
+def plain_array(value):
+    """What a kernel gets for a pointer: a CuPy array, or an address: null, or pinned memory."""
+    if isinstance(value, np.uintp):
+        return pinned[int(value)] if value else None
+    return value.view(np.ndarray)
 
 
 def gemm(dtype):
@@ -175,7 +202,10 @@ def gemm(dtype):
 
 
 def install(monkeypatch):
-    """Put the stand-in where `import cupy` finds it."""
+    """Put the stand-in where `import cupy` finds it. The step tier runs unless a test says otherwise."""
+    for cached in (cuda.module, cuda.kernel, cuda.cooperative_kernel, cuda.limits, cuda.flag):
+        cached.cache_clear()
+    monkeypatch.setenv("RNN_GPU_TIER", "step")
     cupy = types.ModuleType("cupy")
     for item in (ndarray, empty, zeros, asarray, ascontiguousarray, asnumpy, from_dlpack, RawModule):
         setattr(cupy, item.__name__, item)
@@ -185,6 +215,9 @@ def install(monkeypatch):
     runtime.runtimeGetVersion = runtime.driverGetVersion = lambda: 0
     current = Stream(non_blocking=True)
     cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream, get_current_stream=lambda: current)
+    cupy.cuda.alloc_pinned_memory = alloc_pinned_memory
+    api = types.ModuleType("cupy_backends.cuda.api")
+    api.driver = types.SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy)
     cublas = types.ModuleType("cupy_backends.cuda.libs.cublas")
     cublas.sgemm, cublas.dgemm, cublas.create = gemm("float32"), gemm("float64"), lambda: 7
     cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T = 0, 1
@@ -193,7 +226,7 @@ def install(monkeypatch):
     libs = types.ModuleType("cupy_backends.cuda.libs")
     libs.cublas, libs.nvrtc = cublas, nvrtc
     modules = {"cupy": cupy, "cupy_backends": types.ModuleType("cupy_backends"), "cupy_backends.cuda": types.ModuleType("cuda")}
-    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc)}
+    modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc, api)}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     for record in (launches, products, borders):

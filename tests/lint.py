@@ -13,13 +13,14 @@ FLOAT_ATOMICS = re.compile(r"(RED|ATOM)\S*\.(F16|F32|F64|BF16)")
 DOUBLES = re.compile(r"^D(ADD|MUL|FMA|SETP|MNMX)|F64|64H")
 
 
-def code(name: str, kernel: Kernel, dtype: str) -> list[str]:
-    """Complaints about the machine code of one kernel, which computes in dtype."""
+def code(name: str, kernel: Kernel, dtype: str, registers: int = 0) -> list[str]:
+    """Complaints about the machine code of one kernel, which computes in dtype; registers: allowed, if not those of REGISTERS."""
+    registers = registers or REGISTERS[dtype]
     complaints = []
     if kernel.stack or kernel.local:
         complaints.append(f"{kernel.stack} bytes of stack, {kernel.local} of local memory")
-    if kernel.registers > REGISTERS[dtype]:
-        complaints.append(f"{kernel.registers} registers, allowed {REGISTERS[dtype]}")
+    if kernel.registers > registers:
+        complaints.append(f"{kernel.registers} registers, allowed {registers}")
     if kernel.shared > STATIC_SHARED:
         complaints.append(f"{kernel.shared} bytes of shared memory, allowed {STATIC_SHARED}")
     for instruction in sorted(set(kernel.instructions)):
@@ -33,6 +34,32 @@ def code(name: str, kernel: Kernel, dtype: str) -> list[str]:
             complaints.append(f"float64 in a float32 kernel: {instruction}")
     if not kernel.instructions:
         complaints.append("no code")
+    return [f"{name}: {complaint}" for complaint in complaints]
+
+
+def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
+    """Complaints about a kernel of sequence.cu that has so many barriers between blocks."""
+    complaints = []
+
+    def count(pattern: str) -> int:
+        return sum(bool(re.match(pattern, i)) for i in kernel.instructions)
+
+    for what, pattern in {"fences": "MEMBAR", "cache invalidations": r"CCTL\.IVALL", "releases": r"REDG?\.E\.ADD\.STRONG\.GPU"}.items():
+        if count(pattern) != barriers:
+            complaints.append(f"{count(pattern)} {what} for {barriers} barriers")
+    if count(r"LDG\S*(CONSTANT|\.NC)"):
+        complaints.append("loads past the coherent caches: what other blocks write could be missed")
+    if not count(r"LDG\.E\.128\.STRONG\.GPU"):
+        complaints.append("what the blocks exchange is not loaded 128 bits at a time from the level 2 cache")
+    if count(r"LDG\.E\.128(?!\.STRONG\.GPU)"):
+        complaints.append("a wide load that may come from the level 1 cache")
+    wide = [i for i, instruction in enumerate(kernel.instructions) if instruction.startswith("LDS") and instruction.endswith(".128")]
+    if not wide:
+        return [f"{name}: no wide loads from shared memory", *(f"{name}: {c}" for c in complaints)]
+    loop = kernel.instructions[wide[0] : wide[-1] + 1]
+    sums, loads = (sum(i.startswith(kind) for i in loop) for kind in ("FFMA" if dtype == "float32" else "DFMA", "LDS"))
+    if sums < 2 * loads and dtype == "float32":
+        complaints.append(f"{sums} multiply-adds for {loads} loads from shared memory in the product")
     return [f"{name}: {complaint}" for complaint in complaints]
 
 

@@ -87,8 +87,8 @@ class Mutant(NamedTuple):
     text: str
 
 
-def mutants(file: str) -> Iterator[Mutant]:
-    """Every way in which this script breaks a file."""
+def mutants(file: str, selections: dict[str, list[str]] = SELECTIONS, local: set[str] = LOCAL) -> Iterator[Mutant]:
+    """Every way in which a file is broken: barriers dropped, selections replaced, indices moved by one, those of local arrays to 0."""
     text = (source.folder() / file).read_text(encoding="utf-8")
     code = re.sub(r"//[^\n]*|#define[^\n]*", lambda m: " " * len(m[0]), text)  # the same places, without comments
 
@@ -100,13 +100,13 @@ def mutants(file: str) -> Iterator[Mutant]:
 
     for barrier in re.finditer(r"__syncthreads\(\);", code):
         yield made(*barrier.span(), ";")
-    for pattern, replacements in SELECTIONS.items():
+    for pattern, replacements in selections.items():
         for found in re.finditer(pattern, code):
             for new in replacements:
                 yield made(*found.span(), found.expand(new))
     for name, start, end in subscripts(code):
         inside = text[start:end]
-        if name not in LOCAL:
+        if name not in local:
             yield made(start, end, f"({inside}) + 1")
         elif inside != "0":
             yield made(start, end, "0")
@@ -116,7 +116,7 @@ def subscripts(code: str) -> Iterator[tuple[str, int, int]]:
     """(array, start, end) of what is inside every pair of brackets that is an index, not a declaration or a capture."""
     for opened in re.finditer(r"(\w+|\))(\[)", code):
         line = code[code.rfind("\n", 0, opened.start()) + 1 : opened.start()]
-        if re.search(r"^\s*(REAL|__shared__)\s", line) and "=" not in line:
+        if re.search(r"^\s*(REAL|Four|bool|RNN_FN|__shared__)\s", line) and "=" not in line:
             continue
         depth, end = 1, opened.end()
         while depth:

@@ -50,6 +50,16 @@ def test_layers_on_the_bridge_equal_keras(gpu, kind, mask):
     assert {"forward", "backward", "end"} <= {name for name, *_ in cupy_stand_in.launches}
 
 
+def test_explain_says_how_a_gpu_runs_it(gpu, monkeypatch):
+    ours, _ = on_cuda("LSTM")
+    ours(random(B, T, I))
+    assert ours.explain().reason == "asked for by name; step tier: it was asked for"
+    monkeypatch.delenv("RNN_GPU_TIER")
+    reason = ours.explain(batch=6).reason
+    assert reason.startswith("asked for by name; sequence tier: 1 x 6 blocks of 256 threads, each 5 units x 1 rows, weights in ")
+    assert reason.endswith(" us predicted for a step forward and backward, 36.0 with a launch per step")
+
+
 def test_in_a_graph_and_with_an_empty_batch(gpu):
     ours, theirs = on_cuda("LSTM", return_sequences=True)
     graph = tf.function(ours, input_signature=[tf.TensorSpec([None, T, I], tf.float64)])

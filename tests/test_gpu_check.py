@@ -29,6 +29,8 @@ def small(monkeypatch):
     cuda.module.cache_clear()
     cuda.kernel.cache_clear()
     cupy_stand_in.install(monkeypatch)
+    fibres = cuda.limits(0)._replace(threads=(32,))
+    monkeypatch.setattr(cuda, "limits", lambda device: fibres)
     names = ("PeepholeLSTM", "GRU reset before", "GRU reset after")
     monkeypatch.setattr(gpu_check, "CELLS", {name: CELLS[name] for name in names})
     monkeypatch.setattr(gpu_check, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
@@ -52,19 +54,22 @@ TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
 def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_check.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu_report.json").read_text())
-    assert len(report["parity"]) == 3 * 2 * 2 + 3 * 2
+    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2)
+    assert report["limits"]["multiprocessors"] == 6
     assert report["same bits"]
     assert all(report["planted"].values())
-    assert len(report["planted"]) == 4
+    assert len(report["planted"]) == 8
     assert {"launch", "product of 32 x 32", "barrier of 4 blocks"} <= set(report["micro"])
     shown = (tmp_path / "gpu_report.md").read_text()
-    assert shown.startswith("# no H100 but a stand-in\n\n18 comparisons with the reference, 0 failed.\nPlanted bugs: 4 of 4 seen.")
-    assert "| load | LSTM | 1 | " in shown
+    assert shown.startswith("# no H100 but a stand-in\n\n36 comparisons with the reference, 0 failed.\nPlanted bugs: 8 of 8 seen.")
+    assert "| load | LSTM | step | 1 (" in shown
+    assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
     assert capsys.readouterr().out == shown + "\n"
 
 
 def test_it_fails_if_something_is_wrong(small, monkeypatch):
     real = cuda.steps.step_text
+    monkeypatch.setattr(gpu_check, "TIERS", ("step",))
     assert gpu_check.main(["--tiny"]) == 0
     monkeypatch.setattr(cuda.steps, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
     assert gpu_check.main(["--tiny"]) == 1
@@ -151,9 +156,10 @@ def test_without_a_gpu_it_says_so(capsys, monkeypatch):
 
 
 def test_the_model_knows_three_gpus_and_says_so():
-    assert gpu_timing.predicted("NVIDIA GeForce", "LSTM", "mnist") is None
-    forward, train = gpu_timing.predicted("NVIDIA H100 80GB HBM3", "LSTM", "mid")
-    assert 1.5 < forward < 2.5 < train < 5.5
+    assert gpu_timing.predicted("NVIDIA GeForce", "LSTM", "mnist") == {}
+    found = gpu_timing.predicted("NVIDIA H100 80GB HBM3", "LSTM", "mid")
+    assert 0.3 < found["sequence"][0] < 0.8 < found["sequence"][1] < 1.5 < found["step"][0] < 2.5 < found["step"][1] < 5.5
+    assert gpu_timing.predicted("Tesla T4", "LSTM", "big")["sequence"] is None
 
 
 def test_blocks_that_meet():

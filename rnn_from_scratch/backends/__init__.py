@@ -15,7 +15,7 @@ from .. import params as check
 from ..bptt import Gradients, Tape
 from .threads import num_threads, set_num_threads
 
-__all__ = ["available", "backward", "choose", "forward", "num_threads", "set_num_threads"]
+__all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
 
 Array = Any
 BACKENDS = ("reference", "native", "cuda", "emulated")  # in the order in which `doctor` lists them
@@ -69,6 +69,18 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     if check.on_gpu(x) and name != "cuda":
         raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")
     return name
+
+
+def plan(cell: Any, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:
+    """How the CUDA kernels run this call: a planner.Plan with the tier, its tiles, the predicted times and the reason.
+
+    backend: "cuda" or "emulated". Raises ValueError if it is not usable here.
+    """
+    x = check.check_x(x)
+    params = check.check_params(cell, params, x)
+    if backend not in ("cuda", "emulated"):
+        raise ValueError(f"backend: only cuda and emulated plan, got {backend!r}")
+    return load(usable(backend, cell, params, x)).plan(cell, x.shape[0], params["Wh"].shape[0], x.dtype)
 
 
 def check_storage(storage: str | None, name: str, x: Array) -> None:

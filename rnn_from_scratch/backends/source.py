@@ -7,6 +7,7 @@ macros in front of it; the #line marks make compilers and debuggers name the fil
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,6 +69,7 @@ def cell_type(cell: Any) -> str:
     return f"{type(cell).__name__}<{', '.join(arguments)}>"
 
 
+@lru_cache(maxsize=256)
 def step_text(cell: Any, dtype: str, storage: str | None = None) -> str:
     """The kernels of step.cu for one cell, for arithmetic in dtype and 16-bit storage if it is named."""
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cell_type(cell)}
@@ -75,6 +77,17 @@ def step_text(cell: Any, dtype: str, storage: str | None = None) -> str:
     return assemble(["storage.h", "cells/activations.h", header, "step.cu"], macros)
 
 
+@lru_cache(maxsize=256)
+def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, spins: int) -> str:
+    """The kernels of sequence.cu for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
+    macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cell_type(cell), "UNITS": units}
+    macros |= {name.upper(): int(value) for name, value in tiles._asdict().items()}
+    macros |= {"PER_GATE": int(per_gate), "SPINS": spins}
+    files = ["storage.h", "cells/activations.h", f"cells/{HEADERS[type(cell)]}.h", "barrier.h", "product.h", "row_group.h", "sequence.cu"]
+    return assemble(files, macros)
+
+
+@lru_cache(maxsize=256)
 def column_sum_text(dtype: str) -> str:
     """The kernel of column_sum.cu in one dtype."""
     return assemble(["column_sum.cu"], {"REAL": REALS[str(dtype)]})

@@ -1,15 +1,20 @@
-"""The host side of the CUDA kernels: the only loop that launches them, on any device.
+"""The host side of the CUDA kernels, on any device.
 
-    forward     all input products at once, then for each step and phase one recurrent product and one launch of `forward`
-    backward    for each step and phase, last first, one launch of `backward` and one product; then the weight products
+    forward     all input products at once, then the time loop
+    backward    the time loop, last step first; then the weight products
+
+The time loop is a tier's: that of per_step.py, or the one launch of sequence.py.
 
 A device is an object with the few things that this needs; emulated.py has one on the CPU, cuda.py one on a GPU:
 
     empty(shape, dtype), zeros(shape, dtype)   new arrays that can be sliced and reshaped as NumPy's can
     put(array), get(array)                     from and to the arrays of the caller
     product(a, b, out, accumulate)             out (+)= a b: two-dimensional views with contiguous rows; a, b also transposed
-    launch(text, name, grid, block, args)      one kernel of a text of source.py; args are arrays, None or NumPy scalars
+    launch(text, name, grid, block, args)      one kernel of a text of source.py; args are arrays, None or NumPy scalars.
+                                               shared=: a cooperative launch with so many bytes of dynamic shared memory
     storage(name)                              the dtype of "float16" or "bfloat16"
+    plan(cell, B, H, dtype, per_gate)          planner.Plan: the time loop here, or in one launch by sequence.py
+    failed, check()                            an int that a kernel of sequence.cu sets when it gives up; raises if it did
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..bptt import Gradients, Tape
+from . import per_step, sequence
 from .source import column_sum_text, step_text
 
 Array = Any
@@ -29,7 +35,7 @@ class Loop:
     """What both passes of one call share: sizes, the kernels' text, parameters and masks on the device."""
 
     def __init__(self, device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
-        self.device, self.cell, self.real = device, cell, x.dtype
+        self.device, self.cell, self.real, self.storage = device, cell, x.dtype, storage
         self.text = step_text(cell, x.dtype, storage)
         self.store = device.storage(storage) if storage else x.dtype
         self.B, self.T, self.I = x.shape
@@ -41,6 +47,9 @@ class Loop:
         self.x = device.put(x).reshape(self.B * self.T, self.I)
         self.x_scale, self.h_scale = self.put_scale(x_scale), self.put_scale(h_scale)
         self.scales = i32(0 if self.h_scale is None else len(self.h_scale))
+        self.plan = device.plan(cell, self.B, self.H, self.real, bool(self.scales > 1))
+        self.tier = per_step if self.plan.tiles is None else sequence
+        device.check()
 
     def put(self, array: Array | None) -> Array | None:
         return None if array is None else self.device.put(array)
@@ -111,28 +120,11 @@ def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero
     if save and A:
         saved = device.empty((B, T, A, H), store) if storage else xg  # the gates take the place of their pre-activations
     y = device.empty((B, T, H), store)
-    most = max(hi - lo for lo, hi in loop.phases) if loop.scales > 1 else 1
-    operand: Array = device.empty((most, B, H), real) if loop.scales or len(loop.phases) > 1 else None
-    hg = [None if cell.shared else device.empty((B, (hi - lo) * H), real) for lo, hi in loop.phases]
-
     tapes = (*tape, None, None)[:2]
-    sizes = i32(B), i32(T), i32(H), loop.scales, loop.rev
-    loop.launch("begin", B, H, s, *tapes, operand if loop.scales else None, loop.h_scale, *sizes)
-    steps = xg.reshape(B, T, W * H)
-    last = len(loop.phases) - 1
-    for step in range(T):
-        at = steps[:, T - 1 - step if go_backwards else step]
-        for k, (lo, hi) in enumerate(loop.phases):
-            out = loop.gates(at, lo, hi) if cell.shared else hg[k]  # added to xg where hg has no use of its own
-            for i, (a, b, _) in enumerate(loop.pieces(lo, hi, loop.h_scale)):
-                source = operand[i] if k or loop.scales else s[0]
-                device.product(source, loop.gates(p["Wh"], a, b), loop.gates(out, a - lo, b - lo), cell.shared)
-            target = operand if k < last or loop.scales else None
-            biases = p.get("bx", p.get("b")), p.get("bh"), p.get("p")
-            arrays = xg, hg[k], *biases, s, saved, *tapes, target, loop.h_scale, y, loop.live
-            loop.launch("forward", B, H, *arrays, i32(k), i32(step), *sizes, loop.zero_masked)
+    loop.tier.forward(loop, xg, s, saved, tapes, y)
 
     state = tuple(device.get(s[k]) for k in range(S))
+    device.check()
     if not save:
         return device.get(y), state, None
     kept = saved if A else device.empty((B, T, 0, H), store)
@@ -158,31 +150,18 @@ def backward(device, storage, tape, dy, dstate, wrt):
     dxg = device.empty((B, T, G, H), real)
     dhg = dxg if cell.shared else device.empty((B, T, G, H), real)
     dp = device.zeros((E, B, H), real) if E else None
-    part = device.empty((S, B, H), real) if len(loop.phases) > 1 else None
-    most = max(hi - lo for lo, hi in loop.phases) if loop.scales > 1 else 1
-    back = device.empty((most, B, H), real)
     first = None
-    sizes = i32(B), i32(T), i32(H), loop.scales, loop.rev
     if live is not None:
         first = device.empty((B,), np.dtype("int32"))
         loop.launch("first_live", 1, B, loop.live, first, i32(B), i32(T), loop.rev)
-
-    steps = dhg.reshape(B, T, G * H)
-    Wh = loop.params["Wh"]
-    for step in reversed(range(T)):
-        at = steps[:, T - 1 - step if tape.go_backwards else step]
-        for k, (lo, hi) in reversed(list(enumerate(loop.phases))):
-            arrays = saved, *tapes, loop.params.get("p"), dy, ds, part, back, loop.h_scale, dxg, None if cell.shared else dhg, dp
-            loop.launch("backward", B, H, *arrays, loop.live, first, i32(k), i32(step), *sizes, loop.zero_masked)
-            for i, (a, b, _) in enumerate(loop.pieces(lo, hi, loop.h_scale)):
-                device.product(loop.gates(at, a, b), loop.gates(Wh, a, b).T, back[i], False)
-    loop.launch("end", B, H, ds, back, loop.h_scale, loop.live, *sizes)
+    loop.tier.backward(loop, (saved, *tapes), dy, ds, dxg, dhg, dp, first)
 
     dx = input_gradient(loop, dxg) if "x" in wrt else None
     grads = None
     if "params" in wrt:
         grads = {name: device.get(g) for name, g in param_gradients(loop, (*tapes, saved), dxg, dhg, dp).items()}
     initial = tuple(device.get(ds[k]) for k in range(S)) if "initial_state" in wrt else None
+    device.check()
     return Gradients(None if dx is None else device.get(dx), grads, initial)
 
 

@@ -65,8 +65,11 @@ class Recurrent(keras.layers.RNN):
     def backend(self) -> str:
         return self.cell.backend
 
-    def explain(self) -> Explanation:
-        """What runs this layer, why, and what training keeps for backward. Raises ValueError before the layer has weights."""
+    def explain(self, batch: int = 32) -> Explanation:
+        """What runs this layer, why, and what training keeps for backward; on a GPU also how it runs a batch of so many rows.
+
+        Raises ValueError before the layer has weights.
+        """
         if not self.built:
             raise ValueError(f"explain: {self.name} has no weights yet; call it on data first")
         maths, dtype = self.cell.maths, self.cell.inner_dtype.as_numpy_dtype
@@ -78,6 +81,8 @@ class Recurrent(keras.layers.RNN):
             name, reason = backends.usable(self.backend, maths, params, x), "asked for by name"
         if name == "native":
             reason += f"; {backends.load(name).isa()} kernels"
+        elif name in ("cuda", "emulated"):
+            reason += f"; {backends.load(name).plan(maths, batch, self.units, dtype)}"
         return Explanation(name, reason, (len(maths.saved) + len(maths.states)) * self.units * x.itemsize)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:

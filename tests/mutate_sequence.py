@@ -1,0 +1,140 @@
+"""Breaks sequence.cu, row_group.h and product.h in one place at a time, and says what nobody noticed.
+
+    python -m tests.mutate_sequence        # every barrier, index, bound and selection; about five minutes
+
+A mutant is caught if the emulator reports a fault, or a result or the tape is off by more than 1e-12.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+
+from rnn_from_scratch import backends
+from rnn_from_scratch.backends import emulated, gxx, sequence, source
+from rnn_from_scratch.backends.planner import Tiles
+from rnn_from_scratch.verify.cases import CELLS, problem, solve
+from rnn_from_scratch.verify.measure import EXACT, compare, error
+
+from .mutate_kernels import Mutant, mutants
+from .sequence_cases import on_device
+
+FILES = ("sequence.cu", "row_group.h", "product.h")
+LOCAL = {"state", "bias", "bias_h", "extras", "kept", "shown", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "part", "dps", "given"}
+LOCAL |= {"on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
+SELECTIONS = {  # what is replaced by what
+    # who waits for whom
+    r"__syncthreads_or\(late\)": ["late"],
+    r"lost = lost \|\| !meet\([^;]*;": [";"],
+    r"round \* BLOCKS": ["round * BLOCKS - 1", "(round - 1) * BLOCKS"],
+    r"round \+ 1, failed": ["round, failed"],
+    r"arrived \+ GROUP \* 32": ["arrived", "arrived + SLICE * 32"],
+    r"add_release\(arrived, 1u\)": ["atomicAdd(arrived, 1u)", "if (SLICE) add_release(arrived, 1u)"],
+    r"load_acquire\(arrived\)": ["*(const volatile unsigned*)arrived"],
+    r"round % 2": ["0"],
+    r"\(round - 1\) % 2": ["0"],
+    r"(?<=for \(int step = 0; step < T; step\+\+\) \{)": ["if (SLICE == 1 && step == 1) return;"],
+    r"(?<=for \(int step = T - 1; step >= 0; step--\) \{)": ["if (GROUP == 1 && threadIdx.x == 3 && step == 0) return;"],
+    # who owns what
+    r"GROUP \* ROWS": ["0", "GROUP * ROWS + 1"],
+    r"SLICE \* OWN": ["0"],
+    r"row < ROWS && b < B && j < H": ["b < B && j < H", "row < ROWS && j < H", "row < ROWS && b < B"],
+    r"k < H && j < H \?": ["j < H ?", "k < H ?"],
+    r"unit < H && j < H \?": ["j < H ?", "unit < H ?"],
+    r"\+ i\) \* B \+ b;": ["+ 0) * B + b;"],
+    # masks, direction, dropout
+    r"\bon(\[i\])? \?": ["true ?", "false ?"],
+    r"if \(on\[i\]\)": ["if (true)", "if (false)"],
+    r"K == 0 && on\[i\]\)": ["K == 0)"],
+    r"if \(later\[i\]\)": ["if (true)", "if (step + 1 < T)"],
+    r"\brev \?": ["!rev ?"],
+    r"zero_masked \? 0 :": ["", "true ? 0 :"],
+    r"!zero_masked && step >= first_live\[b\]": ["step >= first_live[b]", "!zero_masked"],
+    r"!live \|\| on\[i\] \|\|": ["!live ||"],
+    r"dy && heard \?": ["dy ?"],
+    r"scales \?": ["false ?"],
+    r"K == 0 && step > 0": ["step > 0", "K == LAST && step > 0"],
+    # the product
+    r"begin \+ row < B && from \+ k < K": ["from + k < K", "begin + row < B"],
+    r"k >= KC \|\| at >= K": ["at >= K", "k >= KC"],
+    r"layer < SPLIT && group < GROUPS": ["layer < SPLIT", "group < GROUPS"],
+    r"column < COLUMNS \?": ["true ?"],
+    r"layer < SPLIT && k < K \?": ["k < K ?"],
+    r"CHUNKS > 1 \|\| pass == 0": ["pass == 0", "CHUNKS > 1"],
+    r"part \+ pass \+ chunk > 0": ["part > 0", "chunk > 0"],
+    r"layer = 0; layer < SPLIT": ["layer = 1; layer < SPLIT", "layer = 0; layer < SPLIT - 1"],
+    r"m \* GROUPS": ["m"],
+}
+
+# cell, situation, tiles, sizes B, T, I, H: several chunks, pairs, passes, row groups and slices, registers; what sees most first
+RUNS = [
+    ("PeepholeLSTM", "any mask, reversed, zeroed", Tiles(3, 16, 32, 4, False), (18, 3, 2, 5)),
+    ("GRU reset before", "scale per gate, any mask", Tiles(2, 4, 32, 8, False), (6, 3, 2, 5)),
+    ("GRU reset after", "one scale", Tiles(2, 4, 32, 64, True), (6, 3, 2, 5)),
+    ("GRU reset before", "any mask", Tiles(3, 16, 32, 8, False), (18, 3, 2, 5)),
+    ("LSTM", "scale per gate, reversed", Tiles(5, 32, 32, 4, False), (26, 2, 2, 5)),
+    ("GRU reset after", "any mask", Tiles(3, 16, 32, 20, False), (18, 3, 2, 5)),
+    ("SimpleRNN", "lengths", Tiles(2, 1, 32, 8, False), (4, 3, 2, 5)),
+]
+
+
+def check(name: str, situation: str, tiles: Tiles, sizes: tuple) -> None:
+    p = problem(CELLS[name], situation, sizes=sizes)
+    truth = solve(p)
+    ours, tape = on_device(p, emulated.EmulatedDevice(tiles=tiles))
+    worst, e, _ = compare(ours, truth, dict.fromkeys(truth, EXACT))
+    assert e <= EXACT, f"{name}, {situation}: {worst} is off by {e:.1g}"
+    _, _, own = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+    for a, b in zip((*tape.states, tape.saved), (*own.states, own.saved)):
+        assert error(a, b) <= EXACT, f"{name}, {situation}: the tape is off"
+
+
+def check_dead_row(name: str, situation: str, tiles: Tiles, sizes: tuple) -> None:
+    """No parameter reaches a row without a live step, whatever it is."""
+    p = problem(CELLS[name], situation, sizes=sizes)
+    p.options["mask"] = np.arange(sizes[0])[:, None] % 2 == np.zeros(sizes[1], int)
+    p.params["Wh"][...] = np.inf
+    with np.errstate(invalid="ignore"):
+        found = on_device(p, emulated.EmulatedDevice(tiles=tiles))[0]["dh0"][1::2]
+    assert np.array_equal(found, p.dstate[0][1::2]), f"{name}: a dead row has seen Wh"
+
+
+def check_all() -> None:
+    for run in RUNS:
+        check(*run)
+    check_dead_row(*RUNS[0])
+
+
+def caught(mutant: Mutant) -> str:
+    """How the mutant was noticed; "" if it was not."""
+    mark, real = f'#line 1 "{mutant.file}"\n', sequence.sequence_text
+    original = (source.folder() / mutant.file).read_text(encoding="utf-8")
+    sequence.sequence_text = lambda *args: real(*args).replace(mark + original, mark + mutant.text)
+    try:
+        check_all()
+    except (gxx.EmulatorError, AssertionError) as report:
+        return "" if str(report).startswith("g++ refused") else str(report)
+    finally:
+        sequence.sequence_text = real
+    return ""
+
+
+def survivors(show: bool = False) -> list[Mutant]:
+    check_all()  # unbroken, all is well
+    every, left = [mutant for file in FILES for mutant in mutants(file, SELECTIONS, LOCAL)], []
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        for mutant, report in zip(every, pool.map(caught, every, chunksize=2)):
+            if show:
+                print(f"{mutant.file}:{mutant.line}: {mutant.what}\n    {report.splitlines()[0] if report else 'SURVIVES'}", flush=True)
+            if not report:
+                left.append(mutant)
+    print(f"{len(every)} mutants, {len(left)} survive")
+    return left
+
+
+if __name__ == "__main__":
+    sys.exit(bool(survivors(show=True)))

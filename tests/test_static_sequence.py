@@ -1,0 +1,84 @@
+"""sequence.cu at the planned shapes through CUDA's own compiler: no spill, one fence a barrier, wide loads, coherent exchange."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from rnn_from_scratch.backends import planner
+from rnn_from_scratch.backends.source import signatures
+
+from . import lint, nvrtc, planned
+
+pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing())
+
+
+@pytest.fixture(autouse=True)
+def no_override(monkeypatch):
+    monkeypatch.delenv("RNN_GPU_TIER", raising=False)
+
+
+def complaints(cases: list[planned.Case], architecture: str) -> list[str]:
+    found = [complaint for case in cases for complaint in lint.text(case.text)]
+    for case, kernels in zip(cases, nvrtc.inspect_all([case.text for case in cases], architecture)):
+        assert set(kernels) == set(signatures(case.text)) == {"forward", "backward"}
+        cell, tiles, item = planned.CELLS[case.cell], case.plan.tiles, 4 if case.dtype == "float32" else 8
+        for name, kernel in kernels.items():
+            who = f"{architecture}, {case.cell}, B {case.B}, H {case.H}, {case.dtype}, {case.storage}: {name}"
+            sizes = planner.pass_sizes(cell, case.H, case.per_gate, tiles, name == "backward")
+            found += lint.code(who, kernel, case.dtype, planner.registers(cell, sizes, tiles, item))
+            found += lint.sequence(who, kernel, case.dtype, len(cell.phases) if case.plan.grid[0] > 1 else 0)
+    return found
+
+
+@pytest.mark.parametrize("cell", planned.CELLS)
+def test_one_planned_shape_of_every_cell(cell):
+    cases = [case for case in planned.cases("A100", planned.KINDS[:1]) if (case.cell, case.B, case.H) == (cell, 64, 256)]
+    assert len(cases) == 1
+    assert complaints(cases, "sm_80") == []
+
+
+@pytest.mark.check
+def test_every_planned_shape():
+    """Every cell, shape, dtype and storage on four devices, in as many processes as there are CPUs."""
+    jobs = [([case], architecture) for device, architecture in planned.ARCHITECTURES.items() for case in planned.cases(device)]
+    assert len(jobs) > 150
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        found = [complaint for result in pool.map(complaints, *zip(*jobs)) for complaint in result]
+    assert found == []
+
+
+@pytest.mark.check
+def test_the_compiler_of_cuda_12_takes_it_too():
+    for case in planned.cases("H100"):
+        if (case.B, case.H) == (64, 256):
+            assert nvrtc.compile_text(case.text, "sm_90", release=12)
+
+
+BROKEN = {  # what the checks must see
+    "red.release.gpu.global.add.u32 [%0], %1;": ("red.relaxed.gpu.global.add.u32 [%0], %1;", "0 fences for 1 barriers"),
+    "ld.acquire.gpu": ("ld.relaxed.gpu", "0 cache invalidations for 1 barriers"),
+    "float4 a = __ldcg(": ("float4 a = __ldg(", "loads past the coherent caches"),
+    "__ldcg(reinterpret_cast<const float4*>(p))": ("*reinterpret_cast<const float4*>(p)", "wide load that may come from the level 1 cache"),
+    "lost = lost || !meet(arrived + GROUP * 32, round, failed);": ("", "fences for 1 barriers"),
+}
+
+
+@pytest.mark.parametrize("old", BROKEN)
+def test_planted_faults_are_found(old):
+    (case,) = (c for c in planned.cases("A100", planned.KINDS[:1]) if (c.cell, c.B, c.H) == ("LSTM", 64, 256))
+    new, expected = BROKEN[old]
+    assert old in case.text
+    kernels = nvrtc.inspect(case.text.replace(old, new), "sm_80")
+    found = "\n".join(c for name, kernel in kernels.items() for c in lint.sequence(name, kernel, "float32", 1))
+    assert expected in found, found
+
+
+def test_narrow_loads_and_too_few_sums_are_found():
+    narrow = nvrtc.Kernel(32, 0, 0, 0, ("LDG.E.128.STRONG.GPU", "LDS", "FFMA", "FFMA"))
+    assert lint.sequence("forward", narrow, "float32", 0) == ["forward: no wide loads from shared memory"]
+    hungry = narrow._replace(instructions=("LDG.E.128.STRONG.GPU", "LDS.128", "FFMA", "FFMA", "LDS.U.128"))
+    assert lint.sequence("forward", hungry, "float32", 0) == ["forward: 2 multiply-adds for 2 loads from shared memory in the product"]
