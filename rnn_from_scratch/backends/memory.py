@@ -41,7 +41,7 @@ class Loan:
 
     def __init__(self, block: Array, size: int):
         self.block = block
-        self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (block.ctypes.data, False), "version": 3}
+        self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": block.__array_interface__["data"], "version": 3}
 
     def __del__(self) -> None:
         take_back(self.block)
