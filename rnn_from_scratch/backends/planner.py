@@ -131,9 +131,9 @@ def shared_bytes(sizes: list[Sizes], item: int) -> int:
 def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int, per_gate: bool) -> int:
     """A careful guess of what a thread needs; the static checks compile the planned shapes and look for spills."""
     pairs = up(tiles.rows * tiles.own, tiles.threads)
-    per_pair = 3 * len(cell.states) + 3 * len(cell.gates) + 2 * len(cell.extras) + 4
+    per_pair = 4 * len(cell.states) + 4 * len(cell.gates) + 2 * len(cell.extras) + 10
     parts = 20 * (max(map(len, cell.phases)) - 1) if per_gate else 0
-    return 56 + 24 * (len(sizes) - 1) + item // 4 * (36 + parts + sum(s.held for s in sizes) + pairs * per_pair)
+    return 60 + 24 * (len(sizes) - 1) + item // 4 * (36 + parts + sum(s.held for s in sizes) + pairs * per_pair)
 
 
 def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: bool) -> Iterator[tuple[Tiles, int, list, list]]:
