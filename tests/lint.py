@@ -56,7 +56,10 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     wide = [i for i, instruction in enumerate(kernel.instructions) if instruction.startswith("LDS") and instruction.endswith(".128")]
     if not wide:
         return [f"{name}: no wide loads from shared memory", *(f"{name}: {c}" for c in complaints)]
-    loop = kernel.instructions[wide[0] : wide[-1] + 1]
+    end = wide[-1] + 1  # what the last of them brings is used until something is stored
+    while end < len(kernel.instructions) and not kernel.instructions[end].startswith(("STS", "BAR")):
+        end += 1
+    loop = kernel.instructions[wide[0] : end]
     sums, loads = (sum(i.startswith(kind) for i in loop) for kind in ("FFMA" if dtype == "float32" else "DFMA", "LDS"))
     if sums < 2 * loads and dtype == "float32":
         complaints.append(f"{sums} multiply-adds for {loads} loads from shared memory in the product")

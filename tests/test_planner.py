@@ -79,7 +79,7 @@ def test_a_plan_never_exceeds_a_limit_of_its_device(limits, cell, B, H, dtype, p
     for backward in (False, True):
         sizes = planner.pass_sizes(cell, H, per_gate, tiles, backward)
         assert planner.shared_bytes(sizes, item) <= found.shared <= limits.shared
-        assert planner.registers(cell, sizes, tiles, item) * tiles.threads <= 65536
+        assert planner.registers(cell, sizes, tiles, item, per_gate) * tiles.threads <= 65536
         on_chip = sum(s.weights + s.held * tiles.threads for s in sizes) * slices
         assert on_chip >= len(cell.gates) * H * H  # every weight is somewhere
     assert sum(found.us["sequence"]) < sum(found.us["step"])

@@ -29,7 +29,7 @@ def complaints(cases: list[planned.Case], architecture: str) -> list[str]:
         for name, kernel in kernels.items():
             who = f"{architecture}, {case.cell}, B {case.B}, H {case.H}, {case.dtype}, {case.storage}: {name}"
             sizes = planner.pass_sizes(cell, case.H, case.per_gate, tiles, name == "backward")
-            found += lint.code(who, kernel, case.dtype, planner.registers(cell, sizes, tiles, item))
+            found += lint.code(who, kernel, case.dtype, planner.registers(cell, sizes, tiles, item, case.per_gate))
             found += lint.sequence(who, kernel, case.dtype, len(cell.phases) if case.plan.grid[0] > 1 else 0)
     return found
 
@@ -80,5 +80,5 @@ def test_planted_faults_are_found(old):
 def test_narrow_loads_and_too_few_sums_are_found():
     narrow = nvrtc.Kernel(32, 0, 0, 0, ("LDG.E.128.STRONG.GPU", "LDS", "FFMA", "FFMA"))
     assert lint.sequence("forward", narrow, "float32", 0) == ["forward: no wide loads from shared memory"]
-    hungry = narrow._replace(instructions=("LDG.E.128.STRONG.GPU", "LDS.128", "FFMA", "FFMA", "LDS.U.128"))
+    hungry = narrow._replace(instructions=("LDG.E.128.STRONG.GPU", "LDS.128", "FFMA", "LDS.U.128", "FFMA", "STS", "FFMA"))
     assert lint.sequence("forward", hungry, "float32", 0) == ["forward: 2 multiply-adds for 2 loads from shared memory in the product"]

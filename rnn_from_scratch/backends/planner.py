@@ -128,11 +128,12 @@ def shared_bytes(sizes: list[Sizes], item: int) -> int:
     return item * (sum(s.weights for s in sizes) + max(s.tile for s in sizes) + max(s.sums for s in sizes))
 
 
-def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int) -> int:
+def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int, per_gate: bool) -> int:
     """A careful guess of what a thread needs; the static checks compile the planned shapes and look for spills."""
     pairs = up(tiles.rows * tiles.own, tiles.threads)
-    per_pair = 3 * len(cell.states) + 3 * len(cell.gates) + 2 * len(cell.extras) + 4
-    return 56 + 24 * (len(sizes) - 1) + item // 4 * (36 + sum(s.held for s in sizes) + pairs * per_pair)
+    per_pair = 4 * len(cell.states) + 4 * len(cell.gates) + 2 * len(cell.extras) + 10
+    parts = 20 * (max(map(len, cell.phases)) - 1) if per_gate else 0
+    return 60 + 24 * (len(sizes) - 1) + item // 4 * (36 + parts + sum(s.held for s in sizes) + pairs * per_pair)
 
 
 def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: bool) -> Iterator[tuple[Tiles, int, list, list]]:
@@ -150,7 +151,7 @@ def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: b
                         if ahead is None or back is None:
                             continue
                         shared = max(shared_bytes(ahead, item), shared_bytes(back, item))
-                        most = max(registers(cell, ahead, tiles, item), registers(cell, back, tiles, item))
+                        most = max(registers(cell, sizes, tiles, item, per_gate) for sizes in (ahead, back))
                         if shared <= limits.shared and most <= min(255, 65536 // threads):
                             yield tiles, shared, ahead, back
                             break
