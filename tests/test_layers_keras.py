@@ -232,3 +232,12 @@ def test_jit_compile_is_dropped_with_keras_own_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.compile("sgd", "mse")
+
+
+def test_initial_state_held_by_variables():
+    x, layer = random(B, T, I).astype("float32"), layers.GRU(H)
+    start = tf.Variable(random(B, H, seed=5).astype("float32"))
+    with tf.GradientTape() as tape:
+        y = layer(x, initial_state=[start], training=True)
+    assert np.array_equal(y, layer(x, initial_state=[tf.constant(start)]))
+    assert tape.gradient(y, start).shape == (B, H)

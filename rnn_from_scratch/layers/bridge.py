@@ -42,7 +42,7 @@ def recurrent(
     save        False: nothing is kept for backward; a gradient asked for all the same runs the forward pass again
     The other arguments are those of backends.forward. Returns y [B,T,H] (or None) and the final states, each [B,H].
     """
-    given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), initial_state))}
+    given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), map(tf.convert_to_tensor, initial_state)))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
     groups = {"x": ("x",), "params": weight_names(cell), "initial_state": initial_names(cell)}
     flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
