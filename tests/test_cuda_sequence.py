@@ -34,9 +34,9 @@ def test_what_a_device_says_of_itself(monkeypatch):
     assert cuda.limits(0) == expected
 
 
-@pytest.mark.parametrize("name", ["PeepholeLSTM", "GRU reset before"])
-def test_cupy_arrays_in_and_out(cupy, name):
-    p = problem(CELLS[name], "scale per gate, any mask")
+@pytest.mark.parametrize(("name", "situation"), [("PeepholeLSTM", "any mask"), ("GRU reset before", "scale per gate, any mask")])
+def test_cupy_arrays_in_and_out(cupy, name, situation):
+    p = problem(CELLS[name], situation)
     truth, ours = solve(p), solve(on_device(p, cupy), "auto")
     for key, array in ours.items():
         assert type(array) is cupy.ndarray, key
