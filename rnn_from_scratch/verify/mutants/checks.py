@@ -111,6 +111,8 @@ def promises(cells: list[str]) -> Iterator[str]:
         known = ", ".join(p.cell.saved) or "nothing"
         if refusal(p) != f"gate: {type(p.cell).__name__} saves {known}, got 'no such gate'":
             yield f"tape.gate of an unknown name in {name}"
+        if not all("recompute_every" in refusal(p, gate, recompute_every=2) for gate in p.cell.saved):
+            yield f"tape.gate of a tape of {name} without gates"
 
 
 def same(one: Any, two: Any) -> bool:
@@ -173,11 +175,11 @@ def gradients_come_alone(p: Problem) -> Iterator[str]:
         yield "dy and dstate apart"
 
 
-def refusal(p: Problem) -> str:
-    """What tape.gate says to a name that the cell does not save."""
-    _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+def refusal(p: Problem, name: str = "no such gate", **more: Any) -> str:
+    """What tape.gate says to a name that was not saved."""
+    _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, **more, backend="reference")
     try:
-        tape.gate("no such gate")
+        tape.gate(name)
     except ValueError as error:
         return str(error)
     return "nothing"

@@ -24,6 +24,7 @@ HARMLESS = {
     "cells/gru.py GRU.forward: return self.operand(1, (z, r), s_prev), (z, r)": ONE_OPERAND,
     "cells/gru.py GRU.forward: return self.operand(-1, (z, r), s_prev), (z, r)": ONE_OPERAND,
     "cells/gru.py GRU.backward: return (dar, daz), (daz, dar), (dm * r,), ()": ONE_GATE_GRADIENT,
+    "bptt.py Tape.nbytes: return sum(a.nbytes for a in (self.saved, *self.states) if a is not None)": "a + b = b + a",
     "bptt.py Layout.__init__: self.rows = every if live is None else every[live.reshape(-2)]": "NumPy takes any negative size as -1",
     "bptt.py Layout.flat: return (rows[self.rows])": COPIES,
     "bptt.py Layout.unflat: if len(self.rows) <= self.B * self.T:": COPIES,
