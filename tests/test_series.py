@@ -53,7 +53,10 @@ def test_batches_resume_at_any_place():
 
 
 def test_both_heads_answer_alike(whole, tmp_path):
-    assert record(whole)["results"]["heads_differ_by"] <= 1e-6
+    results = record(whole)["results"]
+    assert results["heads_differ_by"] <= 1e-6
+    faster = min(("stacked", "per_step"), key=lambda name: results[f"{name}_head_ms"])
+    assert results["faster_head"].startswith(f"{faster}, by ")
     _, stacked = training.load_model(whole, "series")
     per_step = series.build({**record(whole)["settings"], "head": "per_step"})
     per_step.set_weights(stacked.get_weights())

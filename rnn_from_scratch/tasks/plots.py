@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from ..data import InputError
 
 Array = Any
 PARTS = {"": ("training", "#1f77b4", "o"), "validation_": ("validation", "#d95f02", "s")}  # prefix of keys -> label, colour, marker
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3")
+
+
+def check_name(path: Path | None) -> None:
+    """Raise InputError unless matplotlib can write a picture of that name."""
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path is not None and path.suffix[1:].lower() not in known:
+        raise InputError(f"--out {path}: expected a name that ends in one of {', '.join(known)}")
 
 
 def canvas(title: str, columns: int = 1, size: tuple[float, float] = (9, 4)) -> tuple[Figure, list[Any]]:
