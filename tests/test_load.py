@@ -7,10 +7,9 @@ import pytest
 
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.data import load as data
-from rnn_from_scratch.tasks import PRESETS, load, plots, training
+from rnn_from_scratch.tasks import PRESETS, load, training
 
 from .digit_runs import KERAS_SAVES, record
-from .figures import complete
 from .wrong_files import UNREADABLE, refused
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
@@ -104,11 +103,6 @@ def test_predict_goes_on_after_the_last_row(whole, daily, tmp_path):
     (tmp_path / "model.keras").write_bytes((whole / "model.keras").read_bytes())
     with pytest.raises(InputError, match=r"scale\.json: missing or damaged"):
         load.predict(tmp_path, daily, 6)
-
-
-def test_the_picture_is_complete():
-    ahead = {"model": np.ones(4), "persistence": np.zeros(4), "same time yesterday": np.arange(4)}
-    assert complete(plots.forecast(np.arange(9), np.arange(4), ahead, ahead))
 
 
 def test_uci_s_file_with_decimal_commas(tmp_path):

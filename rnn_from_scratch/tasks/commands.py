@@ -173,7 +173,7 @@ def generate(
     if training.task_of(run_dir, "char", "series") == "series":
         plots.check_name(out)
         created, picture = series.generate(run_dir, length)
-        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=120))
+        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=160))
         if json:
             print(json_module.dumps({name: values.tolist() for name, values in created.items()}))
         for name, values in () if json else created.items():

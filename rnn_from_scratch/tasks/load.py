@@ -146,7 +146,7 @@ def forecasts(infer: Callable[[Array], Array], part: Array, mean: float, spread:
     }
     errors = {name: rmse(guess, truth, axis=0) for name, guess in guesses.items()}
     middle = len(starts) // 2
-    past = part[starts[middle] - first : starts[middle]]
+    past = part[starts[middle] - min(first, max(T, horizon)) : starts[middle]]
     picture = plots.forecast(past, truth[middle], {name: guess[middle] for name, guess in guesses.items()}, errors)
     overall = {f"horizon_rmse_{name.replace(' ', '_')}": rmse(guess, truth) for name, guess in guesses.items()}
     return picture, overall
