@@ -11,7 +11,7 @@ such a reservoir goes a long way, so the margins lie between what the two reach:
     series                7.9 %                         23.2 %   at most 15 % of the last value's squared error
     series-one            3.2 %                         12.7 %               6 %
     deep-series           1.1 %                          3.8 %               2 %
-    series-dropout       20.7 %                         31.9 %              25 %
+    series-dropout       23.4 %                         45.7 %              33 %
     load                  4.3 %                        -14.4 %   3 % below persistence
     char                1.81 bits                     1.69 bits  1.75 bits below letters by frequency
 
@@ -31,7 +31,7 @@ from .digit_runs import KERAS_SAVES
 
 pytestmark = [pytest.mark.filterwarnings(KERAS_SAVES), pytest.mark.usefixtures("plain_pictures")]
 
-SHARE = {"series": 0.15, "series-one": 0.06, "deep-series": 0.02, "series-dropout": 0.25}  # of the last value's squared error
+SHARE = {"series": 0.15, "series-one": 0.06, "deep-series": 0.02, "series-dropout": 0.33}  # of the last value's squared error
 
 
 def margin(preset, record):
