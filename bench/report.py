@@ -59,7 +59,8 @@ def joined(paths: list[Path]) -> Results:
     found = [load(path) for path in paths]
     for path, results in zip(paths, found):
         if where(results) != where(found[0]):
-            raise InputError(f"{path}: timed on {where(results)} {paths[0]}: on {where(found[0])} Expected one machine and one set of versions")
+            machines = f"{paths[0]}: {where(found[0])}\n{path}: {where(results)}"
+            raise InputError(f"expected files of one machine with one set of versions, got\n{machines}")
     return Results([row for results in found for row in results.rows], found[0].machine)
 
 
