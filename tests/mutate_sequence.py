@@ -22,7 +22,7 @@ from rnn_from_scratch.verify.cases import CELLS, problem, solve
 from rnn_from_scratch.verify.measure import EXACT, compare, error
 
 from .breaking import Mutant, mutants, planted, survivors
-from .sequence_cases import DESERTED, SMALL, Broken, on_device
+from .sequence_cases import DESERTED, PATIENCE, SMALL, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
 FILES = ("sequence.cu", "row_group.h", "product.h")
@@ -136,11 +136,12 @@ def check_dead_row(name: str, situation: str, tiles: Tiles, sizes: tuple) -> Non
 
 
 def check_giving_up(name: str) -> None:
-    """A block that waits in vain says so, and its results are NaN; and so does one that finds others missing."""
-    shrunk = [Broken(name, grid=(1, 2, 2)), Broken(name, grid=(1, 3, 1))]
-    for device in (Broken(name, SMALL, *DESERTED), *shrunk):
-        with patch.object(sequence, "SPINS", 300), patch.object(emulated.EmulatedDevice, "check", lambda self: None):
-            found = on_device(problem(CELLS["GRU reset before"], "scale per gate, any mask"), device)[0]
+    """A block that waits in vain says so, and its results are NaN; and so does at once one that finds others missing."""
+    p = problem(CELLS["GRU reset before"], "scale per gate, any mask", sizes=(6, 3, 2, 5))
+    for device in (Broken(name, SMALL, *DESERTED), Broken(name, grid=(1, 2, 2)), Broken(name, grid=(1, 3, 1))):
+        spins = sequence.SPINS if device.grid else PATIENCE
+        with patch.object(sequence, "SPINS", spins), patch.object(emulated.EmulatedDevice, "check", lambda self: None):
+            found = on_device(p, device)[0]
         assert device.failed[0] == 1, f"{name}: nobody says that blocks are missing"
         assert np.isnan(found["dh0"][:4]).any(1).all(), f"{name}: a launch that failed has results"
 

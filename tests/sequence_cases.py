@@ -86,4 +86,5 @@ class Broken(emulated.EmulatedDevice):
         super().launch(text, name, grid, block, args, shared)
 
 
+PATIENCE = 10_000  # looks at a counter, in place of sequence.SPINS: three times what a launch needs in the emulator
 DESERTED = "unsigned round = 0;", "if (SLICE == 2) return; unsigned round = 0;"  # a block of each row group leaves before the first step

@@ -13,7 +13,7 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solv
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from . import pairwise
-from .sequence_cases import DESERTED, SMALL, VARIANTS, Broken, Ordered, bits, on_device
+from .sequence_cases import DESERTED, PATIENCE, SMALL, VARIANTS, Broken, Ordered, bits, on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -176,8 +176,9 @@ def test_an_empty_batch_launches_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, name):
-    monkeypatch.setattr(sequence, "SPINS", 300)
+    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
     p, device = problem(CELLS["LSTM"]), Broken(name, SMALL, *DESERTED)
+    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so much patience is enough if all blocks are there
     with pytest.raises(emulated.EmulatorError, match="a block waited in vain for the others of its row group, and the results are NaN"):
         on_device(p, device)
     assert device.failed[0] == 0  # the next call may try again
@@ -186,7 +187,7 @@ def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, na
 @pytest.mark.parametrize("cell", ["LSTM", "SimpleRNN relu", "GRU reset before"])
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch, name, cell):
-    monkeypatch.setattr(sequence, "SPINS", 300)
+    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
     monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
     ours, _ = on_device(problem(CELLS[cell]), Broken(name, SMALL, *DESERTED))
     for array in ("y", "h", "dh0") if name == "forward" else ("dh0",):
