@@ -27,10 +27,12 @@ CELLS = {
     "GRU reset before": cells.GRU(reset_after=False),
 }
 SHAPES = [(1, 128), (150, 150), (64, 256), (64, 512), (16, 1024)]  # B, H
-KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True)]  # dtype, storage, scale per gate
+KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True), ("float64", None, True)]
 
 
 class Case(NamedTuple):
+    """A planned call: the device, and KINDS' dtype, storage, and whether h_scale differs from gate to gate."""
+
     device: str
     cell: str
     B: int
