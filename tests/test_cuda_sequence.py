@@ -34,6 +34,11 @@ def test_what_a_device_says_of_itself(monkeypatch):
     cupy_stand_in.install(monkeypatch)
     expected = planner.Limits("no H100 but a stand-in", 6, 64 << 10, 1.0, 64, 2, 1 << 22, 0.32)
     assert cuda.limits(0) == expected
+    older = {**cupy_stand_in.Device.attributes, "ComputeCapabilityMajor": 6, "ComputeCapabilityMinor": 1}
+    monkeypatch.setattr(cupy_stand_in.Device, "attributes", older)
+    cuda.limits.cache_clear()
+    assert cuda.limits(0) == expected._replace(lanes=128, lanes64=4, cooperative=False)  # no release and acquire before 7.0
+    cuda.limits.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "situation"), CASES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import emulated, sequence
+from rnn_from_scratch.backends import emulated, sequence, source
 from rnn_from_scratch.backends.emulator import Program
 from rnn_from_scratch.backends.planner import Tiles
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
@@ -118,6 +118,11 @@ def test_pairwise_table_of_odd_sizes(row):
     p = problem(CELLS[row["cell"]], row["situation"], dtype, (row["B"], row["T"], 3, row["H"]), seed=5)
     p.params["Wh"][...] /= np.sqrt(row["H"])
     check(p, tiles, row["kind"] if row["kind"] in backends.STORAGES else None)
+
+
+def test_the_lesson_at_the_top_is_at_most_40_lines():
+    text = (source.folder() / "sequence.cu").read_text(encoding="utf-8").splitlines()
+    assert 20 < [line.startswith("//") for line in text].index(False) <= 40
 
 
 # ---- the host

@@ -32,7 +32,7 @@ class Limits(NamedTuple):
     lanes64: int  # float64
     cache: int  # bytes of the level 2 cache
     memory: float  # TB/s of the device's memory
-    cooperative: bool = True
+    cooperative: bool = True  # can blocks wait for each other?
     threads: tuple[int, ...] = (256, 512)  # sizes of a block to try
 
 
@@ -220,7 +220,8 @@ def plan(
         return stay("it was asked for")
     if best is None:
         size = item * len(cell.gates) * H * H / 2**20
-        why = f"{limits.name} has no cooperative launch" if not limits.cooperative else "the batch is empty"
+        alone = f"blocks cannot wait for each other on {limits.name}: that takes cooperative launches and compute capability 7.0"
+        why = "the batch is empty" if limits.cooperative else alone
         if limits.cooperative and B:
             room = f"{limits.shared / 1024:.0f} KB and the registers of {limits.multiprocessors} multiprocessors"
             why = f"Wh ({size:.1f} MB) and {B} rows do not fit into {room}"
