@@ -87,6 +87,7 @@ SELECTIONS = {  # what is replaced by what
     r"m \* GROUPS": ["m"],
 }
 
+LOST = "whoever meets a block that gave up waits in vain next, and all that follows is NaN"
 KNOWN = {  # (what, where): what changes nothing, and why
     ("layer < SPLIT && k < K ? -> k < K ?", "held[i].v[c] = layer < SPLIT && k < K ? padded(i / 4 / TURNS, k, 4 * across + c) : 0;"): (
         "threads beyond the last layer would hold weights that they never use"
@@ -94,6 +95,9 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ("on[i] ? -> true ?", "if constexpr (!Cell::SHARED) dhg[at] = dh = on[i] ? dhgs[g] : 0;"): (
         "a masked step has saved 0: with r = z = 0 every dhg of the GRU is 0"
     ),
+    ("if (lost) return; -> ;", "if (lost) return;"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) mail[round % 2 * slot + line * PADDED + j] = dh;"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) product.run(mail + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);"): LOST,
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("if (on[i]) -> if (true)", "if (on[i]) dps[i][e] += dp_step[e];"): (
         "a masked step has saved 0: the slopes of the gates are 0 there, and so is dp"

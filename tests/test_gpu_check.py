@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import count
 
-import numpy as np
 import pytest
 
 from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
@@ -72,7 +72,7 @@ def test_it_writes_a_report(small, tmp_path, capsys):
     assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
     assert capsys.readouterr().out == shown + "\n"
     gpu_model.main(["--fit", str(tmp_path / "gpu_report.json")])
-    assert capsys.readouterr().out.startswith("Costs(host=")
+    assert capsys.readouterr().out.startswith("Costs(call=")
 
 
 def test_it_fails_if_something_is_wrong(small, monkeypatch):
@@ -92,14 +92,13 @@ def test_runs_that_differ_are_seen(small, monkeypatch):
 
 @pytest.mark.check
 def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
-    monkeypatch.setattr(gpu_parity, "MEETING", ("SimpleRNN",))
-    real, solve, shifts = gpu_parity.sequence.sequence_text, gpu_parity.solve, iter(np.arange(99) * 1e-14)
+    real, solve, shifts = gpu_parity.sequence.sequence_text, gpu_parity.solve, count()
     assert all(row["error"] <= row["allowed"] for row in gpu_parity.meetings())
-    other = gpu_parity.PLANTED["sequence"]["the other slot of the mail"]
+    other = gpu_parity.PLANTED["sequence"]["weights of the next unit"]
     monkeypatch.setattr(gpu_parity.sequence, "sequence_text", lambda *args: real(*args).replace(*other))
     assert all(row["error"] > row["allowed"] for row in gpu_parity.meetings())
     monkeypatch.setattr(gpu_parity.sequence, "sequence_text", real)
-    monkeypatch.setattr(gpu_parity, "solve", lambda p, *a: {k: v + next(shifts) * bool(a) for k, v in solve(p, *a).items()})
+    monkeypatch.setattr(gpu_parity, "solve", lambda p, *a: {k: v + next(shifts) * 1e-15 * bool(a) for k, v in solve(p, *a).items()})
     assert {row["array"] for row in gpu_parity.meetings() if row["kind"] == "float64"} == {"the bits of one run and another"}
 
 
