@@ -15,6 +15,15 @@ from unittest.mock import patch
 
 from rnn_from_scratch.backends import source
 
+MASKS = {  # a choice by mask, direction or state that every kernel makes -> what it is replaced by
+    r"\bon(\[i\])? \?": ["true ?", "false ?"],
+    r"\bif \(on(\[i\])?\)": ["if (true)", "if (false)"],
+    r"\brev \?": ["!rev ?"],
+    r"\bk == 0\b": ["k != 0"],
+    r"!zero_masked && step >= (first|first_live)\[b\]": [r"step >= \1[b]", "!zero_masked"],
+    r"!live \|\| on(\[i\])? \|\|": ["!live ||"],
+}
+
 
 class Mutant(NamedTuple):
     """One break: what is replaced by what, in which line of a file, and the whole text that results."""

@@ -16,25 +16,20 @@ from rnn_from_scratch.backends import emulated, gxx, steps
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 from rnn_from_scratch.verify.measure import EXACT, compare, error
 
-from .breaking import Mutant, mutants, planted, survivors
+from .breaking import MASKS, Mutant, mutants, planted, survivors
 
 FILES = ("step.cu", "column_sum.cu")
 LOCAL = {"xgs", "hgs", "s_prev", "s_new", "kept", "extras", "d", "ds_prev", "dxgs", "dhgs", "dps"}  # small arrays of one thread
-SELECTIONS = {  # a condition on masks, phases, scales or direction -> what it is replaced by
-    r"\bon \?": ["true ?", "false ?"],
-    r"\bif \(on\)": ["if (true)", "if (false)"],
+SELECTIONS = MASKS | {  # what is replaced by what
     r"K == 0 && on \?": ["K == 0 ?"],
-    r"rev \?": ["!rev ?"],
     r"bool on = is_live\(live, b, step, T, rev\)": ["bool on = true"],
     r"return !live \|\| ": ["return "],
     r"scales \?": ["!scales ?"],
     r"scales <= 1": ["scales <= 2", "scales < 1"],
     r"scale \?": ["!scale ?"],
     r"zero_masked \|\| step == 0 \?": ["step == 0 ?", "zero_masked ?"],
-    r"!zero_masked && step >= first\[b\]": ["step >= first[b]", "!zero_masked", "!zero_masked && step > first[b]"],
-    r"!live \|\| on \|\|": ["!live ||"],
+    r"step >= first\[b\]": ["step > first[b]"],
     r"if \(dy && heard\)": ["if (dy)", "if (heard)"],
-    r"\bk == 0\b": ["k != 0"],
     r"if \((saved)\)|if \((!operand)\)": ["if (true)", "if (false)"],
     r"\bphase (== 0|> 0)": ["true", "false"],
     r"step \+ 1 < T && is_live\(live, b, step \+ 1, T, rev\)": ["step + 1 < T", "is_live(live, b, step, T, rev) && step + 1 < T"],
@@ -54,7 +49,7 @@ SELECTIONS = {  # a condition on masks, phases, scales or direction -> what it i
 }
 KNOWN = {  # (what, the line it is in): what changes nothing, and why
     (
-        "!zero_masked && step >= first[b] -> !zero_masked && step > first[b]",
+        "step >= first[b] -> step > first[b]",
         "bool heard = !live || on || (!zero_masked && step >= first[b]);  // by y: a masked step repeats the last live output",
     ): "step first[b] is live, and live steps are heard anyway",
     (

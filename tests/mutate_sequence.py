@@ -21,14 +21,14 @@ from rnn_from_scratch.backends.planner import Tiles
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 from rnn_from_scratch.verify.measure import EXACT, compare, error
 
-from .breaking import Mutant, mutants, planted, survivors
+from .breaking import MASKS, Mutant, mutants, planted, survivors
 from .sequence_cases import DESERTED, PATIENCE, SMALL, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
 FILES = ("sequence.cu", "row_group.h", "product.h")
 LOCAL = {"state", "bias", "bias_h", "extras", "kept", "shown", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "part", "dps", "given"}
 LOCAL |= {"on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
-SELECTIONS = {  # what is replaced by what
+SELECTIONS = MASKS | {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],
     r"lost = lost \|\| !meet\([^;]*;": [";"],
@@ -55,22 +55,16 @@ SELECTIONS = {  # what is replaced by what
     r"k < H && j < H \?": ["j < H ?", "k < H ?"],
     r"unit < H && j < H \?": ["j < H ?", "unit < H ?"],
     r"\+ i\) \* B \+ b;": ["+ 0) * B + b;"],
-    r"k == 0 \? tape_h": ["k != 0 ? tape_h"],
     r"if \(STORE\* tape = (k == 0 \? tape_h : tape_c)\)": [r"if (STORE* tape = \1; true)"],
     r"if \(saved\)": ["if (true)", "if (false)"],
     r"\b(bx|bh) \?": ["true ?", "false ?"],
     r"\b(k < S|g < G|g < COUNT|e < E|a < A)\b(?=; \w\+\+)": [r"1 + \1"],
     r"int step = 0; step < T": ["int step = 1; step < T", "int step = 0; step + 1 < T"],
     r"int step = T - 1; step >= 0": ["int step = T - 2; step >= 0", "int step = T - 1; step > 0"],
-    # masks, direction, dropout
-    r"\bon(\[i\])? \?": ["true ?", "false ?"],
-    r"if \(on\[i\]\)": ["if (true)", "if (false)"],
+    # masks, dropout
     r"K == 0 && on\[i\]\)": ["K == 0)"],
     r"if \(later\[i\]\)": ["if (true)", "if (step + 1 < T)"],
-    r"\brev \?": ["!rev ?"],
     r"zero_masked \? 0 :": ["", "true ? 0 :"],
-    r"!zero_masked && step >= first_live\[b\]": ["step >= first_live[b]", "!zero_masked"],
-    r"!live \|\| on\[i\] \|\|": ["!live ||"],
     r"dy && heard \?": ["dy ?"],
     r"scales \?": ["false ?"],
     r"K == 0 && step > 0": ["step > 0", "K == LAST && step > 0"],
