@@ -7,10 +7,12 @@ A mutant is caught if the emulator reports a fault, or a result or the tape is o
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -92,6 +94,7 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ("if (lost) return; -> ;", "if (lost) return;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) mail[round % 2 * slot + line * PADDED + j] = dh;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) product.run(mail + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);"): LOST,
+    ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("if (on[i]) -> if (true)", "if (on[i]) dps[i][e] += dp_step[e];"): (
         "a masked step has saved 0: the slopes of the gates are 0 there, and so is dp"
@@ -153,13 +156,17 @@ def check_nothing_kept() -> None:
     assert error(ours[0], y) <= EXACT, "without a tape: y is off"
 
 
-def check_all() -> None:
-    for run in RUNS:
-        check(*run)
-    check_dead_row(*RUNS[0])
-    check_nothing_kept()
-    check_giving_up("forward")
-    check_giving_up("backward")
+CHECKS = [partial(check, *run) for run in RUNS]
+CHECKS += [partial(check_dead_row, *RUNS[0]), check_nothing_kept, partial(check_giving_up, "forward"), partial(check_giving_up, "backward")]
+SOONER = {r"lost|late|gridDim": CHECKS[-2:], r"saved|tape|b[xh] \?": [check_nothing_kept]}  # what a mutant is -> what sees it
+
+
+def check_all(what: str = "") -> None:
+    """Raises AssertionError or EmulatorError if something is wrong. what: has been broken, to look there first."""
+    for first in [c for pattern, checks in SOONER.items() if re.search(pattern, what) for c in checks]:
+        first()
+    for each in CHECKS:
+        each()
 
 
 @contextmanager
@@ -182,7 +189,7 @@ def caught(mutant: Mutant) -> str:
     """How the mutant was noticed; "" if it was not."""
     try:
         with nothing_is_zero_by_luck(), planted(mutant, (sequence, "sequence_text")):
-            check_all()
+            check_all(mutant.what)
     except (gxx.EmulatorError, AssertionError) as report:
         return "" if str(report).startswith("g++ refused") else str(report)
     return ""
