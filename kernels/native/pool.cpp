@@ -61,7 +61,8 @@ class Pool {
   private:
     void serve(int id, long seen) {
         for (;;) {
-            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call.
+            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call. After
+            // that sleep: the system wakes a thread on a free core, but leaves one that keeps yielding beside the next caller.
             for (Patience patience; job == seen && !patience.worn_out();) patience.wait();
             std::unique_lock<std::mutex> lock(mutex);
             wake.wait(lock, [&] { return stopping || job != seen; });
