@@ -5,18 +5,18 @@ ops. kernels/native/tensorflow_op.cpp is the other half.
 from __future__ import annotations
 
 import ctypes
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from .. import backends
 from ..backends import native, native_call, threads
 
 Tensor = Any
 # TensorFlow's C functions that the op calls, in the order of struct TensorFlow
-FUNCTIONS = """
+C_FUNCTIONS = """
     NewStatus DeleteStatus SetStatus GetCode
     NewOpDefinitionBuilder OpDefinitionBuilderAddAttr OpDefinitionBuilderAddInput OpDefinitionBuilderAddOutput
     OpDefinitionBuilderSetShapeInferenceFunction ShapeInferenceContextSetUnknownShape RegisterOpDefinition
@@ -24,12 +24,13 @@ FUNCTIONS = """
     OpKernelConstruction_GetAttrSize OpKernelConstruction_GetAttrInt64List OpKernelConstruction_GetAttrString
     OpKernelConstruction_Failure OpKernelContext_Failure
     GetInput AllocateOutput DeleteTensor TensorData NumDims Dim
-""".split()
+"""
+FUNCTIONS = tuple(C_FUNCTIONS.split())
 B, T, T_PLUS_1 = -1, -2, -3  # sizes that are known only when the op runs
 
 
 def usable(cell: Any, backend: str) -> bool:
-    """Whether this call may be an RnnCall: it stands in a graph, and the kernels and this TensorFlow can do it."""
+    """Whether this call is to be an RnnCall: it stands in a graph, and the kernels and this TensorFlow can do it."""
     if tf.executing_eagerly() or backend not in ("auto", "native"):
         return False
     return native.supports(cell) and native.available()[0] and registered()
@@ -37,17 +38,20 @@ def usable(cell: Any, backend: str) -> bool:
 
 @cache
 def registered() -> bool:
-    """Tells TensorFlow of the op. False if this TensorFlow does not have the C functions that it needs."""
+    """Tells TensorFlow of the op. False, with a warning, if this TensorFlow does not have the C functions that it needs."""
     file = next((flag[3:] for flag in tf.sysconfig.get_link_flags() if flag.startswith("-l:")), "libtensorflow_framework.2.dylib")
     framework = ctypes.CDLL(str(Path(tf.sysconfig.get_lib()) / file))
     try:
         addresses = [ctypes.cast(getattr(framework, f"TF_{name}"), ctypes.c_void_p).value for name in FUNCTIONS]
-    except AttributeError:
+    except AttributeError as error:
+        slower = "graphs call the native kernels through Python, which takes longer"
+        warnings.warn(f"{slower}: TensorFlow {tf.__version__}: {error}", stacklevel=2)
         return False
     register = native.library().rnn_register_op
-    register.restype = ctypes.c_bool
     default = ctypes.c_int64(threads.default_threads())
-    return register((ctypes.c_void_p * len(addresses))(*addresses), ctypes.byref(threads.chosen), default)
+    if not register((ctypes.c_void_p * len(addresses))(*addresses), ctypes.byref(threads.chosen), default):
+        raise RuntimeError("TensorFlow refuses the op RnnCall: is there another one of this name?")
+    return True
 
 
 def forward(cell: Any, given: dict[str, Tensor], flags: dict[str, bool], sequences: bool, save: bool) -> list[Tensor]:
