@@ -2,6 +2,7 @@
 
 Everything crosses as tensors. The tape's arrays (states, saved) are outputs of the forward op and inputs of the backward op;
 nothing is kept in Python between the two, so the op works eagerly, in a tf.function, in loops and under persistent tapes.
+The native backend in a graph is native_op.py's; all else is a call of Python from TensorFlow.
 """
 
 from __future__ import annotations
