@@ -28,6 +28,7 @@ LEVELS = {"generic": [], **({level: [f"-march={level}"] for level in ("x86-64-v3
 UNITS = {  # translation unit -> source, options
     "native": ["native.cpp"],
     "pool": ["native/pool.cpp"],
+    "tensorflow_op": ["native/tensorflow_op.cpp"],
     "cells32": ["native/cells.cpp", "-DREAL=float"],
     "cells64": ["native/cells.cpp", "-DREAL=double"],
 }

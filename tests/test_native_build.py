@@ -13,7 +13,8 @@ from rnn_from_scratch.backends import native
 from .conftest import ROOT
 
 CXX = os.environ.get("CXX", "c++")
-UNITS = [("native.cpp", []), ("native/pool.cpp", []), *(("native/cells.cpp", [f"-DREAL={real}"]) for real in ("float", "double"))]
+UNITS = [(source, []) for source in ("native.cpp", "native/pool.cpp", "native/tensorflow_op.cpp")]
+UNITS += [("native/cells.cpp", [f"-DREAL={real}"]) for real in ("float", "double")]
 RUN = """
 import sys, pytest
 from pathlib import Path

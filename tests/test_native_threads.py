@@ -185,3 +185,29 @@ def test_number_of_threads():
 def test_quota_of_a_container(monkeypatch, files, expected):
     monkeypatch.setattr(counts, "read", lambda file: files.get(str(file).removeprefix("/sys/fs/cgroup/"), ""))
     assert counts.quota() == expected
+
+
+CORES = """
+import os, numpy as np
+from rnn_from_scratch import backends, cells, init_params
+cell, x = cells.LSTM(), np.zeros((64, 20, 32), "float32")
+params = init_params(cell, 32, 64, dtype="float32")
+tasks = lambda: set(os.listdir("/proc/self/task"))
+def cores_of_workers(count, known):
+    backends.set_num_threads(count)
+    backends.forward(cell, params, x)
+    return {frozenset(os.sched_getaffinity(int(task))) for task in tasks() - known}
+known, allowed = tasks(), os.sched_getaffinity(0)
+if len(allowed) > 1:
+    (cores,) = cores_of_workers(2, known)
+    assert len(cores) == len(allowed) - 1 and cores < allowed, (cores, allowed)
+assert cores_of_workers(len(allowed) + 1, known) == {frozenset(allowed)}  # more threads than cores
+os.sched_setaffinity(0, {min(allowed)})
+assert cores_of_workers(2, known) == {frozenset({min(allowed)})}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux says where a thread may run")
+def test_workers_stay_off_their_callers_core():
+    done = run_python(CORES, OPENBLAS_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -35,6 +36,7 @@ class Pool {
             const int id = int(workers.size()) + 1;
             workers.emplace_back([this, id, seen = job.load()] { serve(id, seen); });
         }
+        keep_off_callers_core(threads);
         {
             std::lock_guard<std::mutex> lock(mutex);
             work = &function;
@@ -59,9 +61,24 @@ class Pool {
     }
 
   private:
+    // If no core is free when a worker wakes up, the system puts it on its caller's, and leaves it there for milliseconds when
+    // another one is free again. So workers may run wherever the caller may, but for the core on which it is now.
+    void keep_off_callers_core([[maybe_unused]] int threads) {
+#if defined(__linux__)
+        cpu_set_t allowed;
+        const int core = sched_getcpu();
+        if (core < 0 || sched_getaffinity(0, sizeof(allowed), &allowed)) return;
+        if (CPU_COUNT(&allowed) >= threads) CPU_CLR(core, &allowed);
+        if (placed == int(workers.size()) && CPU_EQUAL(&allowed, &cores)) return;
+        for (std::thread& worker : workers) pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
+        placed = int(workers.size()), cores = allowed;
+#endif
+    }
+
     void serve(int id, long seen) {
         for (;;) {
-            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call.
+            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call. After
+            // that sleep: the system wakes a thread on a free core, but leaves one that keeps yielding beside the next caller.
             for (Patience patience; job == seen && !patience.worn_out();) patience.wait();
             std::unique_lock<std::mutex> lock(mutex);
             wake.wait(lock, [&] { return stopping || job != seen; });
@@ -75,6 +92,10 @@ class Pool {
         }
     }
 
+#if defined(__linux__)
+    cpu_set_t cores;  // where the first `placed` workers may run
+    int placed = 0;
+#endif
     std::mutex callers, mutex;
     std::condition_variable wake;
     std::vector<std::thread> workers;

@@ -11,10 +11,10 @@
 class Patience {
   public:
     void wait();
-    bool worn_out() const { return rounds > PAUSES + YIELDS; }
+    bool worn_out() const { return rounds >= PAUSES; }
 
   private:
-    static constexpr int PAUSES = 4000, YIELDS = 500;  // about 0.1 ms, and 0.2 ms if nobody else takes the core
+    static constexpr int PAUSES = 4000;  // about 0.1 ms
     int rounds = 0;
 };
 

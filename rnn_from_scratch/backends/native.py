@@ -73,7 +73,7 @@ def path(level: str) -> Path:
 def load(level: str) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path(level)))
     size = getattr(found, "rnn_call_size", None)
-    if size is None or size() != CALL.size:
+    if size is None or size() != CALL.size or not hasattr(found, "rnn_register_op"):
         raise OSError(f"{path(level).name} was built from other sources: install the package again")
     for name in ("forward", "backward"):
         for dtype in ("float32", "float64"):

@@ -5,6 +5,7 @@ OMP_NUM_THREADS and a container's quota of CPU time lower the number of cores th
 
 from __future__ import annotations
 
+import ctypes
 import os
 from functools import cache
 from pathlib import Path
@@ -16,15 +17,15 @@ def set_num_threads(count: int | None) -> None:
     """The number of threads of the native backend from now on; None returns to the default. Raises ValueError."""
     if count is not None and (not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1):
         raise ValueError(f"count: expected an integer of at least 1, or None, got {count!r}")
-    chosen[:] = [] if count is None else [int(count)]
+    chosen.value = int(count or 0)
 
 
 def num_threads() -> int:
     """How many threads a call may use; small calls use fewer."""
-    return chosen[0] if chosen else default_threads()
+    return chosen.value or default_threads()
 
 
-chosen: list[int] = []
+chosen = ctypes.c_int64(0)  # 0: the default; the kernels read it where TensorFlow calls them
 
 
 @cache

@@ -2,6 +2,7 @@
 
 Everything crosses as tensors. The tape's arrays (states, saved) are outputs of the forward op and inputs of the backward op;
 nothing is kept in Python between the two, so the op works eagerly, in a tf.function, in loops and under persistent tapes.
+The native backend in a graph is native_op.py's; all else is a call of Python from TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tensorflow.python.eager import record  # the one private import: who is lis
 
 from .. import backends
 from ..bptt import Tape
-from . import cuda_bridge
+from . import cuda_bridge, native_op
 from .refusals import SECOND_ORDER
 
 Tensor = Any
@@ -49,6 +50,7 @@ def recurrent(
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
     eager, prunable = tf.executing_eagerly(), not cuda_bridge.wants_gpu(backend)
     asked = listeners(groups, given) if eager or prunable else tuple(groups)
+    native = prunable and native_op.usable(cell, backend)
 
     def forward_arrays(*arrays):
         y, state, tape = run_forward(cell, dict(zip(names, arrays)), flags, save, backend)
@@ -56,8 +58,10 @@ def recurrent(
 
     @tf.custom_gradient
     def op(*tensors):
-        count = sequences + S + (S + 1) * save
-        results = cuda_bridge.call(forward_arrays, list(tensors), [dtype] * count, backend)
+        if native:
+            results = native_op.forward(cell, dict(zip(names, tensors)), flags, sequences, save)
+        else:
+            results = cuda_bridge.call(forward_arrays, list(tensors), [dtype] * (sequences + S + (S + 1) * save), backend)
         kept = dict(zip((*tape_names(cell), "saved"), results[sequences + S :]))
         results = results[: sequences + S]
         B, T, H = x.shape[0], x.shape[1], weights[1].shape[0]
@@ -67,11 +71,11 @@ def recurrent(
         def gradients(*upstream):
             d = dict(zip((*(("dy",) if sequences else ()), *upstream_names(cell)), upstream))
             tensors_by_name = {**given, **kept, **d}
-            found = backward_op(cell, groups, asked, tensors_by_name, flags, backend)
+            found = backward_op(cell, groups, asked, tensors_by_name, flags, backend, native)
             rest = tuple(group for group in groups if group not in asked)
             if rest and not eager:
                 # A gradient tape outside of this graph may still want these: one more op, which TensorFlow prunes if nobody does.
-                found.update(backward_op(cell, groups, rest, tensors_by_name, flags, backend))
+                found.update(backward_op(cell, groups, rest, tensors_by_name, flags, backend, native))
             return [found.get(name) for name in names]
 
         return results, gradients
@@ -167,6 +171,7 @@ def backward_op(
     tensors: dict[str, Tensor],
     flags: dict[str, bool],
     backend: str,
+    native: bool,
 ) -> dict[str, Tensor]:
     """Gradients by input name for the groups in wrt, from the forward op's inputs, its tape and the upstream gradients."""
     names, wanted = tuple(tensors), tuple(name for group in wrt for name in groups[group])
@@ -182,8 +187,10 @@ def backward_op(
 
     @tf.custom_gradient
     def op(*inputs):
-        dtypes = [tensors["x"].dtype] * len(wanted)
-        found = cuda_bridge.call(backward_arrays, list(inputs), dtypes, backend)
+        if native:
+            found = native_op.backward(cell, dict(zip(names, inputs)), wanted, flags)
+        else:
+            found = cuda_bridge.call(backward_arrays, list(inputs), [tensors["x"].dtype] * len(wanted), backend)
         for name, gradient in zip(wanted, found):
             gradient.set_shape(tensors[name].shape)
 
