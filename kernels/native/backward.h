@@ -131,8 +131,19 @@ template <class T> class Backward : Plan<T> {
             for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
+                    if (!phase && step && j + P::cols >= own.blocks.end) ask_for_rows(own, step - 1, b, n);
                     one_tile(own, phase, D_step, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
+        }
+    }
+
+    // What the cell will read in the next step, asked for while the products run.
+    void ask_for_rows(const Own& own, int step, ptrdiff_t b, int n) const {
+        const int u = own.blocks.begin * L, count = std::min(H, own.blocks.end * L) - u;
+        for (ptrdiff_t row = b; row < b + n; row++) {
+            for (int s = 0; s < cell.states; s++) ask_for(tape.before(s, step) + row * tape.state_row + u, count);
+            for (int a = 0; a < cell.saved; a++) ask_for(tape.saved_at(step) + row * tape.saved_row + a * H + u, count);
+            if (call.dy) ask_for(static_cast<const T*>(call.dy) + step * call.dy_stride[1] + row * call.dy_stride[0] + u, count);
         }
     }
 

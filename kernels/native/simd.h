@@ -52,6 +52,13 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, BYTES);
 }
 
+// Ask for n values from p on before they are needed; the processor does not see rows that lie far apart coming. WRITE: to write.
+template <bool WRITE = false, class T> RNN_FN void ask_for(const T* p, int n) {
+    asm volatile("");  // GCC would take this for a function that does nothing
+    for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, 2);
+    __builtin_prefetch(p + n - 1, WRITE, 2);
+}
+
 // n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.
 template <class T> inline void copy_few(T* to, const T* from, int n) {
     for (int width = LANES<T>; width; width /= 2)
