@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define RNN_FN inline __attribute__((always_inline))
 #define RNN_INLINE __attribute__((always_inline))  // for a lambda
@@ -68,10 +71,24 @@ template <class T> inline void copy_few(T* to, const T* from, int n) {
         }
 }
 
-// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of the vector are 0.
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0.
+#if defined(__AVX512F__)
+template <class T> RNN_FN unsigned first_lanes(int n) { return n <= 0 ? 0 : n >= LANES<T> ? (1u << LANES<T>) - 1 : (1u << n) - 1; }
+RNN_FN Vec<float> load(const float* p, int n) { return _mm512_maskz_loadu_ps(__mmask16(first_lanes<float>(n)), p); }
+RNN_FN Vec<double> load(const double* p, int n) { return _mm512_maskz_loadu_pd(__mmask8(first_lanes<double>(n)), p); }
+RNN_FN void store(float* p, Vec<float> v, int n) { _mm512_mask_storeu_ps(p, __mmask16(first_lanes<float>(n)), v); }
+RNN_FN void store(double* p, Vec<double> v, int n) { _mm512_mask_storeu_pd(p, __mmask8(first_lanes<double>(n)), v); }
+#else
 template <class T> inline Vec<T> load(const T* p, int n) {
     if (n >= LANES<T>) return load(p);
     T lanes[LANES<T>] = {};
     if (n > 0) copy_few(lanes, p, n);
     return load(lanes);
 }
+template <class T> inline void store(T* p, Vec<T> v, int n) {
+    if (n >= LANES<T>) return store(p, v);
+    T lanes[LANES<T>];
+    store(lanes, v);
+    if (n > 0) copy_few(p, lanes, n);
+}
+#endif
