@@ -167,7 +167,7 @@ template <class T> class Backward : Plan<T> {
             tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH});
             for (int r = 0; r < n; r++) {
                 const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
-                for (int u = 0; u < cols * L && j * L + u < H; u++) to[r * padded + u] += own.z[r * WIDTH + u] * scale[u];
+                add_scaled(to + r * padded, own.z + r * WIDTH, scale, std::min(cols * L, H - j * L));
             }
         }
     }

@@ -92,3 +92,8 @@ template <class T> inline void store(T* p, Vec<T> v, int n) {
     if (n > 0) copy_few(p, lanes, n);
 }
 #endif
+
+// to += from * scale, n values; `to` and `from` go on to the end of the last vector.
+template <class T> inline void add_scaled(T* to, const T* from, const T* scale, int n) {
+    for (int i = 0; i < n; i += LANES<T>) store(to + i, load(to + i) + load(from + i) * load(scale + i, n - i));
+}
