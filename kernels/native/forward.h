@@ -197,8 +197,7 @@ template <class T> class Forward : Plan<T> {
             for (int r = 0; r < rows; r++) {
                 const ptrdiff_t b = own.rows.begin + r;
                 const T *h = phase ? operand + b * padded : at.s_prev[0] + b * at.state_row, *scale = P::h_scale(copy, int(b));
-                T* to = own.h + (ptrdiff_t(copy) * rows + r) * H;
-                for (int u = 0; u < H; u++) to[u] = h[u] * scale[u];
+                scaled(own.h + (ptrdiff_t(copy) * rows + r) * H, h, scale, H);
             }
         }
     }

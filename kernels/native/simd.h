@@ -93,6 +93,11 @@ template <class T> inline void store(T* p, Vec<T> v, int n) {
 }
 #endif
 
+// to = from * scale, n values.
+template <class T> inline void scaled(T* to, const T* from, const T* scale, int n) {
+    for (int i = 0; i < n; i += LANES<T>) store(to + i, load(from + i, n - i) * load(scale + i, n - i), n - i);
+}
+
 // to += from * scale, n values; `to` and `from` go on to the end of the last vector.
 template <class T> inline void add_scaled(T* to, const T* from, const T* scale, int n) {
     for (int i = 0; i < n; i += LANES<T>) store(to + i, load(to + i) + load(from + i) * load(scale + i, n - i));
