@@ -12,6 +12,7 @@
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
     pytest bench --benchmark-disable    runs small cases once, untimed
+    pytest bench/test_peers.py -k LSTM --benchmark-json LSTM.json; python -m bench.report *.json --readme README.md    a table in parts
 
 Run nothing else meanwhile. Settings are handed on to every process: RNN_NUM_THREADS, RNN_NATIVE_ISA, and a peer's own, as in
 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 RNN_NATIVE_ISA=x86-64-v3.

@@ -1,6 +1,6 @@
 """Reads the JSON of pytest-benchmark: Markdown tables, the plots, the comparison with an older file, the table in README.
 
-    python -m bench.report out/bench.json --report out --readme README.md
+    python -m bench.report out/bench.json --report out --readme README.md        # several files: one table of the rows of all
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ def load(path: Path) -> Results:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected the bench.json of an earlier `rnn-from-scratch bench --report`") from error
     return Results(rows, found["machine_info"])
+
+
+def joined(paths: list[Path]) -> Results:
+    """The rows of several files, which one machine with one set of versions wrote. Raises InputError where it was not so."""
+    found = [load(path) for path in paths]
+    for path, results in zip(paths, found):
+        if where(results) != where(found[0]):
+            machines = f"{paths[0]}: {where(found[0])}\n{path}: {where(results)}"
+            raise InputError(f"expected files of one machine with one set of versions, got\n{machines}")
+    return Results([row for results in found for row in results.rows], found[0].machine)
 
 
 def cost(row: Row) -> float:
@@ -179,11 +189,14 @@ def write(results: Results, folder: Path) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("json", type=Path)
+    parser.add_argument("json", type=Path, nargs="+")
     parser.add_argument("--report", type=Path, help="write bench.md and plots to this folder")
     parser.add_argument("--readme", type=Path, help="rewrite the table between <!-- bench: begin --> and <!-- bench: end -->")
     given = parser.parse_args()
-    results = load(given.json)
+    try:
+        results = joined(given.json)
+    except InputError as error:
+        parser.error(str(error))
     if given.report:
         given.report.mkdir(parents=True, exist_ok=True)
         print(*write(results, given.report), sep="\n")

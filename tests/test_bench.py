@@ -104,6 +104,21 @@ def test_readme_is_rewritten_between_the_markers(old, tmp_path, monkeypatch):
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("<!-- bench: ") == 2
 
 
+def test_parts_are_joined_if_one_machine_timed_them(old, tmp_path, monkeypatch, capsys):
+    part = recorded()
+    part["benchmarks"] = [row("other", "variant", variant="LSTM relu", plain="LSTM", plain_ms=1.9, ratio=1.7)]
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(part), encoding="utf-8")
+    assert len(report.joined([old, other]).rows) == 1 + len(report.load(old).rows)
+    monkeypatch.setattr(sys, "argv", ["report", str(old), str(other), "--report", str(tmp_path / "out")])
+    report.main()
+    assert "LSTM any mask" in (page := (tmp_path / "out" / "bench.md").read_text(encoding="utf-8")) and "LSTM relu" in page
+    other.write_text(json.dumps({**part, "machine_info": {**part["machine_info"], "threads": 1}}), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        report.main()
+    assert "one machine" in capsys.readouterr().err
+
+
 def test_rows_that_were_not_run_are_counted_by_reason():
     lines = [f"SKIPPED [{rows}] bench/{file}.py:3: needs torch: pip install torch" for rows, file in ((3, "a"), (2, "b"))]
     assert run.not_run(lines) == {"needs torch: pip install torch": 5}
