@@ -75,10 +75,11 @@ template <class T> class Backward : Plan<T> {
   private:
     T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
 
-    // About 2 MiB of D, so that it stays in the cache; whole blocks of the weight gradients' sums where there are enough steps.
+    // At most 2 MiB of D (or one step), so that it stays in the cache; chunks of nearly equal size.
     int chunk_steps() const {
         const double step_bytes = double(B) * (cell.columns() + cell.extras) * padded * sizeof(T);
-        return int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
+        const int most = int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
+        return ceil_div(steps, ceil_div(steps, most));
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed.

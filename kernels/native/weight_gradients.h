@@ -162,8 +162,10 @@ template <class T> class WeightGradients {
         const T* from = D + ptrdiff_t(column(p, i)) * plan.padded + j * L;
         for (int n0 = 0; n0 < own.count; n0 += BLOCK) {
             const int rows = std::min(BLOCK, own.count - n0);
-            for (int n = 0; n < rows; n++)
+            for (int n = 0; n < rows; n++) {
+                if (n + BUNCH < rows) ask_for(from + own.rows[n0 + n + BUNCH] * D_row, cols * L);
                 for (int c = 0; c < cols; c++) store(own.D + (c * BLOCK + n) * L, load(from + own.rows[n0 + n] * D_row + c * L));
+            }
             for (int q = own_tiles.begin; q < own_tiles.end; q++) {
                 const int height = std::min(ROWS, p.width() - q * ROWS);
                 const T* A = p.A + (ptrdiff_t(q) * own.count + n0) * ROWS;
