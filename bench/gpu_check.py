@@ -14,89 +14,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import rnn_from_scratch
-from rnn_from_scratch import backends
-from rnn_from_scratch.backends import cuda, sequence, steps
-from rnn_from_scratch.backends.emulated import storage_dtype
+from rnn_from_scratch.backends import cuda
 from rnn_from_scratch.backends.planner import TIERS
-from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
-from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
+from rnn_from_scratch.verify.measure import EXACT, error
 
-from . import gpu_timing
+from . import gpu_parity, gpu_timing
 from .gpu_timing import tier
 
-RUNS, RUN_SIZES = 100, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
 PATIENCE = 120  # seconds for each tool of compute-sanitizer
-MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
-PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
-    "step": {
-        "masks ignored": MASKS,
-        "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
-        "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
-        "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
-    },
-    "sequence": {
-        "masks ignored": MASKS,
-        "states of the wrong slot": ("before = rev ? t + 1 : t;", "before = rev ? t : t + 1;"),
-        "weights of the next unit": ("j = SLICE * OWN + column % OWN;", "j = (SLICE * OWN + column % OWN + 1) % H;"),
-        "a part of each sum left out": ("layer < SPLIT; layer++", "layer < SPLIT - 1; layer++"),
-    },
-}
-
-
-def parity(backend: str, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Every situation and dtype of some cells, and 16-bit storage, beside the reference in float64."""
-    for name, situation, dtype in product(names, SITUATIONS, ("float64", "float32")):
-        p = problem(CELLS[name], situation, dtype)
-        truth, own = solve(cast(p, "float64")), solve(p)
-        budgets = {k: EXACT if dtype == "float64" else budget(k, error(own[k], truth[k])) for k in truth}
-        worst, e, allowed = compare(solve(p, backend), truth, budgets)
-        yield {"cell": name, "situation": situation, "kind": dtype, "array": worst, "error": e, "allowed": allowed}
-    for name, storage in product(names, backends.STORAGES):
-        p = problem(CELLS[name], "any mask", "float32")
-        truth, own = solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage))
-        budgets = {k: budget(k, error(own[k], truth[k])) for k in truth}
-        worst, e, allowed = compare(solve(p, backend, storage), truth, budgets)
-        yield {"cell": name, "situation": "any mask", "kind": storage, "array": worst, "error": e, "allowed": allowed}
-
-
-def in_both_tiers(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """The parity of the cuda backend, a launch per step and one for all."""
-    for name in TIERS:
-        with tier(name):
-            yield from ({"tier": name, **row} for row in parity("cuda", names))
-
-
-def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:
-    """Bug -> was it seen?"""
-    places = ((steps, "step_text"), (steps, "column_sum_text"), (sequence, "sequence_text"))
-    kept = [getattr(module, name) for module, name in places]
-    seen = {}
-    for what, (old, new) in bugs.items():
-        try:
-            for (module, name), make in zip(places, kept):
-                setattr(module, name, lambda *a, make=make, old=old, new=new: make(*a).replace(old, new))
-            wrong = []
-            for cell in ("PeepholeLSTM", "GRU reset before"):
-                p = problem(CELLS[cell], "any mask, reversed, zeroed")
-                truth = solve(p)
-                wrong.append(compare(solve(p, backend), truth, dict.fromkeys(truth, EXACT))[1] > EXACT)
-            seen[what] = any(wrong)
-        finally:
-            for (module, name), make in zip(places, kept):
-                setattr(module, name, make)
-    return seen
-
-
-def same_bits(backend: str, runs: int) -> bool:
-    """Do all runs of one problem give the same bits?"""
-    p = problem(CELLS["GRU reset after"], "any mask", "float32", sizes=RUN_SIZES)
-    return len({b"".join(a.tobytes() for a in solve(p, backend).values()) for _ in range(runs)}) == 1
 
 
 def bridge() -> str:
@@ -198,14 +127,14 @@ def main(arguments: list[str] | None = None) -> int:
     import cupy
 
     if options.tiny:
-        return int(any(not row["error"] <= row["allowed"] for row in in_both_tiers(("PeepholeLSTM", "GRU reset before"))))
+        return int(any(not row["error"] <= row["allowed"] for row in gpu_parity.in_both_tiers(("PeepholeLSTM", "GRU reset before"))))
     start = time.perf_counter()
-    report: dict[str, Any] = {"facts": facts(cupy), "limits": cuda.limits(0)._asdict(), "runs": RUNS, "bridge": bridge()}
-    report |= {"parity": list(in_both_tiers(tuple(CELLS))), "planted": {}, "same bits": True}
+    report: dict[str, Any] = {"facts": facts(cupy), "limits": cuda.limits(0)._asdict(), "runs": gpu_parity.RUNS, "bridge": bridge()}
+    report |= {"parity": [*gpu_parity.in_both_tiers(tuple(gpu_parity.CELLS)), *gpu_parity.meetings()], "planted": {}, "same bits": True}
     for name in TIERS:
         with tier(name):
-            report["planted"] |= {f"{name}: {what}": seen for what, seen in planted("cuda", PLANTED[name]).items()}
-            report["same bits"] &= same_bits("cuda", RUNS)
+            report["planted"] |= {f"{name}: {what}": seen for what, seen in gpu_parity.planted("cuda", gpu_parity.PLANTED[name]).items()}
+            report["same bits"] &= gpu_parity.same_bits("cuda", gpu_parity.RUNS)
     report |= {"sanitizer": sanitizer(), "timings": list(gpu_timing.timings(cupy, report["facts"]["gpu"]))}
     report |= {"micro": gpu_timing.micro_costs(cupy), "seconds": round(time.perf_counter() - start, 1)}
     options.out.mkdir(parents=True, exist_ok=True)

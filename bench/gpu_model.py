@@ -34,7 +34,8 @@ DRAWN = ("T4", "A100", "H100")
 NAMES = (*SIX, *(name for name in SHAPES if name.startswith(("deepbench", "flashrnn"))))
 LARGE = 0.8  # of the peak, by a product over all steps at once
 
-# What others published: device, who, shape (B, T, H), us of a step forward, and of one backward with the weight gradients
+# What others published: device, who (the last word is the dtype), shape (B, T, H), us of a step forward, and of one backward with
+# the weight gradients
 PUBLISHED = [
     ("H100", "cuDNN bf16", (16, 1024, 768), 1.96, 3.11),
     ("H100", "FlashRNN fused bf16", (16, 1024, 768), 4.76, 8.54),
@@ -44,6 +45,7 @@ PUBLISHED = [
     ("V100", "cuDNN 2017 fp32", (128, 25, 512), 62.4, 91.6),
     ("V100", "cuDNN 2017 fp32", (64, 25, 1024), 88.4, 128.0),
 ]
+BESIDE = {"A100": "V100", "H100": "H100"}  # whose published points are drawn where: nobody published any for an A100 or a T4
 SOURCES = "FlashRNN's README plot head_dim--lstm (B 16, T 1024, H 768); DeepBench's training sheet for V100, x Wx left out"
 
 
@@ -56,26 +58,31 @@ class Prediction(NamedTuple):
     operations: int  # of the recurrent products of one step, forward
     bytes: int  # moved by a step of the step tier, forward
     plan: Plan
-    hoisted: tuple[float, float]  # ms of the products over all steps, forward and backward
     step: tuple[float, float]
     sequence: tuple[float, float] | None
 
 
+def apart(limits: Limits, costs: Costs, shape: str, cell: str) -> tuple[float, float]:
+    """ms of all but the time loop, forward and backward: Python's work, and the products over all steps at once."""
+    (B, T, I, H), G = sizes(shape), gates(cell)
+    peak = 2e9 * limits.multiprocessors * limits.lanes * limits.clock * LARGE  # operations in a second
+    return costs.call / 1e3 + 2e3 * B * T * I * G * H / peak, costs.call / 1e3 + 2e3 * B * T * (2 * I + H) * G * H / peak
+
+
+def whole(alone: tuple[float, float], us: tuple[float, float] | None, T: int) -> tuple[float, float] | None:
+    """ms of both passes, of a loop of so many us a step."""
+    return None if us is None else (alone[0] + us[0] * T / 1e3, alone[1] + us[1] * T / 1e3)
+
+
 def predict(device: str, shape: str, cell: str, costs: Costs | None = None) -> Prediction:
     """The model's word on one shape in float32."""
-    limits, (B, T, I, H), G = DEVICES[device], sizes(shape), gates(cell)
-    plan = planner.plan(limits, CELLS[cell], B, H, "float32", costs=costs)
-    peak = 2e9 * limits.multiprocessors * limits.lanes * limits.clock * LARGE  # operations in a second
-    ahead = 2 * B * T * I * G * H / peak * 1e3
-    back = 2 * B * T * (2 * I + H) * G * H / peak * 1e3
-
-    def whole(us: tuple[float, float] | None) -> tuple[float, float] | None:
-        return None if us is None else (ahead + us[0] * T / 1e3, back + us[1] * T / 1e3)
-
-    step = whole(plan.us["step"])
+    costs = costs or Costs()
+    limits, (B, T, _, H), G = DEVICES[device], sizes(shape), gates(cell)
+    plan, alone = planner.plan(limits, CELLS[cell], B, H, "float32", costs=costs), apart(limits, costs, shape, cell)
+    step = whole(alone, plan.us["step"], T)
     assert step is not None
     operations, moved = 2 * B * H * G * H, 4 * (G * H * H + 3 * B * G * H)
-    return Prediction(device, shape, cell, operations, moved, plan, (ahead, back), step, whole(plan.us["sequence"]))
+    return Prediction(device, shape, cell, operations, moved, plan, step, whole(alone, plan.us["sequence"], T))
 
 
 def predictions(device: str, costs: Costs | None = None) -> Iterator[Prediction]:
@@ -106,40 +113,53 @@ def markdown(costs: Costs | None = None) -> str:
 # ---- the constants, from what was measured
 
 
+def expected(costs: Costs, limits: Limits, shape: str, cell: str) -> dict[str, tuple[float, float]]:
+    """Tier -> ms of forward, and of forward and backward, as gpu-check measures them: with the tiles that the planner takes now."""
+    (B, T, _, H), maths = sizes(shape), CELLS[cell]
+    us = {"step": (planner.step_us(limits, costs, maths, B, H, 4, False), planner.step_us(limits, costs, maths, B, H, 4, True))}
+    if best := planner.best_tiles(limits, Costs(), maths, B, H, 4, False):
+        ahead, back = (planner.pass_sizes(maths, H, False, best[1], backward) for backward in (False, True))
+        assert ahead is not None and back is not None
+        times = (planner.sequence_us(limits, costs, maths, H, 4, best[1], s, s is back) for s in (ahead, back))
+        us["sequence"] = next(times), next(times)
+    alone = apart(limits, costs, shape, cell)
+    both = {tier: whole(alone, loop, T) for tier, loop in us.items()}
+    return {tier: (ms[0], sum(ms)) for tier, ms in both.items() if ms}
+
+
 def errors(costs: Costs, limits: Limits, rows: list[dict[str, Any]]) -> float:
-    """Mean square of log(predicted / measured) of the forward passes of both tiers."""
-    total, count = 0.0, 0
-    for row in rows:
-        _, T, I, H = sizes(row["shape"])
-        B, G, cell = sizes(row["shape"])[0], gates(row["cell"]), CELLS[row["cell"]]
-        hoisted = 2 * B * T * I * G * H / (2e9 * limits.multiprocessors * limits.lanes * limits.clock * LARGE) * 1e3
-        us = {"step": planner.step_us(limits, costs, cell, B, H, 4, False)}
-        best = planner.best_tiles(limits, Costs(), cell, B, H, 4, False)
-        if best is not None:
-            ahead = planner.pass_sizes(cell, H, False, best[1], False)
-            assert ahead is not None
-            us["sequence"] = planner.sequence_us(limits, costs, cell, H, 4, best[1], ahead, False)
-        for tier, predicted in us.items():
-            if measured := row.get(tier):
-                total += float(np.log((hoisted + predicted * T / 1e3) / measured[0])) ** 2
-                count += 1
-    return total / max(count, 1)
+    """Mean square of log(predicted / measured) of both tiers: forward alone, and with backward."""
+    logs = [
+        np.log(predicted / measured)
+        for row in rows
+        for tier, both in expected(costs, limits, row["shape"], row["cell"]).items()
+        for predicted, measured in zip(both, row.get(tier) or ())
+    ]
+    return float(np.mean(np.square(logs))) if logs else 0.0
 
 
 def fit(report: dict[str, Any], limits: Limits) -> Costs:
-    """The Costs that fit a report of gpu-check: barrier and launch as measured alone, the others by going downhill one by one."""
+    """The Costs that fit a report of gpu-check: the barrier as measured alone, the others by going downhill one by one.
+
+    What the report says nothing of stays where it was: a constant far from its first guess counts as a little error.
+    """
     rows, micro, costs = report["timings"], report.get("micro", {}), Costs()
     barriers = [us for what, us in micro.items() if what.startswith("barrier of")]
     if barriers:
         costs = costs._replace(barrier=float(np.median(barriers)))
     free = [name for name in Costs._fields if name != "barrier" or not barriers]
-    best, factor = errors(costs, limits, rows), 2.0
+
+    def worth(tried: Costs) -> float:
+        far = np.log(np.array([getattr(tried, name) for name in free]) / [getattr(Costs(), name) for name in free])
+        return errors(tried, limits, rows) + 1e-4 * float(np.mean(far**2))
+
+    best, factor = worth(costs), 2.0
     while factor > 1.01:
         before = best
         for name in free:
             for times in (factor, 1 / factor):
                 tried = costs._replace(**{name: getattr(costs, name) * times})
-                if (e := errors(tried, limits, rows)) < best - 1e-12:
+                if (e := worth(tried)) < best - 1e-9:
                     costs, best = tried, e
         if best == before:
             factor **= 0.5
@@ -150,7 +170,7 @@ def roofline(costs: Costs | None = None) -> Any:
     """A matplotlib Figure: speed of a step against the operations for each byte, on three devices; predictions are hollow."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     for axes, device in zip(figure.subplots(1, 3, sharey=True), DRAWN):
         limits = DEVICES[device]
         peak = 2e-3 * limits.multiprocessors * limits.lanes * limits.clock  # TFLOP/s
@@ -166,10 +186,13 @@ def roofline(costs: Costs | None = None) -> Any:
             if places:
                 axes.plot(*zip(*places), marker, markerfacecolor="none", color=colour, label=f"{tier} tier, predicted")
         for where, who, (B, _, H), ahead, _ in PUBLISHED:
-            if where == device:
-                place = 8 * B * H * H / (4 * (4 * H * H + 12 * B * H)), 8 * B * H * H / ahead / 1e6
+            if where == BESIDE.get(device):
+                item = 4 if who.endswith("fp32") else 2
+                place = 8 * B * H * H / (item * (4 * H * H + 12 * B * H)), 8 * B * H * H / ahead / 1e6
                 axes.plot(*place, "k*", markersize=9)
-                axes.annotate(who, place, fontsize=7, xytext=(4, 3), textcoords="offset points")
+                told = f"{who}, {B} x {H}" if where == device else f"{where}: {who}, {B} x {H}"
+                axes.plot([0.08, place[0]], [place[1]] * 2, color="black", linewidth=0.4)
+                axes.text(0.08, place[1], told, fontsize=6.5, va="bottom", bbox={"color": "white", "pad": 0.3}, zorder=1)
         axes.set(xscale="log", yscale="log", xlabel="operations for each byte of a step", title=f"{device}: predicted", ylim=(1e-3, 200))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("TFLOP/s of the recurrent product, forward")

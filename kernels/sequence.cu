@@ -52,7 +52,7 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
     load_weights(Phase<0>{}, first, memory);
     if constexpr (LAST > 0) load_weights(Phase<LAST>{}, last, memory + first.WEIGHTS);
 
-    bool lost = gridDim.y != BLOCKS;  // a block of the row group is missing: what comes then is NaN, and nobody waits any more
+    bool lost = gridDim.y != BLOCKS || gridDim.z * ROWS < B;  // blocks are missing: what comes then is NaN, and nobody waits
     if (lost) *failed = 1;
     size_t slot = size_t(MAIL) * B * PADDED;
     auto post = [&](auto which, unsigned round, REAL value, int b, int j) {  // the operands of the product of that round
@@ -147,7 +147,7 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
     load_weights(Phase<0>{}, first, memory);
     if constexpr (LAST > 0) load_weights(Phase<LAST>{}, last, memory + first.WEIGHTS);
 
-    bool lost = gridDim.y != BLOCKS;  // as in forward
+    bool lost = gridDim.y != BLOCKS || gridDim.z * ROWS < B;  // as in forward
     if (lost) *failed = 1;
     size_t slot = size_t(MAIL) * B;
     auto take_back = [&](auto which, auto& product, int row, int unit, int b, int j) {  // undoes post: the operands' gradient -> h's

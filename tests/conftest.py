@@ -24,9 +24,44 @@ def seed():
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of full data sets: $RNN_DATA, or ../shared/data; tests that need it are skipped where it is missing."""
+def shared_data():
+    """shared_data(name): a file or folder of the full data sets, in $RNN_DATA or ../shared/data; the test is skipped if it is missing."""
     folder = Path(os.environ.get("RNN_DATA", ROOT.parent / "shared/data"))
-    if not folder.is_dir():
-        pytest.skip(f"needs the full data sets in {folder} (set RNN_DATA)")
-    return folder
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"needs {folder / name} (RNN_DATA names the folder of the full data sets)")
+        return folder / name
+
+    return find
+
+
+# those below import TensorFlow, and only where a test asks for them
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Path:
+    """300 digits for training and 50 for tests, as IDX files."""
+    from .digit_runs import write_digits
+
+    return write_digits(tmp_path_factory.mktemp("runs") / "digits")
+
+
+@pytest.fixture(scope="session")
+def whole(folder) -> Path:
+    """A run on the digits of `folder` that was never stopped."""
+    from .digit_runs import SMALL, train
+
+    train(folder.parent / "whole", data=str(folder), **SMALL)
+    return folder.parent / "whole"
+
+
+@pytest.fixture
+def plain_pictures(monkeypatch):
+    """Half of a small run's time goes into drawing."""
+    from matplotlib.figure import Figure
+
+    from rnn_from_scratch.tasks import plots
+
+    for name in ("learning_curve", "misread_sheet"):
+        monkeypatch.setattr(plots, name, lambda *_: Figure(figsize=(1, 1)))

@@ -83,24 +83,25 @@ def inspect(text: str, architecture: str) -> dict[str, Kernel]:
 
 
 def inspect_all(texts: list[str], architecture: str) -> list[dict[str, Kernel]]:
-    """Kernel name -> what is in it, for each text. One call of the disassembler, whose start costs most, serves them all.
+    """Kernel name -> what is in it, for each text. One call of the disassembler, whose start costs most, serves all new ones.
 
-    Kept in the cache folder by a hash of the texts, the architecture and the compiler. Raises CompileError.
+    Kept in the cache folder by a hash of the text, the architecture and the compiler. Raises CompileError.
     """
     folder = root()
     assert folder is not None
     compiler = next(folder.glob("lib/libnvrtc.so.*")).stat()
-    parts = (*texts, architecture, *OPTIONS, str(compiler.st_size), Path(__file__).read_text(encoding="utf-8"))
-    kept = gxx.cache_folder() / (hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32] + ".json")
-    if not kept.exists():
-        cubins = [compile_text(text, architecture) for text in texts]
-        found = disassemble(cubins, folder / "bin", architecture.replace("sm_", "SM"))
-        draft = kept.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    common = (architecture, *OPTIONS, str(compiler.st_size), Path(__file__).read_text(encoding="utf-8"))
+    hashes = [hashlib.sha256("\0".join((text, *common)).encode()).hexdigest()[:32] for text in texts]
+    kept = [gxx.cache_folder() / f"{h}.json" for h in hashes]
+    new = [(text, path) for text, path in zip(texts, kept) if not path.exists()]
+    cubins = [compile_text(text, architecture) for text, _ in new]
+    for found, (_, path) in zip(disassemble(cubins, folder / "bin", architecture.replace("sm_", "SM")), new):
+        draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
         draft.write_text(json.dumps(found))
-        draft.replace(kept)
+        draft.replace(path)
     return [
-        {name: Kernel(*numbers, tuple(instructions)) for name, (*numbers, instructions) in module.items()}
-        for module in json.loads(kept.read_text())
+        {name: Kernel(*numbers, tuple(instructions)) for name, (*numbers, instructions) in json.loads(path.read_text()).items()}
+        for path in kept
     ]
 
 
@@ -111,6 +112,8 @@ INSTRUCTION = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9
 def disassemble(cubins: list[bytes], tools: Path, name: str) -> list[dict[str, list]]:
     """Kernel name -> [registers, stack, shared, local, instructions] for each cubin: the code of all of them in one raw file."""
     found, owners, code = [], [], b""
+    if not cubins:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         for cubin in cubins:
             file = Path(folder, "kernels.cubin")

@@ -27,10 +27,12 @@ CELLS = {
     "GRU reset before": cells.GRU(reset_after=False),
 }
 SHAPES = [(1, 128), (150, 150), (64, 256), (64, 512), (16, 1024)]  # B, H
-KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True)]  # dtype, storage, scale per gate
+KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True), ("float64", None, True)]
 
 
 class Case(NamedTuple):
+    """A planned call: the device; KINDS' dtype, storage, and whether h_scale differs from gate to gate; the kernels' text."""
+
     device: str
     cell: str
     B: int
@@ -39,11 +41,7 @@ class Case(NamedTuple):
     storage: str | None
     per_gate: bool
     plan: planner.Plan
-
-    @property
-    def text(self) -> str:
-        assert self.plan.tiles is not None
-        return sequence_text(CELLS[self.cell], self.dtype, self.storage, self.H, self.plan.tiles, self.per_gate, SPINS)
+    text: str
 
 
 def cases(device: str, kinds: list[tuple] = KINDS) -> list[Case]:
@@ -51,10 +49,11 @@ def cases(device: str, kinds: list[tuple] = KINDS) -> list[Case]:
     found = []
     for name, cell in CELLS.items():
         for B, H in SHAPES:
-            for kind in kinds:
-                plan = planner.plan(DEVICES[device], cell, B, H, kind[0], kind[2])
+            for dtype, storage, per_gate in kinds:
+                plan = planner.plan(DEVICES[device], cell, B, H, dtype, per_gate)
                 if plan.tier == "sequence":
-                    found.append(Case(device, name, B, H, *kind, plan))
+                    text = sequence_text(cell, dtype, storage, H, plan.tiles, per_gate, SPINS)
+                    found.append(Case(device, name, B, H, dtype, storage, per_gate, plan, text))
     return found
 
 

@@ -44,11 +44,11 @@ def test_batches_are_streams_that_go_on():
 
 def test_the_last_part_is_never_trained_on():
     codes = np.arange(10_000, dtype=np.uint32)
-    training_part, validation = char.divide(codes, {"batch_size": 4, "bptt": 8})
+    training_part, validation = char.divide(codes, {"batch_size": 4, "bptt": 8}, "tale.txt")
     assert (len(training_part), len(validation)) == (9500, 500)
     assert training_part.max() < validation.min()
-    with pytest.raises(InputError, match="--data: expected a text of at least 5,265 characters for --batch-size and --bptt, got 5,000"):
-        char.divide(codes[:5000], {"batch_size": 50, "bptt": 100})
+    with pytest.raises(InputError, match="tale.txt: expected at least 5,265 characters for --batch-size and --bptt, got 5,000"):
+        char.divide(codes[:5000], {"batch_size": 50, "bptt": 100}, "tale.txt")
 
 
 def test_states_are_carried_and_gradients_are_not(text):

@@ -19,8 +19,10 @@ def test_quiet_and_json(tmp_path, capsys):
     first, second, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (first["epoch"], second["epoch"], last["status"]) == (1, 2, "done")
     assert cli.main(["generate", str(tmp_path / "run"), "--length", "4", "--out", str(tmp_path / "new.png")]) == 0
-    assert capsys.readouterr().out.startswith("from zeros: 24 values from ")
+    assert capsys.readouterr().out.startswith("from zeros: 4 new values from ")
     assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["generate", str(tmp_path / "run"), "--out", "new.xyz"]) == 2
+    assert capsys.readouterr().err.startswith("error: --out new.xyz: expected a name that ends in one of ")
     assert cli.main(["generate", str(tmp_path / "run"), "--length", "4", "--json"]) == 0
     assert {name: len(values) for name, values in json.loads(capsys.readouterr().out).items()} == {"zeros": 24, "a real window": 24}
     assert cli.main(["predict", str(tmp_path / "run")]) == 2

@@ -58,6 +58,13 @@ def test_explain_says_how_a_gpu_runs_it(gpu, monkeypatch):
     reason = ours.explain(batch=6).reason
     assert reason.startswith("asked for by name; sequence tier: 1 x 6 blocks of 256 threads, each 5 units x 1 rows, weights in ")
     assert reason.endswith(" us predicted for a step forward and backward, 36.0 with a launch per step")
+    dropping, _ = on_cuda("LSTM", recurrent_dropout=0.5)
+    dropping(random(B, T, I))
+    asked, plan = [], cuda.plan
+    monkeypatch.setattr(cuda, "plan", lambda *args: asked.append(args[4:]) or plan(*args))
+    inference, training = dropping.explain(batch=6).reason.split("; training: ")
+    assert inference == reason and training.startswith("sequence tier: ")
+    assert asked == [(), (True,)]  # a mask for each gate while training
 
 
 def test_in_a_graph_and_with_an_empty_batch(gpu):

@@ -10,10 +10,12 @@ from rnn_from_scratch.verify.cases import CELLS, problem, solve
 from rnn_from_scratch.verify.measure import error
 
 from . import cupy_stand_in
+from .sequence_cases import DESERTED, PATIENCE, SMALL
 from .test_cuda import on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
+CASES = [("PeepholeLSTM", "any mask"), ("PeepholeLSTM", "scale per gate, any mask"), ("GRU reset before", "scale per gate, any mask")]
 
 
 @pytest.fixture
@@ -32,9 +34,14 @@ def test_what_a_device_says_of_itself(monkeypatch):
     cupy_stand_in.install(monkeypatch)
     expected = planner.Limits("no H100 but a stand-in", 6, 64 << 10, 1.0, 64, 2, 1 << 22, 0.32)
     assert cuda.limits(0) == expected
+    older = {**cupy_stand_in.Device.attributes, "ComputeCapabilityMajor": 6, "ComputeCapabilityMinor": 1}
+    monkeypatch.setattr(cupy_stand_in.Device, "attributes", older)
+    cuda.limits.cache_clear()
+    assert cuda.limits(0) == expected._replace(lanes=128, lanes64=4, cooperative=False)  # no release and acquire before 7.0
+    cuda.limits.cache_clear()
 
 
-@pytest.mark.parametrize(("name", "situation"), [("PeepholeLSTM", "any mask"), ("GRU reset before", "scale per gate, any mask")])
+@pytest.mark.parametrize(("name", "situation"), CASES)
 def test_cupy_arrays_in_and_out(cupy, name, situation):
     p = problem(CELLS[name], situation)
     truth, ours = solve(p), solve(on_device(p, cupy), "auto")
@@ -71,20 +78,15 @@ def test_no_room_for_all_blocks_at_once_is_an_error(cupy, monkeypatch):
 
 
 def test_a_block_that_gave_up_is_told_by_the_same_call_or_the_next(cupy, monkeypatch):
-    monkeypatch.setattr(sequence, "SPINS", 300)
-    real = sequence.sequence_text
-    plan = planner.with_tiles(planner.Tiles(2, 4, 32, 8, False), CELLS["LSTM"], 6, 5, "float64", False)
+    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
+    real, p = sequence.sequence_text, problem(CELLS["LSTM"])
+    plan = planner.with_tiles(SMALL, p.cell, 6, 5, "float64", False)
     monkeypatch.setattr(cuda.CupyDevice, "plan", lambda *_: plan)
-
-    def broken(*args):
-        return real(*args).replace("add_release(arrived, 1u);", "if (SLICE < 2) add_release(arrived, 1u);")
-
-    monkeypatch.setattr(sequence, "sequence_text", broken)
-    p = problem(CELLS["LSTM"])
+    backends.forward(p.cell, p.params, p.x, backend="cuda")  # so much patience is enough if all blocks are there
+    monkeypatch.setattr(sequence, "sequence_text", lambda *args: real(*args).replace(*DESERTED))
     with pytest.raises(RuntimeError, match="waited in vain"):
         backends.forward(p.cell, p.params, p.x, backend="cuda")
     monkeypatch.setattr(sequence, "sequence_text", real)
-    monkeypatch.setattr(sequence, "SPINS", 1 << 26)
     backends.forward(p.cell, p.params, p.x, backend="cuda")  # the flag is down again
     cuda.flag(0)[0] = 1  # as a kernel sets it that was still running when the call returned
     with pytest.raises(RuntimeError, match="RNN_GPU_TIER=step avoids it"):

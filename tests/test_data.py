@@ -44,7 +44,7 @@ def test_the_embedded_data_is_small():
 
 
 def test_the_embedded_sample_is_the_one_that_make_sample_draws(shared_data, tmp_path):
-    mnist.make_sample(shared_data / "mnist", tmp_path)
+    mnist.make_sample(shared_data("mnist"), tmp_path)
     for ours, again in zip(mnist.load()[:4], mnist.read_folder(tmp_path)[:4]):
         np.testing.assert_array_equal(ours, again)
 

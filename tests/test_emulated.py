@@ -11,23 +11,14 @@ from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends import emulated, gxx, steps
 from rnn_from_scratch.backends.source import step_text
 from rnn_from_scratch.verify import suite
-from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, named, problem, solve, solve_rounded
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from . import pairwise
+from .sequence_cases import on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
-GRADIENTS = ("x", "params", "initial_state")
-
-
-def on_device(p, device, storage=None):
-    """y, final states, gradients by name, and the tape, from one device object."""
-    o = {"mask": None, "go_backwards": False, "zero_masked_outputs": False, "x_scale": None, "h_scale": None, **p.options}
-    flags = o["mask"], o["go_backwards"], o["zero_masked_outputs"], o["x_scale"], o["h_scale"]
-    y, state, tape = steps.forward(device, "emulated", storage, p.cell, p.params, p.x, o["initial_state"], *flags, True)
-    grads = steps.backward(device, storage, tape, p.dy, p.dstate, GRADIENTS)
-    return named(p, y, state, grads), tape
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import count
 
 import pytest
 
-from bench import gpu_check, gpu_timing
+from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
 from rnn_from_scratch.backends import cuda, emulated
 from rnn_from_scratch.backends.emulator import Program
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS
@@ -32,10 +33,12 @@ def small(monkeypatch):
     fibres = cuda.limits(0)._replace(threads=(32,))
     monkeypatch.setattr(cuda, "limits", lambda device: fibres)
     names = ("PeepholeLSTM", "GRU reset before", "GRU reset after")
-    monkeypatch.setattr(gpu_check, "CELLS", {name: CELLS[name] for name in names})
-    monkeypatch.setattr(gpu_check, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
-    monkeypatch.setattr(gpu_check, "RUNS", 2)
-    monkeypatch.setattr(gpu_check, "RUN_SIZES", (3, 2, 2, 4))
+    monkeypatch.setattr(gpu_parity, "CELLS", {name: CELLS[name] for name in names})
+    monkeypatch.setattr(gpu_parity, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
+    monkeypatch.setattr(gpu_parity, "RUNS", 2)
+    monkeypatch.setattr(gpu_parity, "RUN_SIZES", (3, 2, 2, 4))
+    monkeypatch.setattr(gpu_parity, "MEETING", ("GRU reset after",))
+    monkeypatch.setattr(gpu_parity, "MET", 2)
     monkeypatch.setattr(gpu_check, "sanitizer", dict)
     monkeypatch.setattr(gpu_check.gpu_timing, "timings", lambda cupy, gpu: list(TIMINGS(cupy, gpu, ("load",))))
     monkeypatch.setattr(gpu_check.gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
@@ -54,32 +57,49 @@ TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
 def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_check.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu_report.json").read_text())
-    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2)
+    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2) + 2 * 4
+    met = [row["situation"].removeprefix("any mask, ") for row in report["parity"][-4:]]
+    assert [where.split(" blocks")[0] for where in met] == ["4 x 1", "4 x 1", "2 x 3", "2 x 3"]
+    assert [where.endswith("registers") for where in met] == [False, True, False, True]
     assert report["limits"]["multiprocessors"] == 6
     assert report["same bits"]
     assert all(report["planted"].values())
-    assert len(report["planted"]) == 8
-    assert {"launch", "product of 32 x 32", "barrier of 4 blocks"} <= set(report["micro"])
+    assert len(report["planted"]) == 9
+    assert {"launch", "product of 32 x 32", "barrier of 4 blocks", "compile sequence.cu, first"} <= set(report["micro"])
     shown = (tmp_path / "gpu_report.md").read_text()
-    assert shown.startswith("# no H100 but a stand-in\n\n36 comparisons with the reference, 0 failed.\nPlanted bugs: 8 of 8 seen.")
+    assert shown.startswith("# no H100 but a stand-in\n\n44 comparisons with the reference, 0 failed.\nPlanted bugs: 9 of 9 seen.")
     assert "| load | LSTM | step | 1 (" in shown
     assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
     assert capsys.readouterr().out == shown + "\n"
+    gpu_model.main(["--fit", str(tmp_path / "gpu_report.json")])
+    assert capsys.readouterr().out.startswith("Costs(call=")
 
 
 def test_it_fails_if_something_is_wrong(small, monkeypatch):
     real = cuda.steps.step_text
-    monkeypatch.setattr(gpu_check, "TIERS", ("step",))
+    monkeypatch.setattr(gpu_parity, "TIERS", ("step",))
     assert gpu_check.main(["--tiny"]) == 0
     monkeypatch.setattr(cuda.steps, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
     assert gpu_check.main(["--tiny"]) == 1
 
 
 def test_runs_that_differ_are_seen(small, monkeypatch):
-    assert gpu_check.same_bits("cuda", 2)
-    solve, bits = gpu_check.solve, iter(range(2))
-    monkeypatch.setattr(gpu_check, "solve", lambda p, backend: {"y": solve(p, backend)["y"] + next(bits) * 1e-7})
-    assert not gpu_check.same_bits("cuda", 2)
+    assert gpu_parity.same_bits("cuda", 2)
+    solve, bits = gpu_parity.solve, iter(range(2))
+    monkeypatch.setattr(gpu_parity, "solve", lambda p, backend: {"y": solve(p, backend)["y"] + next(bits) * 1e-7})
+    assert not gpu_parity.same_bits("cuda", 2)
+
+
+@pytest.mark.check
+def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
+    real, solve, shifts = gpu_parity.sequence.sequence_text, gpu_parity.solve, count()
+    assert all(row["error"] <= row["allowed"] for row in gpu_parity.meetings())
+    other = gpu_parity.PLANTED["sequence"]["weights of the next unit"]
+    monkeypatch.setattr(gpu_parity.sequence, "sequence_text", lambda *args: real(*args).replace(*other))
+    assert all(row["error"] > row["allowed"] for row in gpu_parity.meetings())
+    monkeypatch.setattr(gpu_parity.sequence, "sequence_text", real)
+    monkeypatch.setattr(gpu_parity, "solve", lambda p, *a: {k: v + next(shifts) * 1e-15 * bool(a) for k, v in solve(p, *a).items()})
+    assert {row["array"] for row in gpu_parity.meetings() if row["kind"] == "float64"} == {"the bits of one run and another"}
 
 
 @pytest.mark.parametrize(

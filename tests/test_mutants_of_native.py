@@ -10,31 +10,18 @@ import ctypes
 import re
 import shutil
 import subprocess
-from typing import NamedTuple
 
 import pytest
 
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.measure import EXACT, compare
+from rnn_from_scratch.verify.mutants.planted import of
 
 from .conftest import ROOT
 from .test_native_build import CXX, UNITS
 
 PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
-
-
-class Mutant(NamedTuple):
-    """One bug: an expression that occurs once in its file, and what it becomes."""
-
-    what: str
-    file: str
-    before: str
-    after: str
-
-
-def of(file: str, *rows: tuple[str, str, str]) -> list[Mutant]:
-    return [Mutant(what, file, before, after) for what, before, after in rows]
 
 
 MUTANTS = [

@@ -13,24 +13,9 @@ from rich.console import Console
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import loop, mnist, rundir
 
-from .digit_runs import KERAS_SAVES, SMALL, KilledError, bits, draw_nothing, killed_at, record, rows, train, train_whole, write_digits
+from .digit_runs import KERAS_SAVES, SMALL, KilledError, bits, killed_at, record, rows, train
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_digits(tmp_path_factory.mktemp("runs") / "digits")
-
-
-@pytest.fixture(scope="module")
-def whole(folder):
-    return train_whole(folder)
-
-
-@pytest.fixture
-def plain_pictures(monkeypatch):
-    draw_nothing(monkeypatch)
 
 
 def strike(monkeypatch, at, act):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import emulated, sequence, steps
+from rnn_from_scratch.backends import emulated, sequence, source
 from rnn_from_scratch.backends.emulator import Program
 from rnn_from_scratch.backends.planner import Tiles
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
 from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from . import pairwise
-from .sequence_cases import SMALL, VARIANTS, Ordered, bits, on_device
+from .sequence_cases import DESERTED, PATIENCE, SMALL, VARIANTS, Broken, Ordered, bits, on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -120,6 +120,11 @@ def test_pairwise_table_of_odd_sizes(row):
     check(p, tiles, row["kind"] if row["kind"] in backends.STORAGES else None)
 
 
+def test_the_lesson_at_the_top_is_at_most_40_lines():
+    text = (source.folder() / "sequence.cu").read_text(encoding="utf-8").splitlines()
+    assert 20 < [line.startswith("//") for line in text].index(False) <= 40
+
+
 # ---- the host
 
 
@@ -174,42 +179,31 @@ def test_an_empty_batch_launches_nothing(monkeypatch):
     assert ours["y"].shape == (0, 3, 4)
 
 
-class Broken(emulated.EmulatedDevice):
-    """Some text of sequence.cu replaced, or a grid too small."""
-
-    def __init__(self, old="", new="", grid=None, name="forward"):
-        super().__init__(tiles=SMALL)
-        self.old, self.new, self.grid, self.name = old, new, grid, name
-
-    def launch(self, text, name, grid, block, args, shared=0):
-        if shared and name == self.name:
-            assert not self.old or self.old in text
-            text, grid = text.replace(self.old, self.new) if self.old else text, self.grid or grid
-        super().launch(text, name, grid, block, args, shared)
-
-
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, name):
-    monkeypatch.setattr(sequence, "SPINS", 300)
-    p, device = problem(CELLS["LSTM"]), Broken("add_release(arrived, 1u);", "if (SLICE < 2) add_release(arrived, 1u);", name=name)
+    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
+    p, device = problem(CELLS["LSTM"]), Broken(name, SMALL, *DESERTED)
+    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so much patience is enough if all blocks are there
     with pytest.raises(emulated.EmulatorError, match="a block waited in vain for the others of its row group, and the results are NaN"):
         on_device(p, device)
     assert device.failed[0] == 0  # the next call may try again
 
 
-def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch):
-    monkeypatch.setattr(sequence, "SPINS", 300)
-    monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
-    p, device = problem(CELLS["LSTM"]), Broken("add_release(arrived, 1u);", "if (SLICE < 2) add_release(arrived, 1u);")
-    s0 = p.options["initial_state"]
-    y, state, _ = steps.forward(device, "emulated", None, p.cell, p.params, p.x, s0, None, False, False, None, None, True)
-    assert np.isnan(y).all() and np.isnan(state[0]).all()
-
-
+@pytest.mark.parametrize("cell", ["LSTM", "SimpleRNN relu", "GRU reset before"])
 @pytest.mark.parametrize("name", ["forward", "backward"])
-def test_a_grid_that_was_shrunk_is_noticed(name):
+def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch, name, cell):
+    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
+    monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
+    ours, _ = on_device(problem(CELLS[cell]), Broken(name, SMALL, *DESERTED))
+    for array in ("y", "h", "dh0") if name == "forward" else ("dh0",):
+        assert np.isnan(ours[array][..., :4]).all(), array  # the units of the two blocks that stayed
+
+
+@pytest.mark.parametrize("grid", [(1, 2, 2), (1, 3, 1)])
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_a_grid_that_was_shrunk_is_noticed(name, grid):
     with pytest.raises(emulated.EmulatorError, match="waited in vain"):
-        on_device(problem(CELLS["LSTM"]), Broken(grid=(1, 2, 2), name=name))
+        on_device(problem(CELLS["LSTM"]), Broken(name, grid=grid))
 
 
 def test_one_byte_less_of_shared_memory_is_noticed():

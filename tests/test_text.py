@@ -11,6 +11,8 @@ import pytest
 from rnn_from_scratch.data import InputError, abc, files
 from rnn_from_scratch.data import text as data
 
+from .wrong_files import UNREADABLE, refused
+
 TUNE = """X:12
 T:The Tune
 M:6/8
@@ -52,11 +54,8 @@ def test_more_than_256_characters_need_wider_numbers():
 
 
 WRONG = {
-    "missing": (None, "cannot be read: No such file or directory"),
-    "empty": (b"", "holds no text"),
+    **UNREADABLE,
     "blank": (b" \n\n ", "holds no text"),
-    "binary": (b"one\ntwo\n\x00three", ", line 3: a zero byte: not a text file"),
-    "encoding": (b"one\nd\xe9j\xe0 vu", ", line 2: not UTF-8: byte 0xe9; convert it with iconv"),
     "cut": ("one\nß".encode()[:-1], ", line 2: not UTF-8: byte 0xc3"),
 }
 
@@ -65,13 +64,7 @@ WRONG = {
 @pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_file_is_refused_with_its_line(content, message, size, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "PIECE", size)
-    path = tmp_path / "bad.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        data.load(path)
-    assert str(caught.value).startswith(str(path))
-    assert message in str(caught.value)
+    refused(tmp_path / "bad.txt", content, message, data.load)
 
 
 def test_damaged_archives_and_folders_are_refused(tmp_path):
@@ -128,10 +121,7 @@ def test_a_fault_is_named(tune, message):
 
 
 def test_real_tunes_pass_and_shuffled_ones_do_not(shared_data):
-    path = shared_data / "abc/tunes.abc.gz"
-    if not path.is_file():
-        pytest.skip(f"needs {path}")
-    text = data.load(path)
+    text = data.load(shared_data("abc/tunes.abc.gz"))
     tunes = abc.tunes_of(data.decode(text.codes, text.characters))
     held_out = tunes[-len(tunes) // 20 :]
     shuffled = [abc.shuffled(tune, n) for n, tune in enumerate(held_out)]

@@ -98,7 +98,7 @@ def limits(device: int) -> planner.Limits:
         lanes64=max(1, lanes // (said["SingleToDoublePrecisionPerfRatio"] or 32)),
         cache=said["L2CacheSize"],
         memory=memory,
-        cooperative=bool(said["CooperativeLaunch"]),
+        cooperative=bool(said["CooperativeLaunch"]) and version >= (7, 0),  # older ones have no release and acquire
     )
 
 

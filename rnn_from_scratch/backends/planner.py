@@ -32,13 +32,14 @@ class Limits(NamedTuple):
     lanes64: int  # float64
     cache: int  # bytes of the level 2 cache
     memory: float  # TB/s of the device's memory
-    cooperative: bool = True
+    cooperative: bool = True  # can blocks wait for each other?
     threads: tuple[int, ...] = (256, 512)  # sizes of a block to try
 
 
 class Costs(NamedTuple):
     """The constants of the model, us unless told otherwise; guesses until bench.gpu_model has fitted them to a gpu_report.json."""
 
+    call: float = 200.0  # Python's work for one pass of a call, in either tier
     host: float = 18.0  # Python's work for one step of the step tier
     product: float = 3.0  # the shortest product
     point: float = 1.8  # a pointwise kernel that moves nothing
@@ -132,8 +133,8 @@ def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int, per_gate: 
     """A careful guess of what a thread needs; the static checks compile the planned shapes and look for spills."""
     pairs = up(tiles.rows * tiles.own, tiles.threads)
     per_pair = 4 * len(cell.states) + 4 * len(cell.gates) + 2 * len(cell.extras) + 10
-    parts = 20 * (max(map(len, cell.phases)) - 1) if per_gate else 0
-    return 60 + 24 * (len(sizes) - 1) + item // 4 * (36 + parts + sum(s.held for s in sizes) + pairs * per_pair)
+    parts = 14 * (max(map(len, cell.phases)) - 1) if per_gate else 0  # addresses of the gates' operands, of 32 bits in any dtype
+    return 60 + 24 * (len(sizes) - 1) + parts + item // 4 * (36 + sum(s.held for s in sizes) + pairs * per_pair)
 
 
 def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: bool) -> Iterator[tuple[Tiles, int, list, list]]:
@@ -219,9 +220,11 @@ def plan(
         return stay("it was asked for")
     if best is None:
         size = item * len(cell.gates) * H * H / 2**20
-        why = f"{limits.name} has no cooperative launch" if not limits.cooperative else "the batch is empty"
+        alone = f"blocks cannot wait for each other on {limits.name}: that takes cooperative launches and compute capability 7.0"
+        why = "the batch is empty" if limits.cooperative else alone
         if limits.cooperative and B:
-            why = f"Wh ({size:.1f} MB) and {B} rows do not fit into {limits.multiprocessors} x {limits.shared / 1024:.0f} KB on chip"
+            room = f"{limits.shared / 1024:.0f} KB and the registers of {limits.multiprocessors} multiprocessors"
+            why = f"Wh ({size:.1f} MB) and {B} rows do not fit into {room}"
         if forced and B:
             raise ValueError(f"RNN_GPU_TIER=sequence: cannot run: {why}; use RNN_GPU_TIER=step")
         return stay(why)

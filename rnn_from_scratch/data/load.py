@@ -52,12 +52,12 @@ def read(path: Path, client: str) -> Array:
 
 def place(path: Path, names: list[str], client: str, uci: bool) -> int:
     """Which column. Raises InputError."""
-    wanted = client or COLUMN
+    wanted, known = client or COLUMN, [name for name in names if name]  # that of UCI's times has no name
     if uci and not client:
-        known = [name for name in names if name]
-        raise InputError(f"{path}, line 1: --client: expected one of its {len(known)} columns, {known[0]} to {known[-1]}; got none")
+        columns = f"{known[0]} to {known[-1]} ({len(known)} in all)" if known else "none has a name"
+        raise InputError(f"{path}, line 1: --client: expected one of its columns, {columns}; got none")
     if wanted not in names:
-        got = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        got = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
         raise InputError(f"{path}, line 1: expected a column {wanted!r}, got {got}")
     return names.index(wanted)
 

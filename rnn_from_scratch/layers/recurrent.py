@@ -82,7 +82,10 @@ class Recurrent(keras.layers.RNN):
         if name == "native":
             reason += f"; {backends.load(name).isa()} kernels"
         elif name in ("cuda", "emulated"):
-            reason += f"; {backends.load(name).plan(maths, batch, self.units, dtype)}"
+            plan = backends.load(name).plan
+            reason += f"; {plan(maths, batch, self.units, dtype)}"
+            if 0 < self.cell.recurrent_dropout < 1 and len(maths.gates) > 1:  # while training, h has a mask for each gate
+                reason += f"; training: {plan(maths, batch, self.units, dtype, True)}"
         return Explanation(name, reason, (len(maths.saved) + len(maths.states)) * self.units * x.itemsize)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:

@@ -65,8 +65,8 @@ FAST: dict[str, dict[str, Any]] = {
     "mnist-lstm-proj": {"units": 64, "projection": 64, "epochs": 2, "learning_rate": 4e-3},
     "series": {"epochs": 3, "learning_rate": 3e-3},
     "series-one": {"epochs": 3},
-    "deep-series": {"epochs": 3, "learning_rate": 1e-3},
-    "series-dropout": {"epochs": 4, "dropout": 0.1, "learning_rate": 3e-3},
-    "load": {"epochs": 1, "learning_rate": 0.3, "horizon": 8},
+    "deep-series": {"units": 10, "epochs": 3, "learning_rate": 5e-3},
+    "series-dropout": {"units": 10, "epochs": 4, "dropout": 0.02},
+    "load": {"cell": "simple_rnn", "units": 1, "epochs": 1, "optimizer": "adam", "learning_rate": 0.01, "horizon": 8},
     "char": {"epochs": 1, "units": 64, "batch_size": 100, "learning_rate": 0.02},
 }

@@ -32,7 +32,7 @@ TUNES = 50
 
 def prepare(settings: dict[str, Any]) -> Program:
     text = data.load(settings["data"])
-    training, validation = divide(text.codes, settings)
+    training, validation = divide(text.codes, settings, text.source)
     model = build(settings, len(text.characters))
     optimizer = models.optimizer(settings, model)
     carried = [tf.Variable(tf.zeros([settings["batch_size"], settings["units"]]), trainable=False) for _ in model.inputs[1:]]
@@ -85,13 +85,13 @@ def prepare(settings: dict[str, Any]) -> Program:
     )
 
 
-def divide(codes: Array, settings: dict[str, Any]) -> tuple[Array, Array]:
-    """Codes for training and for validation. Raises InputError if there are too few for a single batch."""
+def divide(codes: Array, settings: dict[str, Any], source: str) -> tuple[Array, Array]:
+    """Codes for training and for validation. Raises InputError, which names `source`, if there are too few for a single batch."""
     cut = int(len(codes) * (1 - HELD_OUT))
     needed = settings["batch_size"] * settings["bptt"] + 1
     if cut < needed or len(codes) - cut < 2 * STREAMS:
         expected = max(int(needed / (1 - HELD_OUT)) + 1, int(2 * STREAMS / HELD_OUT))
-        raise InputError(f"--data: expected a text of at least {expected:,} characters for --batch-size and --bptt, got {len(codes):,}")
+        raise InputError(f"{source}: expected at least {expected:,} characters for --batch-size and --bptt, got {len(codes):,}")
     return codes[:cut], codes[cut:]
 
 

@@ -167,16 +167,18 @@ def generate(
 ) -> None:
     """Let a trained model go on by itself: text after --prime; values of the series from zeros and from a real window."""
     load()
-    from . import sampling, series, training
+    from . import plots, sampling, series, training
 
     heat = 0.0 if argmax else temperature
     if training.task_of(run_dir, "char", "series") == "series":
+        plots.check_name(out)
         created, picture = series.generate(run_dir, length)
-        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=120))
+        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=160))
         if json:
             print(json_module.dumps({name: values.tolist() for name, values in created.items()}))
         for name, values in () if json else created.items():
-            print(f"from {name}: {len(values)} values from {values.min():.3g} to {values.max():.3g}")
+            new = values[-length:]
+            print(f"from {name}: {length} new values from {new.min():.3g} to {new.max():.3g}")
     elif tunes:
         from ..data import abc
 

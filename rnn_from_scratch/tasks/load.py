@@ -30,8 +30,8 @@ STARTS = 200  # forecasts of `horizon` steps are judged from so many places in t
 
 def prepare(settings: dict[str, Any]) -> Program:
     values, source = data.load(settings["data"], settings["client"])
-    parts = divide(values, settings)
-    mean, spread = standard(parts[0])
+    parts = divide(values, settings, source)
+    mean, spread = standard(parts[0], source)
     standardised = [((part - mean) / spread).astype("float32") for part in parts]
     training, validation, test = (windows(part, settings["steps"]) for part in standardised)
     model = build(settings)
@@ -71,20 +71,20 @@ def prepare(settings: dict[str, Any]) -> Program:
     )
 
 
-def divide(values: Array, settings: dict[str, Any]) -> list[Array]:
-    """The values of the three parts, in order of time. Raises InputError if one is too short."""
+def divide(values: Array, settings: dict[str, Any], source: str) -> list[Array]:
+    """The values of the three parts, in order of time. Raises InputError, which names `source`, if one is too short."""
     ends = [0, int(0.7 * len(values)), int(0.85 * len(values)), len(values)]
     parts = [values[a:b] for a, b in pairwise(ends)]
     needed = max(settings["steps"], settings["period"]) + settings["horizon"] + 1
     if len(parts[1]) < needed:
-        raise InputError(f"--data: expected at least {-(-needed * 100 // 15):,} rows for --steps and --horizon, got {len(values):,}")
+        raise InputError(f"{source}: expected at least {-(-needed * 100 // 15):,} rows for --steps and --horizon, got {len(values):,}")
     return parts
 
 
-def standard(training: Array) -> tuple[float, float]:
-    """Mean and standard deviation. Raises InputError if nothing varies."""
+def standard(training: Array, source: str) -> tuple[float, float]:
+    """Mean and standard deviation. Raises InputError, which names `source`, if nothing varies."""
     if training.std() == 0:
-        raise InputError("--data: the load never changes in the training part; there is nothing to learn")
+        raise InputError(f"{source}: the load never changes in the training part; there is nothing to learn")
     return float(training.mean()), float(training.std())
 
 
@@ -146,7 +146,7 @@ def forecasts(infer: Callable[[Array], Array], part: Array, mean: float, spread:
     }
     errors = {name: rmse(guess, truth, axis=0) for name, guess in guesses.items()}
     middle = len(starts) // 2
-    past = part[starts[middle] - first : starts[middle]]
+    past = part[starts[middle] - min(first, max(T, horizon)) : starts[middle]]
     picture = plots.forecast(past, truth[middle], {name: guess[middle] for name, guess in guesses.items()}, errors)
     overall = {f"horizon_rmse_{name.replace(' ', '_')}": rmse(guess, truth) for name, guess in guesses.items()}
     return picture, overall

@@ -113,7 +113,7 @@ def divide(digits: data.Digits) -> Split:
     """The first sixth of the training digits, at most 5,000, is for validation, as in the book. Raises InputError."""
     m = min(5000, len(digits.x_train) // 6)
     if m == 0:
-        raise InputError(f"--data: expected at least 6 training digits, got {len(digits.x_train)}")
+        raise InputError(f"{digits.source}: expected at least 6 training digits, got {len(digits.x_train)}")
     return Split(digits.x_train[m:], digits.y_train[m:], digits.x_train[:m], digits.y_train[:m], digits.x_test, digits.y_test)
 
 

@@ -19,6 +19,7 @@ RULES: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("seed", "projection", "examples", "patience"), COUNT),
     **dict.fromkeys(("learning_rate", "resolution", "span", "decay"), ABOVE_0),
     **dict.fromkeys(("clip", "save_every"), AT_LEAST_0),
+    "data": ("the name of a file or folder", lambda value: value != ""),
     "dropout": ("a number from 0 to below 1", lambda value: 0 <= value < 1),
     **{
         name: (f"one of {', '.join(choices)}", choices.__contains__)

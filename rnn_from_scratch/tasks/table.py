@@ -1,8 +1,8 @@
 """The books' numbers beside ours, from the run directories of finished runs.
 
 python -m rnn_from_scratch.tasks.table RUNS [README.md]    RUNS: a folder of run directories; prints the table, or writes it between
-                                                           README's markers. Times a training step of every model against
-                                                           the same model on tf.keras' layers
+                                                           README's markers. Times a whole training step of every model
+                                                           against the same model on tf.keras' layers
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ import shlex
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ..data import InputError
 from ..layers import to_keras
 from ..verify.table import rewrite
-from . import PRESETS, rundir
+from . import PRESETS, models, rundir
 from .quiet import notes_held_back
 from .settings import option
 from .training import load_model
+
+SECONDS, LEAST, MOST = 4.0, 5, 300  # how long the two sides take turns at a step, and how often
 
 # preset -> result, how it is written, the book's number or the one to reach
 BOOKS = {
@@ -73,36 +77,43 @@ def row(name: str, runs: list[rundir.Run]) -> list[str]:
 
 
 def ratio(run: rundir.Run) -> str:
-    """How many times as long a training step takes on tf.keras' layers."""
+    """How many times as long a training step takes on tf.keras' layers: the shortest of many, taken in turns, on each side."""
     _, model = load_model(run.path, "mnist", "series", "load", "char")
     try:
         twin = to_keras(model)
     except ValueError:  # tf.keras has no peephole LSTM
         return "-"
-    steps = [gradient_step(each, run.settings) for each in (model, twin)]
-    times: list[list[float]] = [[], []]
-    for _ in range(7):  # in turns, so that a slow moment strikes both
-        for step, seconds in zip(steps, times):
-            begun = time.perf_counter()
+    steps = [training_step(each, run.settings) for each in (model, twin)]
+    for step in (*steps, *steps):  # the first builds the graph
+        step()
+    best, begun, turns = [float("inf")] * 2, time.perf_counter(), 0
+    while turns < LEAST or (turns < MOST and time.perf_counter() - begun < SECONDS):
+        for side, step in enumerate(steps):  # in turns, so that a slow moment strikes both
+            started = time.perf_counter()
             step()
-            seconds.append(time.perf_counter() - begun)
-    ours, theirs = (statistics.median(seconds[1:]) for seconds in times)  # the first one builds the graph
-    return f"{theirs / ours:.1f} x"
+            best[side] = min(best[side], time.perf_counter() - started)
+        turns += 1
+    return f"{best[1] / best[0]:.2f} x"
 
 
-def gradient_step(model: keras.Model, settings: dict[str, Any]) -> Any:
-    """A function that takes the gradients of some loss on one batch of zeros."""
-    shapes = [[settings["batch_size"], *(size or settings.get("bptt") for size in x.shape[1:])] for x in model.inputs]
-    x = [tf.zeros(shape, tensor.dtype) for shape, tensor in zip(shapes, model.inputs)]
+def training_step(model: keras.Model, settings: dict[str, Any]) -> Callable[[], float]:
+    """A function that makes a whole step as loop.py does, of the run's optimizer, on one batch: arrays of NumPy in, the loss out.
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            answer = tf.nest.flatten(model(x if len(x) > 1 else x[0], training=True))[0]
-            loss = tf.reduce_mean(tf.square(answer - 1))
-        return tape.gradient(loss, model.trainable_variables)
+    The batch is noise, and the loss the squared error of the first answer: to either side what the task's own would cost.
+    """
+    rng, batch = np.random.default_rng(0), []
+    for x in model.inputs:
+        shape = [settings["batch_size"], *(size or settings["bptt"] for size in x.shape[1:])]
+        codes = rng.integers(0, model.outputs[0].shape[-1], shape).astype(np.int32)
+        batch.append(codes if x.dtype == "int32" else rng.standard_normal(shape).astype(np.float32))
 
-    return step
+    def measure(*x):
+        answer = tf.nest.flatten(model(x if len(x) > 1 else x[0], training=True))[0]
+        loss = tf.reduce_mean(tf.square(answer - 1))
+        return loss, loss
+
+    step = models.make_step(model, models.optimizer(settings, model), measure, *(tf.TensorSpec(x.shape, x.dtype) for x in batch))
+    return lambda: float(step(*batch)[0])
 
 
 def more(run: rundir.Run) -> str:

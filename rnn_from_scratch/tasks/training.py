@@ -83,7 +83,7 @@ def conclude(run: rundir.Run, work: loop.Program, publish: Callable[[], None], c
     results, pictures = work.finish()
     pictures["loss.png"] = plots.learning_curve(run.rows, work.labels, work.title)
     for name, figure in pictures.items():
-        rundir.replace(run.path / name, lambda path, figure=figure: figure.savefig(path, dpi=120))  # type: ignore[misc]
+        rundir.replace(run.path / name, lambda path, figure=figure: figure.savefig(path, dpi=160))  # type: ignore[misc]
     run.save("done", results={"best_epoch": run.progress["best_epoch"], **results})
     for name, value in run.record["results"].items():
         console.out(f"{name.replace('_', ' '):36}{loop.number(value)}", highlight=False)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """One bug. file: from the package's folder on."""
+    """One bug. file: from the folder on that is copied: the package, or kernels."""
 
     what: str
     file: str

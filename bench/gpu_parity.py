@@ -1,0 +1,123 @@
+"""Is what a GPU computes right? Parity with the reference, planted bugs that must be seen, blocks that wait for each other.
+
+Any backend can be asked, so that all of it is tried out without a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from rnn_from_scratch import backends
+from rnn_from_scratch.backends import cuda, planner, sequence, steps
+from rnn_from_scratch.backends.emulated import storage_dtype
+from rnn_from_scratch.backends.planner import TIERS
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, problem, solve, solve_rounded
+from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
+
+from .gpu_timing import tier
+
+RUNS, MET, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
+MEETING = ("PeepholeLSTM", "GRU reset after", "GRU reset before", "SimpleRNN")  # cells that run in as many blocks as there is room for
+MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
+PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
+    "step": {
+        "masks ignored": MASKS,
+        "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
+        "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
+        "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
+    },
+    "sequence": {
+        "masks ignored": MASKS,
+        "states of the wrong slot": ("before = rev ? t + 1 : t;", "before = rev ? t : t + 1;"),
+        "weights of the next unit": ("j = SLICE * OWN + column % OWN;", "j = (SLICE * OWN + column % OWN + 1) % H;"),
+        "a part of each sum left out": ("layer < SPLIT; layer++", "layer < SPLIT - 1; layer++"),
+        "the other slot of the mail": ("product.run(mail + round % 2 * slot", "product.run(mail + (round + 1) % 2 * slot"),
+    },
+}
+
+
+def judged(p: Problem, ours: dict[str, Any], storage: str | None = None) -> dict[str, Any]:
+    """The worst array beside the reference in float64, and what its dtype and storage allow."""
+    truth, own = solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage)) if storage else solve(p)
+    exact = p.x.dtype.itemsize == 8
+    budgets = {k: EXACT if exact else budget(k, error(own[k], truth[k])) for k in truth}
+    worst, e, allowed = compare(ours, truth, budgets)
+    return {"kind": storage or str(p.x.dtype), "array": worst, "error": e, "allowed": allowed}
+
+
+def parity(backend: str, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Every situation and dtype of some cells, and 16-bit storage, beside the reference in float64."""
+    for name, situation, dtype in product(names, SITUATIONS, ("float64", "float32")):
+        p = problem(CELLS[name], situation, dtype)
+        yield {"cell": name, "situation": situation, **judged(p, solve(p, backend))}
+    for name, storage in product(names, backends.STORAGES):
+        p = problem(CELLS[name], "any mask", "float32")
+        yield {"cell": name, "situation": "any mask", **judged(p, solve(p, backend, storage), storage)}
+
+
+def in_both_tiers(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The parity of the cuda backend, a launch per step and one for all."""
+    for name in TIERS:
+        with tier(name):
+            yield from ({"tier": name, **row} for row in parity("cuda", names))
+
+
+def most_blocks(limits: planner.Limits, cell: Any, B: int, H: int, dtype: str) -> list[planner.Tiles]:
+    """The tiles with the most blocks in a row group: of one and of several row groups, with weights in shared memory and registers.
+
+    The planner would run a layer so small in one block, where nobody waits for anybody.
+    """
+    found: dict[tuple[bool, bool], planner.Tiles] = {}
+    for tiles, *_ in planner.candidates(limits, cell, B, H, 4 if dtype == "float32" else 8, False):
+        kind = tiles.held, tiles.rows >= B
+        if kind not in found or tiles.own < found[kind].own:
+            found[kind] = tiles
+    return list(found.values())
+
+
+def meetings() -> Iterator[dict[str, Any]]:
+    """The sequence tier where many blocks wait for each other, which no emulator can prove: right, and always the same bits?"""
+    planned, (B, _, _, H) = cuda.CupyDevice.plan, RUN_SIZES
+    for name, dtype in product(MEETING, ("float64", "float32")):
+        p = problem(CELLS[name], "any mask", dtype, RUN_SIZES)
+        for tiles in most_blocks(cuda.limits(0), p.cell, B, H, dtype):
+            plan = planner.with_tiles(tiles, p.cell, B, H, dtype, False)
+            cuda.CupyDevice.plan = lambda *_, plan=plan: plan  # type: ignore[method-assign]
+            try:
+                every = [solve(p, "cuda") for _ in range(MET)]
+            finally:
+                cuda.CupyDevice.plan = planned  # type: ignore[method-assign]
+            where = f"any mask, {plan.grid[0]} x {plan.grid[1]} blocks, weights in {'registers' if tiles.held else 'shared memory'}"
+            row = {"tier": "sequence", "cell": name, "situation": where, **judged(p, every[0])}
+            if len({b"".join(a.tobytes() for a in run.values()) for run in every}) > 1:
+                row |= {"array": "the bits of one run and another", "error": float("inf")}
+            yield row
+
+
+def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:
+    """Bug -> was it seen?"""
+    places = ((steps, "step_text"), (steps, "column_sum_text"), (sequence, "sequence_text"))
+    kept = [getattr(module, name) for module, name in places]
+    seen = {}
+    for what, (old, new) in bugs.items():
+        try:
+            for (module, name), make in zip(places, kept):
+                setattr(module, name, lambda *a, make=make, old=old, new=new: make(*a).replace(old, new))
+            wrong = []
+            for cell in ("PeepholeLSTM", "GRU reset before"):
+                p = problem(CELLS[cell], "any mask, reversed, zeroed")
+                truth = solve(p)
+                wrong.append(compare(solve(p, backend), truth, dict.fromkeys(truth, EXACT))[1] > EXACT)
+            seen[what] = any(wrong)
+        finally:
+            for (module, name), make in zip(places, kept):
+                setattr(module, name, make)
+    return seen
+
+
+def same_bits(backend: str, runs: int) -> bool:
+    """Do all runs of one problem give the same bits?"""
+    p = problem(CELLS["GRU reset after"], "any mask", "float32", sizes=RUN_SIZES)
+    return len({b"".join(a.tobytes() for a in solve(p, backend).values()) for _ in range(runs)}) == 1
