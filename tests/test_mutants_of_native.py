@@ -70,11 +70,16 @@ MUTANTS = [
         ("the carries of two phases are not added up", "load_pair(at.part + place) + ds_prev[0]", "ds_prev[0]"),
         (
             "a masked output shows the state",
-            "at.zero_masked_outputs || !at.y_prev ? V{} : load_pair(at.y_prev + b * at.y_row + u)",
+            "at.zero_masked_outputs || !at.y_prev ? V{} : lanes.load(at.y_prev + b * at.y_row + u)",
             "s[0]",
         ),
         ("a masked step forgets the state", "LAST ? s_prev[i] : V{}", "V{}"),
         ("dy of steps before the first live one is heard", "at.step >= at.first_live[b]", "true"),
+    ),
+    *of(
+        "native/simd.h",
+        ("dropout not applied", "load(from + i, n - i) * load(scale + i, n - i)", "load(from + i, n - i)"),
+        ("dropout not applied to gradients", "load(to + i) + load(from + i) * load(scale + i, n - i)", "load(to + i) + load(from + i)"),
     ),
     *of(
         "native/forward.h",
@@ -83,21 +88,25 @@ MUTANTS = [
     ),
     *of(
         "native/backward.h",
-        ("dropout of h not applied to dh", "own.z[r * WIDTH + u] * scale[u]", "own.z[r * WIDTH + u]"),
+        (
+            "dropout of dh with another row's scale",
+            "P::h_scale(P::h_copy(cell.first[phase] + i), b + r)",
+            "P::h_scale(P::h_copy(cell.first[phase] + i), B - 1 - b - r)",
+        ),
         ("the gradient of the final states is dropped", "static_cast<const T*>(call.dfinal[s])", "static_cast<const T*>(nullptr)"),
         ("the first live step is one late", "first_live[b] = step", "first_live[b] = step + 1"),
-        ("s_prev is s", "tape.before(s, step)", "tape.after(s, step)"),
+        ("s_prev is s", "at.s_prev[s] = tape.before(s, step)", "at.s_prev[s] = tape.after(s, step)"),
     ),
     *of(
         "native/weight_gradients.h",
         ("dWh from h, not h_prev", "tape.before(s, step)", "tape.after(s, step)"),
         ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
-        ("dropout of h not applied to dWh", "row[u] * scale[u]", "row[u]"),
+        ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, b)", "plan.h_scale(p.copy, B - 1 - b)"),
         ("a bias is the weight of 0", "T(1)", "T(0)"),
     ),
     *of(
         "native/input_gradient.h",
-        ("dropout of x not applied to dx", "plan.x_scale(copy, b)[j * L + i]", "T(1)"),
+        ("dropout of dx with another row's scale", "plan.x_scale(i, (n + r) % B)", "plan.x_scale(i, B - 1 - (n + r) % B)"),
         ("dx in processing order", "plan.time(step)", "step"),
     ),
 ]

@@ -75,10 +75,11 @@ template <class T> class Backward : Plan<T> {
   private:
     T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
 
-    // About 2 MiB of D, so that it stays in the cache; whole blocks of the weight gradients' sums where there are enough steps.
+    // At most 2 MiB of D (or one step), so that it stays in the cache; chunks of nearly equal size.
     int chunk_steps() const {
         const double step_bytes = double(B) * (cell.columns() + cell.extras) * padded * sizeof(T);
-        return int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
+        const int most = int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
+        return ceil_div(steps, ceil_div(steps, most));
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed.
@@ -131,8 +132,19 @@ template <class T> class Backward : Plan<T> {
             for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
+                    if (!phase && step && j + P::cols >= own.blocks.end) ask_for_rows(own, step - 1, b, n);
                     one_tile(own, phase, D_step, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
+        }
+    }
+
+    // What the cell will read in the next step, asked for while the products run.
+    void ask_for_rows(const Own& own, int step, ptrdiff_t b, int n) const {
+        const int u = own.blocks.begin * L, count = std::min(H, own.blocks.end * L) - u;
+        for (ptrdiff_t row = b; row < b + n; row++) {
+            for (int s = 0; s < cell.states; s++) ask_for(tape.before(s, step) + row * tape.state_row + u, count);
+            for (int a = 0; a < cell.saved; a++) ask_for(tape.saved_at(step) + row * tape.saved_row + a * H + u, count);
+            if (call.dy) ask_for(static_cast<const T*>(call.dy) + step * call.dy_stride[1] + row * call.dy_stride[0] + u, count);
         }
     }
 
@@ -156,7 +168,7 @@ template <class T> class Backward : Plan<T> {
             tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH});
             for (int r = 0; r < n; r++) {
                 const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
-                for (int u = 0; u < cols * L && j * L + u < H; u++) to[r * padded + u] += own.z[r * WIDTH + u] * scale[u];
+                add_scaled(to + r * padded, own.z + r * WIDTH, scale, std::min(cols * L, H - j * L));
             }
         }
     }

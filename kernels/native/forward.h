@@ -130,6 +130,7 @@ template <class T> class Forward : Plan<T> {
     void one_tile(const Own& own, const ForwardStep<T>& at, int place, int phase, int b, int n, int j, int cols) {
         const auto tile = tiles.tile_of[n - 1][cols - 1];
         const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
+        ask_for_results(at, phase, b, n, j * L, std::min(cols * L, H - j * L));
         for (int i = 0; i < count; i++) {
             const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
             Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
@@ -151,6 +152,16 @@ template <class T> class Forward : Plan<T> {
             }
         }
         cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
+    }
+
+    // What the cell will write, asked for while the products run.
+    void ask_for_results(const ForwardStep<T>& at, int phase, ptrdiff_t b, int n, int u, int count) const {
+        if (phase + 1 < cell.phases) return;
+        for (ptrdiff_t row = b; row < b + n; row++) {
+            for (int s = 0; s < cell.states; s++) ask_for<true>(at.s[s] + row * at.state_row + u, count);
+            for (int a = 0; a < cell.saved && at.saved; a++) ask_for<true>(at.saved + row * at.saved_row + a * H + u, count);
+            ask_for<true>(at.y + row * at.y_row + u, count);
+        }
     }
 
     // x[copy][row] of one step.
@@ -186,8 +197,7 @@ template <class T> class Forward : Plan<T> {
             for (int r = 0; r < rows; r++) {
                 const ptrdiff_t b = own.rows.begin + r;
                 const T *h = phase ? operand + b * padded : at.s_prev[0] + b * at.state_row, *scale = P::h_scale(copy, int(b));
-                T* to = own.h + (ptrdiff_t(copy) * rows + r) * H;
-                for (int u = 0; u < H; u++) to[u] = h[u] * scale[u];
+                scaled(own.h + (ptrdiff_t(copy) * rows + r) * H, h, scale, H);
             }
         }
     }

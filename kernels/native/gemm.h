@@ -22,33 +22,33 @@ template <class T> struct Rows {
     ptrdiff_t stride;
 };
 
+// f(r, c) for every vector of a tile.
+template <int R, int C, class F> RNN_FN void each_vector(F f) {
+    each<R>([&](int r) RNN_INLINE { each<C>([&](int c) RNN_INLINE { f(r, c); }); });
+}
+
 template <class T, int R, int C>
 void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out) {
     constexpr int L = LANES<T>;
-    Vec<T> sums[R][C];
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) sums[r][c] = load(init.first + r * init.stride + c * L);
+    Vec<T> sums[R][C], w[C];
+    each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] = load(init.first + r * init.stride + c * L); });
     for (const Part<T>* part = parts; part < parts + count; part++) {
         const T* a = part->a;
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
             for (; k < end; k++, a++, b += L) {
-                Vec<T> w[C];
-                for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
-                for (int r = 0; r < R; r++)
-                    for (int c = 0; c < C; c++) sums[r][c] += a[r * part->stride] * w[c];
+                each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
+                each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r * part->stride] * w[c]; });
             }
             if (part->k <= RUN) break;
-            for (int r = 0; r < R; r++)
-                for (int c = 0; c < C; c++) {
-                    T* total = out.first + r * out.stride + c * L;
-                    if (end > RUN) sums[r][c] += load(total);
-                    if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
-                }
+            each_vector<R, C>([&](int r, int c) RNN_INLINE {
+                T* total = out.first + r * out.stride + c * L;
+                if (end > RUN) sums[r][c] += load(total);
+                if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
+            });
         }
     }
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) store(out.first + r * out.stride + c * L, sums[r][c]);
+    each_vector<R, C>([&](int r, int c) RNN_INLINE { store(out.first + r * out.stride + c * L, sums[r][c]); });
 }
 
 // out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS] and an out of R x C vectors. The sum is made by itself
@@ -56,15 +56,15 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
 template <class T, int R, int C>
 void block_sum(const T* a, const T* b, ptrdiff_t b_stride, int K, T* out) {
     constexpr int L = LANES<T>;
-    Vec<T> sums[R][C] = {};
+    Vec<T> sums[R][C] = {}, w[C];
     for (int k = 0; k < K; k++, a += ROWS, b += L) {
-        Vec<T> w[C];
-        for (int c = 0; c < C; c++) w[c] = load(b + c * b_stride);
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < C; c++) sums[r][c] += a[r] * w[c];
+        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
+        each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r] * w[c]; });
     }
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < C; c++) store(out + (r * C + c) * L, load(out + (r * C + c) * L) + sums[r][c]);
+    each_vector<R, C>([&](int r, int c) RNN_INLINE {
+        T* to = out + (r * C + c) * L;
+        store(to, load(to) + sums[r][c]);
+    });
 }
 
 // The functions for tiles that fit: tile_of[rows - 1][cols - 1], block_sum_of likewise for up to TALL_COLS columns.

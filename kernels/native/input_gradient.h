@@ -19,7 +19,7 @@ template <class T> class InputGradient {
         W = plan.scratch.template take<T>(ptrdiff_t(blocks) * G * H * L);
         zeros = plan.scratch.template take<T>(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
-        z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * ROWS * WIDTH);
+        z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed.
@@ -33,34 +33,32 @@ template <class T> class InputGradient {
     // dx of the steps from `steps` that fall to this thread; row n of D is step steps.begin + n / B, batch row n % B.
     void run(int id, Range steps, const T* D) {
         if (!call.dx) return;
-        T* own = z + ptrdiff_t(id) * ROWS * WIDTH;
+        T *own = z + ptrdiff_t(id) * 2 * ROWS * WIDTH, *sums = call.x_scale ? own + ROWS * WIDTH : own;
         const Range rows = share(steps.size() * B, id, plan.threads);
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
         for (int j = 0; j < blocks; j += TALL_COLS) {
-            const int cols = std::min(TALL_COLS, blocks - j);
+            const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
             for (int n = rows.begin, height; n < rows.end; n += height) {
                 height = tile_rows(rows.end - n);
+                if (call.x_scale) std::fill(sums, sums + height * WIDTH, T(0));
                 for (int i = 0; i < groups; i++) {
                     Part<T> parts[4];
                     for (int g = 0; g < gates; g++) parts[g] = {D + n * D_row + (i + g) * plan.padded, D_row, H};
                     const T* w = W + (ptrdiff_t(j) * G + i) * H * L;
                     tiles.tile_of[height - 1][cols - 1](parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
-                    for (int r = 0; r < height; r++) write(own + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j, cols, i);
+                    for (int r = 0; r < height && call.x_scale; r++)
+                        add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(i, (n + r) % B) + j * L, count);
                 }
+                for (int r = 0; r < height; r++) write(sums + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j * L, count);
             }
         }
     }
 
   private:
-    // One row of a tile, times the scale: dx = of the first copy, += of the others. A masked step's dx is 0.
-    void write(T* from, int b, int step, int j, int cols, int copy) const {
-        const int count = std::min(I - j * L, cols * L);
-        T* to = static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I + j * L;
-        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps]) std::fill(from, from + count, T(0));
-        else if (call.x_scale)
-            for (int i = 0; i < count; i++) from[i] *= plan.x_scale(copy, b)[j * L + i];
-        if (copy == 0) std::copy(from, from + count, to);
-        else
-            for (int i = 0; i < count; i++) to[i] += from[i];
+    // One row of a tile. A masked step's dx is 0.
+    void write(const T* from, int b, int step, int i0, int count) const {
+        T* to = static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I + i0;
+        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps]) return std::fill(to, to + count, T(0));
+        for (int i = 0; i < count; i += L) store(to + i, load(from + i), count - i);
     }
 };

@@ -34,3 +34,15 @@ template <class T> RNN_FN Pair<T> select(PairMask<T> condition, Pair<T> x, Pair<
 template <class T> RNN_FN Pair<T> load_pair(const T* p) { return {load(p), load(p + LANES<T>)}; }
 template <class T> RNN_FN Pair<T> load_pair(const T* p, int n) { return {load(p, n), load(p + LANES<T>, n - LANES<T>)}; }
 template <class T> RNN_FN void store_pair(T* p, Pair<T> v) { store(p, v.a), store(p + LANES<T>, v.b); }
+template <class T> RNN_FN void store_pair(T* p, Pair<T> v, int n) { store(p, v.a, n), store(p + LANES<T>, v.b, n - LANES<T>); }
+
+// The lanes of a pair that a row has: all, or (the last pair of a row) the first n.
+struct AllLanes {
+    template <class T> RNN_FN Pair<T> load(const T* p) const { return load_pair(p); }
+    template <class T> RNN_FN void store(T* p, Pair<T> v) const { store_pair(p, v); }
+};
+struct FirstLanes {
+    int n;
+    template <class T> RNN_FN Pair<T> load(const T* p) const { return load_pair(p, n); }
+    template <class T> RNN_FN void store(T* p, Pair<T> v) const { store_pair(p, v, n); }
+};

@@ -63,11 +63,10 @@ template <class T> struct Plan {
     // One row of x, times its scale if there is one.
     void copy_x(T* to, int b, int step, int copy) const {
         const T* from = x(b, step);
-        if (call.x_stride[2] == 1) std::copy(from, from + I, to);
-        else
+        if (call.x_stride[2] != 1)
             for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
-        if (call.x_scale)
-            for (int i = 0; i < I; i++) to[i] *= x_scale(copy, b)[i];
+        else if (!call.x_scale) std::copy(from, from + I, to);
+        if (call.x_scale) scaled(to, call.x_stride[2] == 1 ? from : to, x_scale(copy, b), I);
     }
     // Which scaled copy of an operand a gate takes: its own, or the one for all.
     int x_copy(int gate) const { return call.x_scale_gates > 1 ? gate : 0; }

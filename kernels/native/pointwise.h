@@ -3,29 +3,24 @@
 #include "cell.h"
 #include "math.h"
 
-template <class C, int K, class T>
-void forward_rows(const ForwardStep<T>& at, int b0, int rows, int u0, int blocks, const T* z, ptrdiff_t z_row);
-template <class C, int K, class T>
-void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1);
-
 // One row, one pair of blocks of units from u on.
-template <class C, int K, class T>
-RNN_FN void forward_pair(const ForwardStep<T>& at, ptrdiff_t b, int u, bool live, const T* z) {
+template <class C, int K, class T, class Lanes>
+RNN_FN void forward_pair(const ForwardStep<T>& at, ptrdiff_t b, int u, bool live, const T* z, Lanes lanes) {
     using V = Pair<T>;
     constexpr int GATES = C::template COUNT<K>;
     constexpr bool LAST = K == C::PHASES - 1;
     V s_prev[C::STATES], s[C::STATES], saved[C::SAVED + 1], xg[GATES], hg[GATES], p[C::EXTRAS + 1];
     T* kept = at.saved ? at.saved + b * at.saved_row + u : nullptr;
-    for (int i = 0; i < C::STATES; i++) s_prev[i] = load_pair(at.s_prev[i] + b * at.state_row + u);
+    for (int i = 0; i < C::STATES; i++) s_prev[i] = lanes.load(at.s_prev[i] + b * at.state_row + u);
     if (live) {
-        for (int i = 0; i < C::EXTRAS; i++) p[i] = load_pair(at.p + i * at.H + u);
+        for (int i = 0; i < C::EXTRAS; i++) p[i] = lanes.load(at.p + i * at.H + u);
         for (int i = 0; i < GATES; i++) {
             xg[i] = load_pair(z + i * COLS * LANES<T>);
             hg[i] = {splat(T(-0.0)), splat(T(-0.0))};  // already in xg; adding -0 changes nothing
         }
         if constexpr (!C::SHARED) hg[GATES - 1] = load_pair(z + GATES * COLS * LANES<T>);
         if constexpr (K > 0)
-            for (int i = 0; i < C::template FIRST<K>; i++) saved[i] = load_pair(kept + i * at.H);
+            for (int i = 0; i < C::template FIRST<K>; i++) saved[i] = lanes.load(kept + i * at.H);
         C::template forward<K>(xg, hg, s_prev, saved, p, s);
     } else {
         for (int i = 0; i < C::STATES; i++) s[i] = LAST ? s_prev[i] : V{};
@@ -33,15 +28,15 @@ RNN_FN void forward_pair(const ForwardStep<T>& at, ptrdiff_t b, int u, bool live
     }
     constexpr int FROM = C::PHASES > 1 ? C::template FIRST<K> : 0, TO = C::PHASES > 1 ? FROM + GATES : C::SAVED;
     if (kept)
-        for (int i = FROM; i < TO; i++) store_pair(kept + i * at.H, saved[i]);
+        for (int i = FROM; i < TO; i++) lanes.store(kept + i * at.H, saved[i]);
     if constexpr (!LAST) return store_pair(at.operand + b * at.operand_row + u, s[0]);
-    for (int i = 0; i < C::STATES; i++) store_pair(at.s[i] + b * at.state_row + u, s[i]);
-    if (!live) s[0] = at.zero_masked_outputs || !at.y_prev ? V{} : load_pair(at.y_prev + b * at.y_row + u);
-    store_pair(at.y + b * at.y_row + u, s[0]);
+    for (int i = 0; i < C::STATES; i++) lanes.store(at.s[i] + b * at.state_row + u, s[i]);
+    if (!live) s[0] = at.zero_masked_outputs || !at.y_prev ? V{} : lanes.load(at.y_prev + b * at.y_row + u);
+    lanes.store(at.y + b * at.y_row + u, s[0]);
 }
 
-template <class C, int K, class T>
-RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool live, bool heard) {
+template <class C, int K, class T, class Lanes>
+RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool live, bool heard, Lanes lanes) {
     using V = Pair<T>;
     constexpr int GATES = C::template COUNT<K>, COLUMNS = C::SHARED ? C::GATES : C::GATES + 1;
     constexpr bool LAST = K == C::PHASES - 1;
@@ -50,16 +45,16 @@ RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool li
     const ptrdiff_t place = b * at.ds_row + u;
     T *ds = at.ds[0] + place, *D = at.D + b * at.D_row + u;
     d[0] = load_pair(ds);
-    if (heard) d[0] = d[0] + load_pair(at.dy + b * at.dy_row + u);
+    if (heard) d[0] = d[0] + lanes.load(at.dy + b * at.dy_row + u);
     if (live) {
         for (int i = 1; i < C::STATES; i++) d[i] = load_pair(at.ds[i] + place);
         if constexpr (!LAST) d[C::STATES] = load_pair(at.operand + place);
-        for (int i = 0; i < C::SAVED; i++) saved[i] = load_pair(at.saved + b * at.saved_row + i * at.H + u);
+        for (int i = 0; i < C::SAVED; i++) saved[i] = lanes.load(at.saved + b * at.saved_row + i * at.H + u);
         for (int i = 0; i < C::STATES; i++) {
-            s_prev[i] = load_pair(at.s_prev[i] + b * at.state_row + u);
-            s[i] = load_pair(at.s[i] + b * at.state_row + u);
+            s_prev[i] = lanes.load(at.s_prev[i] + b * at.state_row + u);
+            s[i] = lanes.load(at.s[i] + b * at.state_row + u);
         }
-        for (int i = 0; i < C::EXTRAS; i++) p[i] = load_pair(at.p + i * at.H + u);
+        for (int i = 0; i < C::EXTRAS; i++) p[i] = lanes.load(at.p + i * at.H + u);
         C::template backward<K>(d, saved, s_prev, s, p, dxg, dhg, ds_prev, dp);
     } else {
         for (int i = 0; i < GATES; i++) dxg[i] = dhg[i] = V{};
@@ -81,80 +76,14 @@ RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool li
         for (int i = 1; i < C::STATES; i++) store_pair(at.ds[i] + place, ds_prev[i]);
 }
 
-// The last units of a row may fill a pair of blocks only in part. Their values move into a room where whole vectors can be read
-// and written, and back. What the lanes beyond them hold is of no interest.
-template <class T> class Room {
-    alignas(BYTES) T values[16][2 * LANES<T>] = {};
-    int used = 0;
-
-  public:
-    static constexpr int WIDTH = 2 * LANES<T>;
-    T* take(int arrays) { return values[(used += arrays) - arrays]; }
-    T* bring(const T* from, int n, int arrays = 1, ptrdiff_t stride = 0) {
-        T* here = take(arrays);
-        for (int i = 0; i < arrays; i++) copy_few(here + i * WIDTH, from + i * stride, n);
-        return here;
-    }
-    static void send(T* to, const T* here, int n, int arrays = 1, ptrdiff_t stride = 0) {
-        for (int i = 0; i < arrays; i++) copy_few(to + i * stride, here + i * WIDTH, n);
-    }
-};
-
-template <class C, int K, class T>
-__attribute__((noinline)) void forward_rest(const ForwardStep<T>& at, ptrdiff_t b, int u, const T* z) {
-    constexpr bool LAST = K == C::PHASES - 1;
-    const int n = at.H - u;
-    const ptrdiff_t state = b * at.state_row + u, saved = b * at.saved_row + u, y = b * at.y_row + u;
-    Room<T> room;
-    ForwardStep<T> here = at;
-    here.H = room.WIDTH;
-    for (int i = 0; i < C::STATES; i++) {
-        here.s_prev[i] = room.bring(at.s_prev[i] + state, n);
-        here.s[i] = room.take(1);
-    }
-    if (C::EXTRAS) here.p = room.bring(at.p + u, n, C::EXTRAS, at.H);
-    if (at.saved) here.saved = K ? room.bring(at.saved + saved, n, C::SAVED, at.H) : room.take(C::SAVED);
-    if (at.y_prev) here.y_prev = room.bring(at.y_prev + y, n);
-    if (at.live) here.live += b * at.live_row;
-    if (!LAST) here.operand += b * at.operand_row + u;
-    here.y = room.take(1);
-    forward_rows<C, K>(here, 0, 1, 0, 2, z, 0);
-    if (at.saved) room.send(at.saved + saved, here.saved, n, C::SAVED, at.H);
-    if (!LAST) return;
-    for (int i = 0; i < C::STATES; i++) room.send(at.s[i] + state, here.s[i], n);
-    room.send(at.y + y, here.y, n);
-}
-
-template <class C, int K, class T>
-__attribute__((noinline)) void backward_rest(const BackwardStep<T>& at, ptrdiff_t b, int u) {
-    const int n = at.H - u;
-    const ptrdiff_t state = b * at.state_row + u, ds = b * at.ds_row + u;
-    Room<T> room;
-    BackwardStep<T> here = at;
-    here.H = room.WIDTH;
-    for (int i = 0; i < C::STATES; i++) {
-        here.s_prev[i] = room.bring(at.s_prev[i] + state, n);
-        here.s[i] = room.bring(at.s[i] + state, n);
-        here.ds[i] += ds;
-    }
-    if (C::EXTRAS) here.p = room.bring(at.p + u, n, C::EXTRAS, at.H);
-    if (C::SAVED) here.saved = room.bring(at.saved + b * at.saved_row + u, n, C::SAVED, at.H);
-    if (at.dy) here.dy = room.bring(at.dy + b * at.dy_row + u, n);
-    if (at.live) here.live += b * at.live_row;
-    if (at.first_live) here.first_live += b;
-    if (C::PHASES > 1) here.part += ds, here.operand += ds;
-    here.D += b * at.D_row + u;
-    backward_rows<C, K>(here, 0, 1, 0, room.WIDTH);
-}
-
 template <class C, int K, class T>
 void forward_rows(const ForwardStep<T>& at, int b0, int rows, int u0, int blocks, const T* z, ptrdiff_t z_row) {
     for (int b = b0; b < b0 + rows; b++, z += z_row) {
         const bool live = !at.live || at.live[b * at.live_row];
         for (int j = 0; j < blocks; j += 2) {
             const int u = u0 + j * LANES<T>;
-            if (u + 2 * LANES<T> <= at.H) forward_pair<C, K>(at, b, u, live, z + j * LANES<T>);
-            else forward_rest<C, K>(at, b, u, z + j * LANES<T>);
+            if (u + 2 * LANES<T> <= at.H) forward_pair<C, K>(at, b, u, live, z + j * LANES<T>, AllLanes{});
+            else forward_pair<C, K>(at, b, u, live, z + j * LANES<T>, FirstLanes{at.H - u});
         }
     }
 }
@@ -165,8 +94,8 @@ void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1) {
         const bool live = !at.live || at.live[b * at.live_row];
         const bool heard = K == C::PHASES - 1 && at.dy && (at.first_live ? at.step >= at.first_live[b] : live);
         for (int u = u0; u < u1; u += 2 * LANES<T>)
-            if (u + 2 * LANES<T> <= at.H) backward_pair<C, K>(at, b, u, live, heard);
-            else backward_rest<C, K>(at, b, u);
+            if (u + 2 * LANES<T> <= at.H) backward_pair<C, K>(at, b, u, live, heard, AllLanes{});
+            else backward_pair<C, K>(at, b, u, live, heard, FirstLanes{at.H - u});
     }
 }
 

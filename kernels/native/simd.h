@@ -3,8 +3,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define RNN_FN inline __attribute__((always_inline))
+#define RNN_INLINE __attribute__((always_inline))  // for a lambda
+
+// f(0), ..., f(N - 1), written out: an array that is indexed by such an argument can live in registers all along, while a loop
+// over it, although unrolled, would move it to memory and back around the loops within.
+template <class F, int... N> RNN_FN void each_of(F f, std::integer_sequence<int, N...>) { (f(N), ...); }
+template <int N, class F> RNN_FN void each(F f) { each_of(f, std::make_integer_sequence<int, N>{}); }
 
 // A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few
 // registers a tile of more than FLAT rows holds TALL_COLS columns at most.
@@ -45,6 +55,13 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
     std::memcpy(p, &v, BYTES);
 }
 
+// Ask for n values from p on before they are needed; the processor does not see rows that lie far apart coming. WRITE: to write.
+template <bool WRITE = false, class T> RNN_FN void ask_for(const T* p, int n) {
+    asm volatile("");  // GCC would take this for a function that does nothing
+    for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, 2);
+    __builtin_prefetch(p + n - 1, WRITE, 2);
+}
+
 // n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.
 template <class T> inline void copy_few(T* to, const T* from, int n) {
     for (int width = LANES<T>; width; width /= 2)
@@ -54,10 +71,34 @@ template <class T> inline void copy_few(T* to, const T* from, int n) {
         }
 }
 
-// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of the vector are 0.
+// The first n lanes, at most all of them: nothing beyond is touched, and the other lanes of a loaded vector are 0.
+#if defined(__AVX512F__)
+template <class T> RNN_FN unsigned first_lanes(int n) { return n <= 0 ? 0 : n >= LANES<T> ? (1u << LANES<T>) - 1 : (1u << n) - 1; }
+RNN_FN Vec<float> load(const float* p, int n) { return _mm512_maskz_loadu_ps(__mmask16(first_lanes<float>(n)), p); }
+RNN_FN Vec<double> load(const double* p, int n) { return _mm512_maskz_loadu_pd(__mmask8(first_lanes<double>(n)), p); }
+RNN_FN void store(float* p, Vec<float> v, int n) { _mm512_mask_storeu_ps(p, __mmask16(first_lanes<float>(n)), v); }
+RNN_FN void store(double* p, Vec<double> v, int n) { _mm512_mask_storeu_pd(p, __mmask8(first_lanes<double>(n)), v); }
+#else
 template <class T> inline Vec<T> load(const T* p, int n) {
     if (n >= LANES<T>) return load(p);
     T lanes[LANES<T>] = {};
     if (n > 0) copy_few(lanes, p, n);
     return load(lanes);
+}
+template <class T> inline void store(T* p, Vec<T> v, int n) {
+    if (n >= LANES<T>) return store(p, v);
+    T lanes[LANES<T>];
+    store(lanes, v);
+    if (n > 0) copy_few(p, lanes, n);
+}
+#endif
+
+// to = from * scale, n values.
+template <class T> inline void scaled(T* to, const T* from, const T* scale, int n) {
+    for (int i = 0; i < n; i += LANES<T>) store(to + i, load(from + i, n - i) * load(scale + i, n - i), n - i);
+}
+
+// to += from * scale, n values; `to` and `from` go on to the end of the last vector.
+template <class T> inline void add_scaled(T* to, const T* from, const T* scale, int n) {
+    for (int i = 0; i < n; i += LANES<T>) store(to + i, load(to + i) + load(from + i) * load(scale + i, n - i));
 }

@@ -7,7 +7,7 @@
 #include "plan.h"
 
 template <class T> class WeightGradients {
-    static constexpr int L = LANES<T>, BLOCK = 256;
+    static constexpr int L = LANES<T>, BLOCK = 256, BUNCH = 8;
 
     struct Product {  // dW[k, the units of `gates` gates from `gate` on]
         enum Source { X, H_PREV, OPERAND, NOTHING } source;
@@ -70,14 +70,9 @@ template <class T> class WeightGradients {
         const int first = first_of(piece.begin);
         Range part = share(first_of(piece.end) - first, id, plan.threads);
         part = {part.begin + first, part.end + first};
-        for (const Product& p : products)
-            for (int n = part.begin; n < part.end; n++) {
-                const T* row = left_side(p, own, own.rows[n] % B, steps.begin + own.rows[n] / B);
-                T* to = p.A + ptrdiff_t(n) * ROWS;
-                int k = 0;
-                for (; k + ROWS <= p.k; k += ROWS, to += ptrdiff_t(own.count) * ROWS) std::memcpy(to, row + k, ROWS * sizeof(T));
-                for (int r = 0; k + r < p.width(); r++) to[r] = k + r < p.k ? row[k + r] : T(1);
-            }
+        for (int n = part.begin; n < part.end; n += BUNCH)  // a few rows at a time, which stay in the cache for all products
+            for (const Product& p : products)
+                for (int i = n; i < std::min(n + BUNCH, part.end); i++) pack_row(p, own, i, steps.begin);
     }
 
     // Add the products of the steps: the tiles of all panels, one after the other, cut into one run for each thread.
@@ -122,6 +117,16 @@ template <class T> class WeightGradients {
         products.push_back({source, copy, k, gate, gates, static_cast<T*>(dW), static_cast<T*>(db), row, nullptr, nullptr});
     }
 
+    // Row n of the left side: ROWS of its values into each tile, then the 1 of the bias.
+    void pack_row(const Product& p, const Own& own, int n, int first_step) const {
+        const T* row = left_side(p, own, own.rows[n] % B, first_step + own.rows[n] / B);
+        const ptrdiff_t tile_size = ptrdiff_t(own.count) * ROWS;
+        T* to = p.A + ptrdiff_t(n) * ROWS;
+        int k = 0;
+        for (; k + ROWS <= p.k; k += ROWS, to += tile_size) std::memcpy(to, row + k, ROWS * sizeof(T));
+        for (int r = 0; k + r < p.width(); r++) to[r] = k + r < p.k ? row[k + r] : T(1);
+    }
+
     // One contiguous row of the left side: of x, h_prev or the later phase's operand, times its scale.
     const T* left_side(const Product& p, const Own& own, int b, int step) const {
         if (p.source == Product::NOTHING) return own.row;
@@ -138,8 +143,7 @@ template <class T> class WeightGradients {
             row = own.row;
         }
         if (!call.h_scale) return row;
-        const T* scale = plan.h_scale(p.copy, b);
-        for (int u = 0; u < H; u++) own.row[u] = row[u] * scale[u];
+        scaled(own.row, row, plan.h_scale(p.copy, b), H);
         return own.row;
     }
 
@@ -158,8 +162,10 @@ template <class T> class WeightGradients {
         const T* from = D + ptrdiff_t(column(p, i)) * plan.padded + j * L;
         for (int n0 = 0; n0 < own.count; n0 += BLOCK) {
             const int rows = std::min(BLOCK, own.count - n0);
-            for (int n = 0; n < rows; n++)
+            for (int n = 0; n < rows; n++) {
+                if (n + BUNCH < rows) ask_for(from + own.rows[n0 + n + BUNCH] * D_row, cols * L);
                 for (int c = 0; c < cols; c++) store(own.D + (c * BLOCK + n) * L, load(from + own.rows[n0 + n] * D_row + c * L));
+            }
             for (int q = own_tiles.begin; q < own_tiles.end; q++) {
                 const int height = std::min(ROWS, p.width() - q * ROWS);
                 const T* A = p.A + (ptrdiff_t(q) * own.count + n0) * ROWS;
