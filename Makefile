@@ -2,7 +2,7 @@
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make tables  write the tables in README again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
-# make programs MNIST=FOLDER   train every program of the books (hours), write their table in README
+# make programs MNIST=FOLDER SHAKESPEARE=FILE   train every program of the books (hours), write their table in README
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -44,15 +44,24 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
-DIGITS := mnist-rnn mnist-deep-rnn mnist-lstm mnist-lstm-proj
-OTHERS := series series-one deep-series series-dropout load
+SHAKESPEARE ?= $(error programs needs SHAKESPEARE=FILE, all plays as text)
+TRAIN := $(BIN)/rnn-from-scratch train --overwrite
+CELLS := simple_rnn lstm peephole_lstm gru
+ADAM  := --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200
 
 programs: $(VENV)/.installed
-	for task in $(DIGITS); do $(BIN)/rnn-from-scratch train $$task --data '$(MNIST)' --out runs/$$task --overwrite || exit; done
-	for task in $(OTHERS); do $(BIN)/rnn-from-scratch train $$task --out runs/$$task --overwrite || exit; done
-	$(BIN)/rnn-from-scratch train load --steps 96 --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200 \
-		--out runs/load-96 --overwrite
-	$(BIN)/rnn-from-scratch train char --layers 2 --units 256 --bptt 100 --epochs 6 --out runs/char --overwrite
+	for seed in 0 1 2; do \
+		for task in mnist-rnn mnist-deep-rnn mnist-lstm mnist-lstm-proj; do \
+			$(TRAIN) $$task --data '$(MNIST)' --seed $$seed --out runs/$$task-$$seed || exit; done; \
+		$(TRAIN) series --seed $$seed --out runs/series-$$seed || exit; done
+	for task in series-one deep-series series-dropout; do $(TRAIN) $$task --out runs/$$task || exit; done
+	for cell in $(CELLS); do \
+		$(TRAIN) mnist-rnn --data '$(MNIST)' --cell $$cell --epochs 10 --out runs/mnist-$$cell || exit; \
+		$(TRAIN) series --cell $$cell --activation tanh --learning-rate 0.01 --out runs/series-$$cell || exit; \
+		$(TRAIN) load --cell $$cell --out runs/load-$$cell || exit; \
+		$(TRAIN) load --cell $$cell --steps 96 $(ADAM) --out runs/load-96-$$cell || exit; \
+		$(TRAIN) char --cell $$cell --units 128 --epochs 4 --learning-rate 0.004 --out runs/char-$$cell || exit; done
+	$(TRAIN) char --data '$(SHAKESPEARE)' --layers 2 --units 256 --bptt 100 --epochs 6 --learning-rate 0.004 --decay 0.7 --out runs/char
 	$(BIN)/python -m rnn_from_scratch.tasks.table runs README.md
 
 wheel: $(VENV)/.installed

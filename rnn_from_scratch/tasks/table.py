@@ -7,6 +7,7 @@ python -m rnn_from_scratch.tasks.table RUNS [README.md]    RUNS: a folder of run
 
 from __future__ import annotations
 
+import math
 import shlex
 import statistics
 import sys
@@ -69,31 +70,40 @@ def rows(folder: Path) -> list[list[str]]:
 def row(name: str, runs: list[rundir.Run]) -> list[str]:
     key, form, book = BOOKS[runs[0].record["task"]]
     values = [run.record["results"][key] for run in runs]
-    seconds = [line["seconds"] for run in runs for line in rundir.read_rows(run.path)]
     spread = f" ({form.format(min(values))} to {form.format(max(values))})" if len(values) > 1 else ""
     ours, epochs = form.format(statistics.mean(values)) + spread, f"{runs[0].settings['epochs']}"
-    pace = f"{statistics.median(seconds):.1f}"
-    return [f"`{name}`", book, ours, str(len(values)), epochs, pace, ratio(runs[0]), more(runs[0])]
+    return [f"`{name}`", book, ours, str(len(values)), epochs, *paces(runs[0]), more(runs[0])]
 
 
-def ratio(run: rundir.Run) -> str:
-    """How many times as long a training step takes on tf.keras' layers: the shortest of many, taken in turns, on each side."""
+def paces(run: rundir.Run) -> list[str]:
+    """Seconds that the steps of an epoch take on our layers and on tf.keras', and how many times as long the latter."""
     _, model = load_model(run.path, "mnist", "series", "load", "char")
     try:
-        twin = to_keras(model)
+        both = [model, to_keras(model)]
     except ValueError:  # tf.keras has no peephole LSTM
-        return "-"
-    steps = [training_step(each, run.settings) for each in (model, twin)]
+        both = [model]
+    seconds = [steps_of_an_epoch(run) * each for each in shortest([training_step(each, run.settings) for each in both])]
+    return [f"{each:.3g}" for each in seconds] + (["-", "-"] if len(both) == 1 else [f"{seconds[1] / seconds[0]:.2f}"])
+
+
+def steps_of_an_epoch(run: rundir.Run) -> int:
+    epoch = rundir.read_rows(run.path)[0]
+    size = run.settings["batch_size"] * run.settings.get("bptt", 1)  # text counts its characters
+    return math.ceil(round(epoch["seconds"] * epoch["examples_per_second"]) / size)
+
+
+def shortest(steps: list[Callable[[], float]]) -> list[float]:
+    """Seconds of the shortest of many calls of each, taken in turns, so that a slow moment strikes all."""
     for step in (*steps, *steps):  # the first builds the graph
         step()
-    best, begun, turns = [float("inf")] * 2, time.perf_counter(), 0
+    best, begun, turns = [float("inf")] * len(steps), time.perf_counter(), 0
     while turns < LEAST or (turns < MOST and time.perf_counter() - begun < SECONDS):
-        for side, step in enumerate(steps):  # in turns, so that a slow moment strikes both
+        for side, step in enumerate(steps):
             started = time.perf_counter()
             step()
             best[side] = min(best[side], time.perf_counter() - started)
         turns += 1
-    return f"{best[1] / best[0]:.2f} x"
+    return best
 
 
 def training_step(model: keras.Model, settings: dict[str, Any]) -> Callable[[], float]:
@@ -131,8 +141,8 @@ def more(run: rundir.Run) -> str:
 
 
 def markdown(folder: Path) -> str:
-    head = ["program", "to reach", "ours", "seeds", "epochs", "seconds an epoch", "tf.keras' step takes", "beside"]
-    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "--:", "---"], *rows(folder)]
+    head = ["program", "to reach", "ours", "seeds", "epochs", "seconds an epoch", "tf.keras", "tf.keras / ours", "beside"]
+    lines = [head, ["---", *["--:"] * 7, "---"], *rows(folder)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
