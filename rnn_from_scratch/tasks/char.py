@@ -27,7 +27,7 @@ Array = Any
 LABELS = {"loss": "cross-entropy (nats per character)", "bits": "cross-entropy (bits per character)"}
 HELD_OUT = 0.05
 STREAMS = 20  # the validation text is read in so many streams, each from zero states
-TUNES = 50
+TUNES, TEMPERATURE = 50, 0.7
 
 
 def prepare(settings: dict[str, Any]) -> Program:
@@ -143,11 +143,11 @@ def unigram_bits(training: Array, validation: Array, characters: int) -> float:
 
 
 def judge_tunes(model: keras.Model, characters: list[str], validation: str) -> dict[str, Any]:
-    """For ABC tunes: how many of the held-out ones, of the same with shuffled lines, and of TUNES new ones are well formed."""
+    """For ABC tunes: how many of the held-out ones, of the same with shuffled lines, and of new ones are well formed."""
     real = abc.tunes_of(validation)[:-1]  # the last one may be cut
     if len(real) < 10 or not set("X:1\n") <= set(characters):
         return {}
-    new = sample_tunes(model, characters, TUNES, seed=0)
+    new = sample_tunes(model, characters, TUNES, TEMPERATURE)
     return {
         "tunes_held_out": len(real),
         "held_out_well_formed": abc.accepted(real),

@@ -15,6 +15,8 @@ from ..data import text as data
 
 Array = Any
 LONGEST = 2000  # characters of a tune
+# Read before a new tune begins. Training carries the states on, so that a model hardly ever sees zeros, and starts badly from them.
+READ_BEFORE = "X:1\nT:Scale\nM:4/4\nL:1/8\nK:C\nCDEF GABc|cBAG FEDC|CDEF GABc|cBAG FEDC|]\n\n\n"
 
 
 def sample(model: keras.Model, prime: Array, temperature: float, seed: int) -> Iterator[Array]:
@@ -55,7 +57,8 @@ def generate_tunes(run_dir: str | Path, count: int, temperature: float, seed: in
 
 def sample_tunes(model: keras.Model, characters: list[str], count: int, temperature: float = 1.0, seed: int = 0) -> list[str]:
     """`count` tunes, each from "X:1" to its first empty line, drawn side by side."""
-    prime = np.tile(data.numbers_of("X:1\n", characters, "prime"), (count, 1))
+    before = "".join(letter for letter in READ_BEFORE if letter in characters)
+    prime = np.tile(data.numbers_of(before + "X:1\n", characters, "prime"), (count, 1))
     texts, drawn = ["X:1\n"] * count, sample(model, prime, temperature, seed)
     for _ in range(LONGEST):
         if all("\n\n" in text for text in texts):

@@ -132,7 +132,7 @@ def more(run: rundir.Run) -> str:
     kinds = {
         "last_value_mse": "last value: MSE {:.3f}",
         "unigram_bits": "letters by frequency: {:.2f}",
-        "generated_well_formed": "new tunes well formed: {:.0%}",
+        "generated_well_formed": "new tunes well formed at temperature 0.7: {:.0%}",
     }
     if "rmse_persistence" in results:
         linear = 100 * (1 - results["rmse_linear_autoregression"] / results["rmse_persistence"])
