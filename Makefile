@@ -2,7 +2,7 @@
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make tables  write the tables in README again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
-# make programs MNIST=FOLDER SHAKESPEARE=FILE   train every program of the books (hours), write their table in README
+# make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE   train every program of the books (hours), write their table in README
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -62,6 +62,7 @@ programs: $(VENV)/.installed
 		$(TRAIN) load --cell $$cell --steps 96 $(ADAM) --out runs/load-96-$$cell || exit; \
 		$(TRAIN) char --cell $$cell --units 128 --epochs 4 --learning-rate 0.004 --out runs/char-$$cell || exit; done
 	$(TRAIN) char --data '$(SHAKESPEARE)' --layers 2 --units 256 --bptt 100 --epochs 6 --learning-rate 0.004 --decay 0.7 --out runs/char
+	$(if $(ABC),$(TRAIN) char --data '$(ABC)' --layers 2 --units 256 --bptt 100 --epochs 11 --learning-rate 0.004 --decay 0.8 --out runs/abc)
 	$(BIN)/python -m rnn_from_scratch.tasks.table runs README.md
 
 wheel: $(VENV)/.installed

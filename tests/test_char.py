@@ -149,3 +149,16 @@ def test_tunes_are_drawn_and_judged(tmp_path):
     made = sampling.generate_tunes(tmp_path / "run", 3, 1.0, seed=2)
     assert len(made) == 3
     assert all(tune.startswith("X:1\n") and "\n\n" not in tune for tune in made)
+
+
+@pytest.mark.parametrize("missing", ["", "/|]"])
+def test_a_tune_is_read_before_the_first_new_one(monkeypatch, missing):
+    characters, seen = sorted((set(sampling.READ_BEFORE) | {"\n"}) - set(missing)), []
+
+    def sample(model, prime, temperature, seed):
+        seen.extend("".join(characters[code] for code in row) for row in prime)
+        return iter([np.full(len(prime), characters.index("\n"))] * sampling.LONGEST)
+
+    monkeypatch.setattr(sampling, "sample", sample)
+    assert sampling.sample_tunes(None, characters, 2) == ["X:1"] * 2
+    assert seen == ["".join(c for c in sampling.READ_BEFORE if c not in missing) + "X:1\n"] * 2

@@ -48,6 +48,7 @@ def registered() -> bool:
         warnings.warn(f"{slower}: TensorFlow {tf.__version__}: {error}", stacklevel=2)
         return False
     register = native.library().rnn_register_op
+    register.restype = ctypes.c_bool
     default = ctypes.c_int64(threads.default_threads())
     if not register((ctypes.c_void_p * len(addresses))(*addresses), ctypes.byref(threads.chosen), default):
         raise RuntimeError("TensorFlow refuses the op RnnCall: is there another one of this name?")

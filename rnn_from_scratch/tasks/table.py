@@ -23,7 +23,7 @@ import tensorflow as tf
 from ..data import InputError
 from ..layers import to_keras
 from ..verify.table import rewrite
-from . import PRESETS, models, rundir
+from . import PRESETS, char, models, rundir
 from .quiet import notes_held_back
 from .settings import option
 from .training import load_model
@@ -132,7 +132,7 @@ def more(run: rundir.Run) -> str:
     kinds = {
         "last_value_mse": "last value: MSE {:.3f}",
         "unigram_bits": "letters by frequency: {:.2f}",
-        "generated_well_formed": "new tunes well formed at temperature 0.7: {:.0%}",
+        "generated_well_formed": f"new tunes well formed at temperature {char.TEMPERATURE}: {{:.0%}}",
     }
     if "rmse_persistence" in results:
         linear = 100 * (1 - results["rmse_linear_autoregression"] / results["rmse_persistence"])
