@@ -18,9 +18,9 @@ template <class T> class Backward : Plan<T> {
         Range rows, blocks;
         T* z;  // [ROWS][WIDTH]
     };
-    T *W, *zeros, *ds[2] = {}, *part = nullptr, *d_operand = nullptr, *D;
+    T *W, *zeros, *ds[2] = {}, *part = nullptr, *d_operand = nullptr;
     int *first_live = nullptr, chunk;
-    ptrdiff_t D_row;
+    const Gradients<T> D;  // of a chunk: row (step - first step) * B + b
     std::vector<Own> owns;
     Barrier all;
     std::vector<std::unique_ptr<Barrier>> groups;
@@ -32,16 +32,15 @@ template <class T> class Backward : Plan<T> {
 
   public:
     explicit Backward(const Call& call)
-        : P(call), chunk(chunk_steps()), D_row(ptrdiff_t(cell.columns() + cell.extras) * padded), all(P::threads),
+        : P(call), chunk(chunk_steps()), D(gradients()), all(P::threads),
           again(call.recompute_every ? new Forward<T>(call, int(call.recompute_every), true) : nullptr),
-          tape(again ? again->tape : Tape<T>(call, cell)), input(*this, D_row), weights(*this, tape, chunk, D_row) {
+          tape(again ? again->tape : Tape<T>(call, cell)), input(*this), weights(*this, tape, chunk) {
         W = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
         for (int s = 0; s < cell.states; s++) ds[s] = take(ptrdiff_t(B) * padded);
         if (cell.phases > 1) part = take(ptrdiff_t(B) * padded), d_operand = take(ptrdiff_t(B) * padded);
         if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
-        D = take(chunk * B * D_row);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
         for (int id = 0; id < P::threads; id++) owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * WIDTH)});
     }
@@ -60,11 +59,16 @@ template <class T> class Backward : Plan<T> {
                 for (Range piece = now; piece.end > now.begin; piece.end = piece.begin) {
                     piece.begin = again ? recompute(id, piece.end, now.begin) : now.begin;
                     for (int step = piece.end - 1; step >= piece.begin; step--)
-                        one_step(own, *groups[id / unit_parts], step, D + (step - now.begin) * B * D_row);
-                    weights.gather(id, now, piece);
+                        one_step(own, *groups[id / unit_parts], step, ptrdiff_t(step - now.begin) * B);
+                    weights.keep(id, now, piece);
                 }
                 all.arrive();
                 input.run(id, now, D);
+                if (weights.drops_masked()) {
+                    all.arrive();
+                    weights.drop_masked(id, D);
+                    all.arrive();
+                }
                 weights.run(id, now, D);
                 all.arrive();
             }
@@ -80,6 +84,11 @@ template <class T> class Backward : Plan<T> {
         const double step_bytes = double(B) * (cell.columns() + cell.extras) * padded * sizeof(T);
         const int most = int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
         return ceil_div(steps, ceil_div(steps, most));
+    }
+
+    Gradients<T> gradients() {
+        const ptrdiff_t rows = ptrdiff_t(chunk) * B, panels = (cell.columns() + cell.extras) * Gradients<T>::panels(H);
+        return {take(panels * Gradients<T>::panel_size(rows)), rows, H};
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed.
@@ -117,15 +126,15 @@ template <class T> class Backward : Plan<T> {
     int recompute(int id, int end, int from) {
         const int every = int(call.recompute_every), k = (end - 1) / every;
         if (end == steps || end % every == 0) {
-            all.arrive();  // the others have gathered from the segment behind
+            all.arrive();  // the others have kept what they need of the segment behind
             again->recompute(id, k);
             all.arrive();
         }
         return std::max(from, k * every);
     }
 
-    void one_step(const Own& own, Barrier& group, int step, T* D_step) {
-        const BackwardStep<T> at = step_at(step, D_step);
+    void one_step(const Own& own, Barrier& group, int step, ptrdiff_t D_row) {
+        const BackwardStep<T> at = step_at(step, D_row);
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
             cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
             if (unit_parts > 1) group.arrive();
@@ -133,7 +142,7 @@ template <class T> class Backward : Plan<T> {
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
                     if (!phase && step && j + P::cols >= own.blocks.end) ask_for_rows(own, step - 1, b, n);
-                    one_tile(own, phase, D_step, b, n, j, std::min(P::cols, own.blocks.end - j));
+                    one_tile(own, phase, D_row + b, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
         }
     }
@@ -149,7 +158,7 @@ template <class T> class Backward : Plan<T> {
     }
 
     // hg = operand Wh, so the operand's gradient is D Wh^T: added to that of h_prev in phase 0, else that of the operand.
-    void one_tile(const Own& own, int phase, const T* D_step, int b, int n, int j, int cols) {
+    void one_tile(const Own& own, int phase, ptrdiff_t D_row, int b, int n, int j, int cols) {
         const auto tile = tiles.tile_of[n - 1][cols - 1];
         const int count = cell.count[phase];
         const T* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
@@ -157,7 +166,7 @@ template <class T> class Backward : Plan<T> {
         T* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
         Part<T> parts[4];
         for (int i = 0; i < count; i++)
-            parts[i] = {D_step + b * D_row + cell.recurrent_column(cell.first[phase] + i) * padded, D_row, H};
+            parts[i] = P::left_side(D, cell.recurrent_column(cell.first[phase] + i), D_row);
         if (!call.h_scale) {
             const Rows<const T> init = phase ? Rows<const T>{zeros, 0} : Rows<const T>{to, padded};
             return tile(parts, count, w, w_block, init, {to, padded});
@@ -173,9 +182,11 @@ template <class T> class Backward : Plan<T> {
         }
     }
 
-    BackwardStep<T> step_at(int step, T* D_step) const {
+    BackwardStep<T> step_at(int step, ptrdiff_t D_row) const {
         BackwardStep<T> at{};
         at.H = H;
+        at.D = &D;
+        at.D_row = D_row;
         at.step = step;
         for (int s = 0; s < cell.states; s++) {
             at.s_prev[s] = tape.before(s, step);
@@ -194,9 +205,6 @@ template <class T> class Backward : Plan<T> {
         at.part = part;
         at.operand = d_operand;
         at.ds_row = padded;
-        at.D = D_step;
-        at.D_row = D_row;
-        at.D_column = padded;
         return at;
     }
 };

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd.h"
+
 template <class T> struct ForwardStep {
     int H;
     const T* s_prev[2];  // row b is at s_prev[s] + b * state_row
@@ -25,8 +27,23 @@ template <class T> struct ForwardStep {
     ptrdiff_t operand_row;
 };
 
+// The gradients of the gate columns in some rows, in panels [column][panel][row][PANEL]: so what a product with few columns reads
+// is one stream. The panels do not begin at multiples of a power of two, which would crowd them into one corner of the cache.
+template <class T> struct Gradients {
+    T* first;
+    ptrdiff_t panel, column;  // from one to the next
+
+    Gradients(T* first, ptrdiff_t rows, int H) : first(first), panel(panel_size(rows)), column(panels(H) * panel) {}
+    static ptrdiff_t panels(int H) { return (H + PANEL - 1) / PANEL; }
+    static ptrdiff_t panel_size(ptrdiff_t rows) { return rows * PANEL + 64 / ptrdiff_t(sizeof(T)); }
+
+    T* at(int c, ptrdiff_t row, int u) const { return first + c * column + u / PANEL * panel + row * PANEL + u % PANEL; }
+};
+
 template <class T> struct BackwardStep {
     int H;
+    const Gradients<T>* D;  // row b of the step is row D_row + b
+    ptrdiff_t D_row;
     const T *s_prev[2], *s[2];
     ptrdiff_t state_row;
     const T* saved;
@@ -41,8 +58,6 @@ template <class T> struct BackwardStep {
     T *ds[2], *part;        // [B, padded H]: state gradients, and what the later phases have added to that of h_prev
     const T* operand;       // [B, padded H]: gradient of the operand
     ptrdiff_t ds_row;
-    T* D;  // gate columns of row b at D + b * D_row
-    ptrdiff_t D_row, D_column;
 };
 
 template <class T> struct Cell {
@@ -51,7 +66,8 @@ template <class T> struct Cell {
     // rows b0 .. b0+rows, `blocks` blocks of units from u0 on; sums of column c, block j: z + row * z_row + (c * COLS + j) * LANES
     void (*forward[2])(const ForwardStep<T>&, int b0, int rows, int u0, int blocks, const T* z, ptrdiff_t z_row);
     void (*backward[2])(const BackwardStep<T>&, int b0, int b1, int u0, int u1);
-    void (*operand)(const T* saved, const T* const* s_prev, T* out, int H);  // one row; null if there is one phase
+    // units u0 .. u1 of one row; null if there is one phase
+    void (*operand)(const T* saved, const T* const* s_prev, T* out, int H, int u0, int u1);
 
     int recurrent_column(int gate) const { return shared || gate + 1 < gates ? gate : gates; }
     int columns() const { return shared ? gates : gates + 1; }

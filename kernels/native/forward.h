@@ -112,14 +112,14 @@ template <class T> class Forward : Plan<T> {
         for (int step = range.begin; step < range.end; step++) {
             const ForwardStep<T> at = step_at(step);
             const int place = ahead ? (step - range.begin) % ahead : 0;  // in xg
-            if (!ahead) copy_x_of_step(own, step);
-            else if (place == 0) project_ahead(own, {step, std::min(step + ahead, range.end)});
+            if (!ahead && !P::x_as_it_is()) copy_x_of_step(own, step);
+            if (ahead && place == 0) project_ahead(own, {step, std::min(step + ahead, range.end)});
             for (int phase = 0; phase < cell.phases; phase++) {
                 if (call.h_scale) scale_h(own, at, phase);
                 for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                     for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                         n = tile_rows(own.rows.end - b);
-                        one_tile(own, at, place, phase, b, n, j, std::min(P::cols, own.blocks.end - j));
+                        one_tile(own, at, step, place, phase, b, n, j, std::min(P::cols, own.blocks.end - j));
                     }
                 if (unit_parts > 1) group.arrive();
             }
@@ -127,13 +127,14 @@ template <class T> class Forward : Plan<T> {
     }
 
     // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
-    void one_tile(const Own& own, const ForwardStep<T>& at, int place, int phase, int b, int n, int j, int cols) {
+    void one_tile(const Own& own, const ForwardStep<T>& at, int step, int place, int phase, int b, int n, int j, int cols) {
         const auto tile = tiles.tile_of[n - 1][cols - 1];
         const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
         ask_for_results(at, phase, b, n, j * L, std::min(cols * L, H - j * L));
         for (int i = 0; i < count; i++) {
             const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
             Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
+            if (P::x_as_it_is()) parts[0] = {P::x(b, step), call.x_stride[0], I};
             if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
             else if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
             else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
@@ -168,7 +169,7 @@ template <class T> class Forward : Plan<T> {
     void copy_x_of_step(const Own& own, int step) {
         T* to = own.x;
         for (int copy = 0; copy < call.x_scale_gates; copy++)
-            for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy);
+            for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy, {0, I});
     }
 
     // xg = bias + x Wx of the next steps: here the tiles run along time.
@@ -177,7 +178,7 @@ template <class T> class Forward : Plan<T> {
             for (int i = 0, n; i < range.size(); i += n) {
                 n = tile_rows(range.size() - i);
                 for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy);
+                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy, {0, I});
                 for (int gate = 0; gate < G; gate++) {
                     const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
                     T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;

@@ -11,9 +11,10 @@
 constexpr int RUN = 128;
 
 template <class T> struct Part {
-    const T* a;  // A[r, k] = a[r * stride + k]
+    const T* a;  // A[r, k] = a[r * stride + k], and `leap` more after every `piece` values of k
     ptrdiff_t stride;
-    int k;
+    int k, piece = RUN;  // a divisor of RUN
+    ptrdiff_t leap = 0;
 };
 
 // How a tile's rows lie in memory: row r at first + r * stride.
@@ -36,10 +37,11 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
         const T* a = part->a;
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
-            for (; k < end; k++, a++, b += L) {
-                each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
-                each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r * part->stride] * w[c]; });
-            }
+            for (; k < end; a += part->leap)
+                for (const int stop = end - k > part->piece ? k + part->piece : end; k < stop; k++, a++, b += L) {
+                    each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
+                    each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r * part->stride] * w[c]; });
+                }
             if (part->k <= RUN) break;
             each_vector<R, C>([&](int r, int c) RNN_INLINE {
                 T* total = out.first + r * out.stride + c * L;
@@ -51,14 +53,14 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
     each_vector<R, C>([&](int r, int c) RNN_INLINE { store(out.first + r * out.stride + c * L, sums[r][c]); });
 }
 
-// out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS] and an out of R x C vectors. The sum is made by itself
-// and then added: one block of a long sum.
+// out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS], rows of B in a panel, and an out of R x C vectors. The
+// sum is made by itself and then added: one block of a long sum.
 template <class T, int R, int C>
-void block_sum(const T* a, const T* b, ptrdiff_t b_stride, int K, T* out) {
+void block_sum(const T* a, const T* b, int K, T* out) {
     constexpr int L = LANES<T>;
     Vec<T> sums[R][C] = {}, w[C];
-    for (int k = 0; k < K; k++, a += ROWS, b += L) {
-        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
+    for (int k = 0; k < K; k++, a += ROWS, b += PANEL) {
+        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * L); });
         each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r] * w[c]; });
     }
     each_vector<R, C>([&](int r, int c) RNN_INLINE {

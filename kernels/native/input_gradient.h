@@ -8,13 +8,12 @@ template <class T> class InputGradient {
     const Plan<T>& plan;
     const Call& call;
     const int B, I, H, G, blocks;  // blocks of LANES inputs
-    const ptrdiff_t D_row;
     const Tiles<T> tiles;
     T *W = nullptr, *zeros, *z;
 
   public:
-    InputGradient(Plan<T>& plan, ptrdiff_t D_row)
-        : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)), D_row(D_row) {
+    explicit InputGradient(Plan<T>& plan)
+        : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)) {
         if (!call.dx) return;
         W = plan.scratch.template take<T>(ptrdiff_t(blocks) * G * H * L);
         zeros = plan.scratch.template take<T>(WIDTH);
@@ -31,7 +30,7 @@ template <class T> class InputGradient {
     }
 
     // dx of the steps from `steps` that fall to this thread; row n of D is step steps.begin + n / B, batch row n % B.
-    void run(int id, Range steps, const T* D) {
+    void run(int id, Range steps, const Gradients<T>& D) {
         if (!call.dx) return;
         T *own = z + ptrdiff_t(id) * 2 * ROWS * WIDTH, *sums = call.x_scale ? own + ROWS * WIDTH : own;
         const Range rows = share(steps.size() * B, id, plan.threads);
@@ -43,7 +42,7 @@ template <class T> class InputGradient {
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, T(0));
                 for (int i = 0; i < groups; i++) {
                     Part<T> parts[4];
-                    for (int g = 0; g < gates; g++) parts[g] = {D + n * D_row + (i + g) * plan.padded, D_row, H};
+                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, i + g, n);
                     const T* w = W + (ptrdiff_t(j) * G + i) * H * L;
                     tiles.tile_of[height - 1][cols - 1](parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
                     for (int r = 0; r < height && call.x_scale; r++)

@@ -60,13 +60,21 @@ template <class T> struct Plan {
     T* checkpoint(int s, int k) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(k) * H; }
     ptrdiff_t checkpoint_row() const { return ptrdiff_t(ceil_div(steps, int(call.recompute_every))) * H; }
 
-    // One row of x, times its scale if there is one.
-    void copy_x(T* to, int b, int step, int copy) const {
+    // A row of x can be read where it is.
+    bool x_as_it_is() const { return !call.x_scale && call.x_stride[2] == 1; }
+
+    // Some columns of one row of x, into the same columns of `to`, times their scale if there is one.
+    void copy_x(T* to, int b, int step, int copy, Range columns) const {
         const T* from = x(b, step);
+        const int begin = columns.begin;
         if (call.x_stride[2] != 1)
-            for (int i = 0; i < I; i++) to[i] = from[i * call.x_stride[2]];
-        else if (!call.x_scale) std::copy(from, from + I, to);
-        if (call.x_scale) scaled(to, call.x_stride[2] == 1 ? from : to, x_scale(copy, b), I);
+            for (int i = begin; i < columns.end; i++) to[i] = from[i * call.x_stride[2]];
+        else if (!call.x_scale) std::copy(from + begin, from + columns.end, to + begin);
+        if (call.x_scale) scaled(to + begin, (call.x_stride[2] == 1 ? from : to) + begin, x_scale(copy, b) + begin, columns.size());
+    }
+    // One gate column of D as the left side of a product, from a row on.
+    Part<T> left_side(const Gradients<T>& D, int column, ptrdiff_t row) const {
+        return {D.at(column, row, 0), PANEL, H, PANEL, D.panel - PANEL};
     }
     // Which scaled copy of an operand a gate takes: its own, or the one for all.
     int x_copy(int gate) const { return call.x_scale_gates > 1 ? gate : 0; }

@@ -43,7 +43,7 @@ RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool li
     V d[C::STATES + 1], saved[C::SAVED + 1], s_prev[C::STATES], s[C::STATES], p[C::EXTRAS + 1];
     V dxg[GATES], dhg[GATES], ds_prev[C::STATES], dp[C::EXTRAS + 1];
     const ptrdiff_t place = b * at.ds_row + u;
-    T *ds = at.ds[0] + place, *D = at.D + b * at.D_row + u;
+    T *ds = at.ds[0] + place, *D = at.D->at(0, at.D_row + b, u);
     d[0] = load_pair(ds);
     if (heard) d[0] = d[0] + lanes.load(at.dy + b * at.dy_row + u);
     if (live) {
@@ -61,9 +61,9 @@ RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool li
         for (int i = 0; i < C::EXTRAS; i++) dp[i] = V{};
         ds_prev[0] = d[0];
     }
-    for (int i = 0; i < GATES; i++) store_pair(D + (C::template FIRST<K> + i) * at.D_column, dxg[i]);
-    if constexpr (!C::SHARED) store_pair(D + C::GATES * at.D_column, dhg[GATES - 1]);
-    for (int i = 0; i < C::EXTRAS; i++) store_pair(D + (COLUMNS + i) * at.D_column, dp[i]);
+    for (int i = 0; i < GATES; i++) store_pair(D + (C::template FIRST<K> + i) * at.D->column, dxg[i]);
+    if constexpr (!C::SHARED) store_pair(D + C::GATES * at.D->column, dhg[GATES - 1]);
+    for (int i = 0; i < C::EXTRAS; i++) store_pair(D + (COLUMNS + i) * at.D->column, dp[i]);
     if constexpr (C::PHASES == 1) {
         store_pair(ds, ds_prev[0]);
     } else if constexpr (LAST) {
@@ -99,13 +99,13 @@ void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1) {
     }
 }
 
-// The operand of the second phase's product, one row.
+// The operand of the second phase's product, units u0 .. u1 of one row; `out` is written on to the end of the last pair.
 template <class C, class T>
-void operand_row(const T* saved, const T* const* s_prev, T* out, int H) {
-    for (int u = 0; u < H; u += 2 * LANES<T>) {
+void operand_row(const T* saved, const T* const* s_prev, T* out, int H, int u0, int u1) {
+    for (int u = u0; u < u1; u += 2 * LANES<T>) {
         Pair<T> gates[C::SAVED], states[C::STATES];
-        for (int i = 0; i < C::SAVED; i++) gates[i] = load_pair(saved + i * H + u, H - u);
-        for (int i = 0; i < C::STATES; i++) states[i] = load_pair(s_prev[i] + u, H - u);
+        for (int i = 0; i < C::SAVED; i++) gates[i] = load_pair(saved + i * H + u, u1 - u);
+        for (int i = 0; i < C::STATES; i++) states[i] = load_pair(s_prev[i] + u, u1 - u);
         store_pair(out + u, C::template operand<0>(gates, states));
     }
 }

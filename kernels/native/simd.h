@@ -19,6 +19,7 @@ template <int N, class F> RNN_FN void each(F f) { each_of(f, std::make_integer_s
 // A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few
 // registers a tile of more than FLAT rows holds TALL_COLS columns at most.
 constexpr int ROWS = 6, COLS = 4, FLAT = 2;
+constexpr int PANEL = 64;  // values in a row of a panel of gate gradients: any number of a tile's vectors fits, and any pair
 #if defined(__AVX512F__)
 constexpr int BYTES = 64, TALL_COLS = 4;  // 32 registers
 #elif defined(__AVX2__)

@@ -1,13 +1,15 @@
 // dW = A^T D for every pair of left side and gate columns; a bias is the weight of an input that is always 1.
 //
-// Each tile of dW belongs to one thread, which sums the live rows in their fixed order, in blocks of BLOCK rows: so the bits do
-// not depend on the number of threads, and the rounding error is that of short sums. Masked rows are dropped: what they hold
-// is never seen.
+// Each row of dW belongs to one thread, which sums the live rows of the batch in their fixed order, in blocks of BLOCK rows: so
+// the bits do not depend on the number of threads, and the rounding error is that of short sums. For each block the thread
+// packs its own columns of the left sides and runs them past all panels of D. Masked rows are dropped: what they hold is never
+// seen.
 #pragma once
 #include "plan.h"
 
 template <class T> class WeightGradients {
-    static constexpr int L = LANES<T>, BLOCK = 256, BUNCH = 8;
+    static constexpr int L = LANES<T>, BLOCK = 256, AHEAD = 8;
+    static constexpr ptrdiff_t TILE = BLOCK * ROWS + 64 / ptrdiff_t(sizeof(T));  // the tiles are not all in one corner of the cache
 
     struct Product {  // dW[k, the units of `gates` gates from `gate` on]
         enum Source { X, H_PREV, OPERAND, NOTHING } source;
@@ -15,14 +17,14 @@ template <class T> class WeightGradients {
         int gate, gates;
         T *dW, *db;  // rows of dW_row; db null: no bias
         ptrdiff_t dW_row;
-        T *A, *sums;  // [tile][row][ROWS], k values and then the 1 of the bias; [gate][panel][tile][ROWS][cols * L]
+        T* sums;  // [gate][panel][k, and then the bias][cols * L]
 
         int width() const { return k + (db != nullptr); }
-        int tiles() const { return ceil_div(width(), ROWS); }
     };
-    struct Own {      // scratch of one thread
-        T *row, *D;   // one row of A, [COLS][BLOCK][L]
-        int* rows;    // the live rows of the chunk: (step - first step) * B + b
+    struct Own {  // scratch of one thread
+        std::vector<Range> k;  // of each product: the rows of dW that are this thread's
+        T *A, *row;            // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
+        int* rows;             // the live rows of the chunk: (step - first step) * B + b
         int count = 0;
     };
     const Plan<T>& plan;
@@ -30,24 +32,32 @@ template <class T> class WeightGradients {
     const Call& call;
     const Cell<T>& cell;
     const int B, H, G;
-    const ptrdiff_t D_row;
     const Tiles<T> tiles;
+    T* kept[2] = {};  // H_PREV and OPERAND of the chunk, if the tape will be that of other steps when they are needed
     std::vector<Product> products;
     std::vector<Own> owns;
 
   public:
-    WeightGradients(Plan<T>& plan, const Tape<T>& tape, int chunk, ptrdiff_t D_row)
-        : plan(plan), tape(tape), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G), D_row(D_row) {
+    WeightGradients(Plan<T>& plan, const Tape<T>& tape, int chunk)
+        : plan(plan), tape(tape), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G) {
         if (!call.dWx) return;
         list_products();
-        const ptrdiff_t rows = ptrdiff_t(chunk) * B;
         const auto take = [&](ptrdiff_t count) { return plan.scratch.template take<T>(count); };
-        for (Product& p : products) {
-            p.A = take(rows * p.tiles() * ROWS);
-            p.sums = take(ptrdiff_t(p.gates) * plan.blocks * L * p.tiles() * ROWS);
+        const ptrdiff_t rows = ptrdiff_t(chunk) * B;
+        for (Product& p : products) p.sums = take(ptrdiff_t(p.gates) * plan.blocks * L * p.width());
+        for (int phase = 0; phase < cell.phases && call.recompute_every; phase++) kept[phase] = take(rows * H);
+        for (int id = 0; id < plan.threads; id++) {
+            Own own{};
+            int most = 0;
+            for (int i = 0; i < int(products.size()); i++) {
+                own.k.push_back(own_rows(i, id));
+                most = std::max(most, ceil_div(own.k[i].size(), ROWS));
+            }
+            own.A = take(most * TILE);
+            own.row = take(std::max(plan.I, H) + 2 * L);
+            own.rows = plan.scratch.template take<int>(rows);
+            owns.push_back(own);
         }
-        for (int id = 0; id < plan.threads; id++)
-            owns.push_back({take(std::max(plan.I, H) + 2 * L), take(COLS * BLOCK * L), plan.scratch.template take<int>(rows)});
     }
 
     // Each thread lists for itself the live rows of the chunk.
@@ -60,39 +70,45 @@ template <class T> class WeightGradients {
                 if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]) own.rows[own.count++] = (step - steps.begin) * B + b;
     }
 
-    // Each thread packs its share of the left sides of a piece of the chunk; D need not be known yet.
-    void gather(int id, Range steps, Range piece) {
-        if (!call.dWx) return;
-        const Own& own = owns[id];
-        const auto first_of = [&](int step) {
-            return int(std::lower_bound(own.rows, own.rows + own.count, (step - steps.begin) * B) - own.rows);
-        };
-        const int first = first_of(piece.begin);
-        Range part = share(first_of(piece.end) - first, id, plan.threads);
-        part = {part.begin + first, part.end + first};
-        for (int n = part.begin; n < part.end; n += BUNCH)  // a few rows at a time, which stay in the cache for all products
-            for (const Product& p : products)
-                for (int i = n; i < std::min(n + BUNCH, part.end); i++) pack_row(p, own, i, steps.begin);
+    // Each thread keeps its share of what the tape holds of a piece of the chunk.
+    void keep(int id, Range steps, Range piece) {
+        const Range rows = share(piece.size() * B, id, plan.threads);
+        for (int phase = 0; phase < 2 && kept[phase]; phase++)
+            for (int i = rows.begin; i < rows.end; i++) {
+                const int b = i % B, step = piece.begin + i / B;
+                const T* from = state_side(phase, owns[id], b, step, {0, H});
+                std::copy(from, from + H, kept[phase] + ptrdiff_t((step - steps.begin) * B + b) * H);
+            }
     }
 
-    // Add the products of the steps: the tiles of all panels, one after the other, cut into one run for each thread.
-    void run(int id, Range steps, const T* D) {
+    // Move the live rows of D together. Nobody may need the others any more.
+    void drop_masked(int id, const Gradients<T>& D) {
+        const Own& own = owns[id];
+        const Range panels = share((cell.columns() + cell.extras) * int(D.panels(H)), id, plan.threads);
+        for (int i = panels.begin; i < panels.end; i++)
+            for (int n = 0; n < own.count; n++) {
+                T* panel = D.first + i * D.panel;
+                if (own.rows[n] != n) std::memcpy(panel + n * PANEL, panel + ptrdiff_t(own.rows[n]) * PANEL, PANEL * sizeof(T));
+            }
+    }
+    bool drops_masked() const { return call.dWx && call.live; }
+
+    // Add the products of the steps; only live rows are left in D.
+    void run(int id, Range steps, const Gradients<T>& D) {
         if (!call.dWx) return;
-        int64_t total = 0, at = 0;  // in rows x blocks of dW
-        for (const Product& p : products) total += int64_t(p.gates) * plan.blocks * p.width();
-        const int64_t begin = total * id / plan.threads, end = total * (id + 1) / plan.threads;
-        for (const Product& p : products)
-            for (int i = 0; i < p.gates; i++)
-                for (int j = 0; j < plan.blocks; j += TALL_COLS) {
-                    const int cols = std::min(TALL_COLS, plan.blocks - j);
-                    const auto first_from = [&](int64_t place) {  // the first tile that begins at `place` or later
-                        const int64_t k = std::min<int64_t>((std::max<int64_t>(place - at, 0) + cols - 1) / cols, p.width());
-                        return ceil_div(int(k), ROWS);
-                    };
-                    const Range own = {first_from(begin), first_from(end)};
-                    if (own.size()) panel(owns[id], p, i, j, cols, own, steps, D);
-                    at += int64_t(cols) * p.width();
-                }
+        const Own& own = owns[id];
+        for (int n0 = 0; n0 < own.count || n0 == 0; n0 += BLOCK)
+            for (int i = 0; i < int(products.size()); i++) {
+                const Product& p = products[i];
+                const int rows = std::min(BLOCK, own.count - n0);
+                if (!own.k[i].size()) continue;
+                pack(p, own, own.k[i], n0, rows, steps.begin);
+                for (int g = 0; g < p.gates; g++)
+                    for (int j = 0; j < plan.blocks; j += TALL_COLS) {
+                        const bool first = steps.end == plan.steps && !n0, last = steps.begin == 0 && n0 + BLOCK >= own.count;
+                        panel(p, own.A, own.k[i], g, j, D.at(column(p, g), n0, j * L), rows, first, last);
+                    }
+            }
     }
 
   private:
@@ -114,36 +130,65 @@ template <class T> class WeightGradients {
     void list(typename Product::Source source, int copy, int gate, int gates, void* dW, void* db) {
         const int k = source == Product::X ? plan.I : source == Product::NOTHING ? 0 : H;
         const ptrdiff_t row = ptrdiff_t(source == Product::NOTHING ? cell.extras : G) * H;
-        products.push_back({source, copy, k, gate, gates, static_cast<T*>(dW), static_cast<T*>(db), row, nullptr, nullptr});
+        products.push_back({source, copy, k, gate, gates, static_cast<T*>(dW), static_cast<T*>(db), row, nullptr});
     }
 
-    // Row n of the left side: ROWS of its values into each tile, then the 1 of the bias.
-    void pack_row(const Product& p, const Own& own, int n, int first_step) const {
-        const T* row = left_side(p, own, own.rows[n] % B, first_step + own.rows[n] / B);
-        const ptrdiff_t tile_size = ptrdiff_t(own.count) * ROWS;
-        T* to = p.A + ptrdiff_t(n) * ROWS;
-        int k = 0;
-        for (; k + ROWS <= p.k; k += ROWS, to += tile_size) std::memcpy(to, row + k, ROWS * sizeof(T));
-        for (int r = 0; k + r < p.width(); r++) to[r] = k + r < p.k ? row[k + r] : T(1);
+    // The rows of dW of all products, one after the other, cut into one run for each thread, at full tiles.
+    Range own_rows(int product, int id) const {
+        int64_t total = 0, at = 0;  // in rows x gates
+        for (int i = 0; i < int(products.size()); i++) {
+            total += int64_t(products[i].gates) * products[i].width();
+            if (i < product) at = total;
+        }
+        const Product& p = products[product];
+        const auto cut = [&](int id) {  // the nearest tile to where thread `id` begins
+            const double k = double(total * id / plan.threads - at) / p.gates;
+            if (k >= p.width()) return p.width();
+            return std::min(p.width(), int(std::max(0.0, k / ROWS + 0.5)) * ROWS);
+        };
+        return {cut(id), cut(id + 1)};
     }
 
-    // One contiguous row of the left side: of x, h_prev or the later phase's operand, times its scale.
-    const T* left_side(const Product& p, const Own& own, int b, int step) const {
+    // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias.
+    void pack(const Product& p, const Own& own, Range k, int n0, int rows, int first_step) const {
+        for (int n = 0; n < rows; n++) {
+            if (n + AHEAD < rows) ask_for_row(p, own.rows[n0 + n + AHEAD], first_step, k);
+            const T* row = left_side(p, own, own.rows[n0 + n], first_step, {k.begin, std::min(k.end, p.k)});
+            T* to = own.A + n * ROWS;
+            int i = k.begin;
+            for (; i + ROWS <= std::min(k.end, p.k); i += ROWS, to += TILE) std::memcpy(to, row + i, ROWS * sizeof(T));
+            for (int r = 0; i + r < k.end; r++) to[r] = i + r < p.k ? row[i + r] : T(1);
+        }
+    }
+
+    void ask_for_row(const Product& p, int n, int first_step, Range k) const {
+        const int b = n % B, step = first_step + n / B;
+        if (p.source == Product::X) ask_for(plan.x(b, step) + k.begin * call.x_stride[2], k.size());
+        else if (p.source != Product::NOTHING && !kept[0]) ask_for(tape.before(0, step) + b * tape.state_row + k.begin, k.size());
+    }
+
+    // Columns k of one contiguous row of the left side: of x, h_prev or the later phase's operand, times its scale.
+    const T* left_side(const Product& p, const Own& own, int n, int first_step, Range k) const {
+        const int b = n % B, step = first_step + n / B;
         if (p.source == Product::NOTHING) return own.row;
         if (p.source == Product::X) {
-            if (!call.x_scale && call.x_stride[2] == 1) return plan.x(b, step);
-            plan.copy_x(own.row, b, step, p.copy);
+            if (plan.x_as_it_is()) return plan.x(b, step);
+            plan.copy_x(own.row, b, step, p.copy, k);
             return own.row;
         }
+        const int phase = p.source == Product::OPERAND;
+        const T* row = kept[phase] ? kept[phase] + ptrdiff_t(n) * H : state_side(phase, own, b, step, k);
+        if (!call.h_scale) return row;
+        scaled(own.row + k.begin, row + k.begin, plan.h_scale(p.copy, b) + k.begin, k.size());
+        return own.row;
+    }
+
+    // h_prev (phase 0), or the operand of the later phase.
+    const T* state_side(int phase, const Own& own, int b, int step, Range k) const {
         const T* s_prev[2] = {};
         for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, step) + b * tape.state_row;
-        const T* row = s_prev[0];
-        if (p.source == Product::OPERAND) {
-            cell.operand(tape.saved_at(step) + b * tape.saved_row, s_prev, own.row, H);
-            row = own.row;
-        }
-        if (!call.h_scale) return row;
-        scaled(own.row, row, plan.h_scale(p.copy, b), H);
+        if (!phase) return s_prev[0];
+        cell.operand(tape.saved_at(step) + b * tape.saved_row, s_prev, own.row, H, k.begin, k.end);
         return own.row;
     }
 
@@ -154,33 +199,14 @@ template <class T> class WeightGradients {
         return cell.recurrent_column(p.gate + i);
     }
 
-    // Some tiles of one panel: gate number i of the product, unit blocks j .. j+cols.
-    void panel(const Own& own, const Product& p, int i, int j, int cols, Range own_tiles, Range steps, const T* D) {
-        const int tile_size = ROWS * cols * L;
-        T* sums = p.sums + (ptrdiff_t(i) * plan.blocks + j) * L * p.tiles() * ROWS;
-        if (steps.end == plan.steps) std::fill(sums + own_tiles.begin * tile_size, sums + own_tiles.end * tile_size, T(0));
-        const T* from = D + ptrdiff_t(column(p, i)) * plan.padded + j * L;
-        for (int n0 = 0; n0 < own.count; n0 += BLOCK) {
-            const int rows = std::min(BLOCK, own.count - n0);
-            for (int n = 0; n < rows; n++) {
-                if (n + BUNCH < rows) ask_for(from + own.rows[n0 + n + BUNCH] * D_row, cols * L);
-                for (int c = 0; c < cols; c++) store(own.D + (c * BLOCK + n) * L, load(from + own.rows[n0 + n] * D_row + c * L));
-            }
-            for (int q = own_tiles.begin; q < own_tiles.end; q++) {
-                const int height = std::min(ROWS, p.width() - q * ROWS);
-                const T* A = p.A + (ptrdiff_t(q) * own.count + n0) * ROWS;
-                tiles.block_sum_of[height - 1][cols - 1](A, own.D, BLOCK * L, rows, sums + q * tile_size);
-            }
-        }
-        if (steps.begin == 0) write(p, i, j, cols, own_tiles, sums);
-    }
-
-    // The finished sums of some tiles, into dW and db.
-    void write(const Product& p, int i, int j, int cols, Range own_tiles, const T* sums) const {
-        const int count = std::min(cols * L, H - j * L);
-        for (int k = own_tiles.begin * ROWS; k < std::min(own_tiles.end * ROWS, p.width()); k++) {
-            T* to = (k < p.k ? p.dW + k * p.dW_row : p.db) + (p.gate + i) * H + j * L;
-            std::copy(sums + k * cols * L, sums + k * cols * L + count, to);
-        }
+    // Rows k of one panel of dW: gate number i of the product, the TALL_COLS unit blocks from j on.
+    void panel(const Product& p, const T* A, Range k, int i, int j, const T* D, int rows, bool first, bool last) const {
+        const int cols = std::min(TALL_COLS, plan.blocks - j), width = cols * L, count = std::min(width, H - j * L);
+        T* sums = p.sums + (ptrdiff_t(i) * plan.blocks + j) * L * p.width() + k.begin * width;
+        if (first) std::fill(sums, sums + k.size() * width, T(0));
+        for (int q = 0; q < k.size(); q += ROWS, A += TILE)
+            tiles.block_sum_of[std::min(ROWS, k.size() - q) - 1][cols - 1](A, D, rows, sums + q * width);
+        for (int q = k.begin; q < k.end && last; q++, sums += width)
+            std::copy(sums, sums + count, (q < p.k ? p.dW + q * p.dW_row : p.db) + (p.gate + i) * H + j * L);
     }
 };
