@@ -60,7 +60,7 @@ void block_sum(const T* a, const T* b, int K, T* out) {
     constexpr int L = LANES<T>;
     Vec<T> sums[R][C] = {}, w[C];
     for (int k = 0; k < K; k++, a += ROWS, b += PANEL) {
-        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * L); });
+        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * L); __builtin_prefetch(b + c * L + 6 * PANEL); });
         each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r] * w[c]; });
     }
     each_vector<R, C>([&](int r, int c) RNN_INLINE {
