@@ -1,7 +1,7 @@
 // Backward, last step first, in chunks of steps. For each chunk
 //
-//     each thread runs its rows (and units):      D_t = cell(dh, dc);  dh += D_t Wh^T
-//     all meet, and share out among themselves:   dx = D Wx^T,  dWx += x^T D,  dWh += h_prev^T D,  db += sum of D
+//     each thread runs some rows (and units):     D_t = cell(dh, dc);  dh += D_t Wh^T
+//     then they share out among themselves:       dx = D Wx^T,  dWx += x^T D,  dWh += h_prev^T D,  db += sum of D
 //
 // so D, the gate gradients, never leaves the cache, and no sum depends on the number of threads: see weight_gradients.h.
 #pragma once
@@ -14,16 +14,17 @@ template <class T> class Backward : Plan<T> {
     using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::cell, P::call, P::scratch, P::steps, P::row_parts, P::unit_parts;
     static constexpr int L = LANES<T>, WIDTH = COLS * L;
 
-    struct Own {  // scratch of one thread
+    struct Own {  // what one thread works on, and its scratch
         Range rows, blocks;
-        T* z;  // [ROWS][WIDTH]
+        T* z;
     };
     T *W, *zeros, *ds[2] = {}, *part = nullptr, *d_operand = nullptr;
     int *first_live = nullptr, chunk;
     const Gradients<T> D;  // of a chunk: row (step - first step) * B + b
-    std::vector<Own> owns;
-    Barrier all;
+    std::vector<T*> z;  // of each thread: [ROWS][WIDTH]
+    std::vector<Stage> stages;
     std::vector<std::unique_ptr<Barrier>> groups;
+    std::vector<std::atomic<int>> reached;  // the step after which each part is
     std::unique_ptr<Forward<T>> again;  // if the tape is to be recomputed
     const Tape<T> tape;
     InputGradient<T> input;
@@ -32,7 +33,7 @@ template <class T> class Backward : Plan<T> {
 
   public:
     explicit Backward(const Call& call)
-        : P(call), chunk(chunk_steps()), D(gradients()), all(P::threads),
+        : P(call), chunk(chunk_steps()), D(gradients()), stages(count_stages()), reached(P::parts()),
           again(call.recompute_every ? new Forward<T>(call, int(call.recompute_every), true) : nullptr),
           tape(again ? again->tape : Tape<T>(call, cell)), input(*this), weights(*this, tape, chunk) {
         W = take(ptrdiff_t(blocks) * G * H * L);
@@ -42,37 +43,34 @@ template <class T> class Backward : Plan<T> {
         if (cell.phases > 1) part = take(ptrdiff_t(B) * padded), d_operand = take(ptrdiff_t(B) * padded);
         if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
-        for (int id = 0; id < P::threads; id++) owns.push_back({P::rows(id), P::own_blocks(id), take(ROWS * WIDTH)});
+        for (int id = 0; id < P::threads; id++) z.push_back(take(ROWS * WIDTH));
+        for (auto& step : reached) step = steps;
     }
 
     void run() {
         run_on_threads(P::threads, [this](int id) {
-            const Own& own = owns[id];
-            pack(id);
-            input.pack(id);
-            if (again) again->pack(id);
-            start(own);
-            all.arrive();
+            Stage* stage = stages.data();  // each thread goes through all of them
+            stage++->run(packs(), [&](int i) { pack(i); });
             for (int end = steps; end > 0; end -= chunk) {
                 const Range now = {std::max(0, end - chunk), end};
                 weights.list_rows(id, now);
                 for (Range piece = now; piece.end > now.begin; piece.end = piece.begin) {
-                    piece.begin = again ? recompute(id, piece.end, now.begin) : now.begin;
-                    for (int step = piece.end - 1; step >= piece.begin; step--)
-                        one_step(own, *groups[id / unit_parts], step, ptrdiff_t(step - now.begin) * B);
-                    weights.keep(id, now, piece);
+                    if (again) piece.begin = std::max(now.begin, recompute(id, stage, piece.end));
+                    stage++->run(P::pieces(piece.size()), [&](int i) { some_steps(id, i, piece, now.begin); });
+                    if (again) stage++->run(P::threads, [&](int i) { weights.keep(id, i, now, piece); });
                 }
-                all.arrive();
-                input.run(id, now, D);
                 if (weights.drops_masked()) {
-                    all.arrive();
-                    weights.drop_masked(id, D);
-                    all.arrive();
+                    stage++->run(input.pieces(), [&](int i) { input.run(id, i, now, D); });
+                    stage++->run(P::threads, [&](int i) { weights.drop_masked(id, i, D); });
+                    stage++->run(weights.pieces(), [&](int i) { weights.run(id, i, now, D); });
+                } else {  // the smaller pieces last
+                    const int count = weights.pieces();
+                    stage++->run(count + input.pieces(), [&](int i) {
+                        if (i < count) weights.run(id, i, now, D);
+                        else input.run(id, i - count, now, D);
+                    });
                 }
-                weights.run(id, now, D);
-                all.arrive();
             }
-            finish(own);
         });
     }
 
@@ -91,11 +89,32 @@ template <class T> class Backward : Plan<T> {
         return {take(panels * Gradients<T>::panel_size(rows)), rows, H};
     }
 
-    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed.
-    void pack(int id) {
-        const Range own = share(blocks, id, P::threads);
-        for (int block = own.begin; block < own.end; block++)
-            pack_block(W + ptrdiff_t(block) * G * H * L, static_cast<const T*>(call.Wh), 1, ptrdiff_t(G) * H, G * H, H, block);
+    // At most: one for the weights, three for each chunk, three for each piece of a chunk.
+    int count_stages() const {
+        const int chunks = ceil_div(steps, chunk);
+        return 1 + 3 * chunks + 3 * (chunks + (call.recompute_every ? ceil_div(steps, int(call.recompute_every)) : 0));
+    }
+
+    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed; and what the others pack.
+    int packs() const { return blocks + input.packs() + (again ? again->packs() : 0); }
+    void pack(int i) {
+        if (i < blocks)
+            pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const T*>(call.Wh), 1, ptrdiff_t(G) * H, G * H, H, i);
+        else if (i < blocks + input.packs()) input.pack(i - blocks);
+        else again->pack(i - blocks - input.packs());
+    }
+
+    // Piece i of the steps of `range`: some of them, the last ones first, for one part.
+    void some_steps(int id, int i, Range range, int chunk_begin) {
+        const int part = i % P::parts(), end = range.end - i / P::parts() * P::segment;
+        const int begin = std::max(range.begin, end - P::segment);
+        const Own own = {P::rows(part), P::own_blocks(part), z[id]};
+        for (Patience patience; reached[part].load(std::memory_order_acquire) > end;) patience.wait();
+        if (end == steps) start(own);
+        for (int step = end - 1; step >= begin; step--)
+            one_step(own, *groups[part / unit_parts], step, ptrdiff_t(step - chunk_begin) * B);
+        if (begin == 0) finish(own);
+        reached[part].store(begin, std::memory_order_release);
     }
 
     void start(const Own& own) {
@@ -122,15 +141,11 @@ template <class T> class Backward : Plan<T> {
                 std::copy(ds[s] + b * padded + u0, ds[s] + b * padded + u1, static_cast<T*>(call.dinitial[s]) + b * H + u0);
     }
 
-    // Make the tape before step `end` good again, if it is that of the segment behind. Returns where it begins, at least `from`.
-    int recompute(int id, int end, int from) {
+    // Make the tape before step `end` good again, if it is that of the segment behind. Returns where it begins.
+    int recompute(int id, Stage*& stage, int end) {
         const int every = int(call.recompute_every), k = (end - 1) / every;
-        if (end == steps || end % every == 0) {
-            all.arrive();  // the others have kept what they need of the segment behind
-            again->recompute(id, k);
-            all.arrive();
-        }
-        return std::max(from, k * every);
+        if (end == steps || end % every == 0) stage++->run(P::parts(), [&](int part) { again->recompute(id, part, k); });
+        return k * every;
     }
 
     void one_step(const Own& own, Barrier& group, int step, ptrdiff_t D_row) {

@@ -1,4 +1,4 @@
-// Forward: each thread runs its rows (and, if there are few, its units) through the whole sequence.
+// Forward: each thread runs some rows (and, if there are few, some units) through the sequence.
 //
 //     for each step, each phase, each panel of COLS blocks of units, each tile of up to ROWS rows:
 //         for each gate:  z = bias + x_t Wx + h Wh        sums stay in registers, z in the first-level cache
@@ -14,7 +14,7 @@ template <class T> class Forward : Plan<T> {
     using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::cell, P::call, P::scratch, P::steps, P::row_parts, P::unit_parts;
     static constexpr int L = LANES<T>, WIDTH = COLS * L;
 
-    struct Own {  // scratch of one thread
+    struct Own {  // what one thread works on, and its scratch
         Range rows, blocks;
         T *z, *x, *h, *xg;  // [ROWS][column][WIDTH], [copy][row][I], [copy][row][H], [row][step ahead][gate][padded]
     };
@@ -22,8 +22,9 @@ template <class T> class Forward : Plan<T> {
     int ahead;
     ptrdiff_t z_row, w_block;
     std::vector<Own> owns;
-    Barrier all;
+    Stage packing, running;
     std::vector<std::unique_ptr<Barrier>> groups;
+    std::vector<std::atomic<int>> reached;  // the step before which each part is
     const Tiles<T> tiles;
 
   public:
@@ -33,7 +34,7 @@ template <class T> class Forward : Plan<T> {
 
     // On the caller's tape, or (segment > 0) on one of its own for so many steps.
     Forward(const Call& call, int segment, bool save)
-        : P(call), all(P::threads),
+        : P(call), reached(P::parts()),
           tape(segment ? Tape<T>(call, cell, scratch, segment, save || cell.phases > 1) : Tape<T>(call, cell)) {
         const int most_rows = P::most_rows();
         ahead = most_rows < 4 ? std::min(steps, 24) : 0;
@@ -48,29 +49,32 @@ template <class T> class Forward : Plan<T> {
         for (int id = 0; id < P::threads; id++) {
             T* z = take(ROWS * z_row);
             std::fill(z, z + ROWS * z_row, T(0));
-            owns.push_back({P::rows(id), P::own_blocks(id), z, take(call.x_scale_gates * x_rows * I),
+            owns.push_back({{}, {}, z, take(call.x_scale_gates * x_rows * I),
                             take(call.h_scale_gates * h_rows * H), take(ptrdiff_t(most_rows) * ahead * G * padded)});
         }
     }
 
     void run() {
         run_on_threads(P::threads, [this](int id) {
-            pack(id);
-            all.arrive();
-            sequence(owns[id], *groups[id / unit_parts]);
+            packing.run(packs(), [this](int i) { pack(i); });
+            running.run(P::pieces(steps), [&](int i) {
+                const int part = i % P::parts(), begin = i / P::parts() * P::segment;
+                for (Patience patience; reached[part].load(std::memory_order_acquire) < begin;) patience.wait();
+                const int end = std::min(steps, begin + P::segment);
+                sequence(own(id, part), *groups[part / unit_parts], {begin, end});
+                reached[part].store(end, std::memory_order_release);
+            });
         });
     }
 
-    // W[gate][block][k of x, then of h][lane]; bias[column][padded]. Each thread packs a part, for all.
-    void pack(int id) {
+    // W[gate][block][k of x, then of h][lane]; bias[column][padded]: in so many pieces.
+    int packs() const { return G * blocks; }
+    void pack(int i) {
         const T *Wx = static_cast<const T*>(call.Wx), *Wh = static_cast<const T*>(call.Wh);
-        const Range own = share(G * blocks, id, P::threads);
-        for (int i = own.begin; i < own.end; i++) {
-            const int gate = i / blocks, block = i % blocks;
-            pack_block(W + i * w_block, Wx + gate * H, ptrdiff_t(G) * H, 1, I, H, block);
-            pack_block(W + i * w_block + I * L, Wh + gate * H, ptrdiff_t(G) * H, 1, H, H, block);
-        }
-        if (id) return;
+        const int gate = i / blocks, block = i % blocks;
+        pack_block(W + i * w_block, Wx + gate * H, ptrdiff_t(G) * H, 1, I, H, block);
+        pack_block(W + i * w_block + I * L, Wh + gate * H, ptrdiff_t(G) * H, 1, H, H, block);
+        if (i) return;
         const T *bx = static_cast<const T*>(call.bx), *bh = static_cast<const T*>(call.bh);
         std::fill(bias, bias + cell.columns() * padded, T(0));
         for (int gate = 0; gate < G; gate++)
@@ -80,10 +84,10 @@ template <class T> class Forward : Plan<T> {
             }
     }
 
-    // Run the steps of segment k once more, from the state kept before it. Every thread calls this, after pack.
-    void recompute(int id, int k) {
-        const Own& own = owns[id];
-        Barrier& group = *groups[id / unit_parts];
+    // Run the steps between checkpoints k and k + 1 once more, in thread `id`.
+    void recompute(int id, int part, int k) {
+        const Own own = this->own(id, part);
+        Barrier& group = *groups[part / unit_parts];
         const int begin = k * int(call.recompute_every);
         for (int s = 0; s < cell.states; s++)
             copy_state(own, P::checkpoint(s, k), P::checkpoint_row(), tape.before(s, begin), tape.state_row);
@@ -94,17 +98,24 @@ template <class T> class Forward : Plan<T> {
   private:
     T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
 
-    void sequence(const Own& own, Barrier& group) {
-        for (int s = 0; s < cell.states; s++)
+    Own own(int id, int part) const {
+        Own own = owns[id];
+        own.rows = P::rows(part), own.blocks = P::own_blocks(part);
+        return own;
+    }
+
+    void sequence(const Own& own, Barrier& group, Range range) {
+        for (int s = 0; s < cell.states && !range.begin; s++)
             copy_state(own, static_cast<const T*>(call.initial[s]), H, tape.before(s, 0), tape.state_row);
         if (unit_parts > 1) group.arrive();
         const int every = call.recompute_every ? int(call.recompute_every) : steps;
-        for (int begin = 0; begin < steps; begin += every) {
-            for (int s = 0; s < cell.states && call.recompute_every; s++)
+        for (int begin = range.begin, end; begin < range.end; begin = end) {
+            end = std::min(range.end, (begin / every + 1) * every);
+            for (int s = 0; s < cell.states && call.recompute_every && begin % every == 0; s++)
                 copy_state(own, tape.before(s, begin), tape.state_row, P::checkpoint(s, begin / every), P::checkpoint_row());
-            run_steps(own, group, {begin, std::min(steps, begin + every)});
+            run_steps(own, group, {begin, end});
         }
-        for (int s = 0; s < cell.states; s++)
+        for (int s = 0; s < cell.states && range.end == steps; s++)
             copy_state(own, tape.after(s, steps - 1), tape.state_row, static_cast<T*>(call.final[s]), H);
     }
 

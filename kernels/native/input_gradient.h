@@ -21,32 +21,30 @@ template <class T> class InputGradient {
         z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
     }
 
-    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed.
-    void pack(int id) {
-        if (!call.dx) return;
-        const Range own = share(blocks, id, plan.threads);
-        for (int block = own.begin; block < own.end; block++)
-            pack_block(W + ptrdiff_t(block) * G * H * L, static_cast<const T*>(call.Wx), 1, ptrdiff_t(G) * H, G * H, I, block);
+    // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
+    int packs() const { return call.dx ? blocks : 0; }
+    void pack(int i) {
+        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const T*>(call.Wx), 1, ptrdiff_t(G) * H, G * H, I, i);
     }
 
-    // dx of the steps from `steps` that fall to this thread; row n of D is step steps.begin + n / B, batch row n % B.
-    void run(int id, Range steps, const Gradients<T>& D) {
-        if (!call.dx) return;
+    // Piece i of dx of the steps from `steps`; row n of D is step steps.begin + n / B, batch row n % B. In thread `id`.
+    int pieces() const { return call.dx ? plan.threads == 1 ? 1 : 4 * plan.threads : 0; }
+    void run(int id, int i, Range steps, const Gradients<T>& D) {
         T *own = z + ptrdiff_t(id) * 2 * ROWS * WIDTH, *sums = call.x_scale ? own + ROWS * WIDTH : own;
-        const Range rows = share(steps.size() * B, id, plan.threads);
+        const Range rows = share(steps.size() * B, i, pieces());
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
         for (int j = 0; j < blocks; j += TALL_COLS) {
             const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
             for (int n = rows.begin, height; n < rows.end; n += height) {
                 height = tile_rows(rows.end - n);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, T(0));
-                for (int i = 0; i < groups; i++) {
+                for (int gate = 0; gate < groups; gate++) {
                     Part<T> parts[4];
-                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, i + g, n);
-                    const T* w = W + (ptrdiff_t(j) * G + i) * H * L;
+                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, gate + g, n);
+                    const T* w = W + (ptrdiff_t(j) * G + gate) * H * L;
                     tiles.tile_of[height - 1][cols - 1](parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
                     for (int r = 0; r < height && call.x_scale; r++)
-                        add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(i, (n + r) % B) + j * L, count);
+                        add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L, count);
                 }
                 for (int r = 0; r < height; r++) write(sums + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j * L, count);
             }

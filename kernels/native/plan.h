@@ -22,7 +22,7 @@ template <class T> struct Plan {
     const Call& call;
     const Cell<T> cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
-    int row_parts, unit_parts, threads, cols;  // cols: blocks in a panel
+    int threads, row_parts, unit_parts, segment, cols;  // steps that a part runs in one go; blocks in a panel
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -30,21 +30,31 @@ template <class T> struct Plan {
           cell(find_cell<T>(call.cell, call.activation, call.recurrent_activation)),
           B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
           blocks(ceil_div(H, LANES<T>)), padded(ceil_div(blocks, 2) * 2 * LANES<T>) {
-        // Each thread runs its own rows through the whole sequence and waits for nobody. With few rows the units are divided
-        // too, at the price of a barrier at each step, if a thread's share of the weights keeps it busy for longer than that.
+        // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units are divided too, at
+        // the price of a barrier at each step, if a thread's share of the weights keeps it busy for longer than that.
         const double work = double(B) * steps * G * H * (I + H);
         const int most = int(std::min(double(call.threads), 1 + work / 250e3));
         row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
         unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
         threads = row_parts * unit_parts;
+        segment = std::max(1, steps);
+        // While the weights stay in a core's own cache, many small parts cost no more than a few large ones, and the threads
+        // share them out as they come free.
+        if (unit_parts == 1 && row_parts > 1 && double(G) * (I + H) * padded * sizeof(T) <= 512 << 10) {
+            row_parts *= ceil_div(most_rows(), ROWS);
+            segment = ceil_div(steps, ceil_div(16 * threads, row_parts));
+        }
         cols = most_rows() <= FLAT ? COLS : TALL_COLS;
     }
 
-    Range rows(int id) const { return share(B, id / unit_parts, row_parts); }
-    Range own_blocks(int id) const {
-        const Range pairs = share(ceil_div(blocks, 2), id % unit_parts, unit_parts);
+    // The work on the recurrence is cut into parts, each some rows and some units; with several unit_parts each part is one thread's.
+    int parts() const { return row_parts * unit_parts; }
+    Range rows(int part) const { return share(B, part / unit_parts, row_parts); }
+    Range own_blocks(int part) const {
+        const Range pairs = share(ceil_div(blocks, 2), part % unit_parts, unit_parts);
         return {pairs.begin * 2, std::min(pairs.end * 2, blocks)};
     }
+    int pieces(int steps) const { return parts() * std::max(1, ceil_div(steps, segment)); }
     int most_rows() const { return ceil_div(B, row_parts); }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }

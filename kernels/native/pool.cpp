@@ -41,12 +41,15 @@ class Pool {
             std::lock_guard<std::mutex> lock(mutex);
             work = &function;
             wanted = threads;
-            unfinished.store(threads - 1, std::memory_order_relaxed);
             job++;
         }
         wake.notify_all();
         function(0);
-        for (Patience patience; unfinished.load(std::memory_order_acquire) > 0;) patience.wait();
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            wanted = 0;  // who has not come yet need not
+        }
+        for (Patience patience; running.load(std::memory_order_acquire) > 0;) patience.wait();
     }
 
     // A call that still runs finishes first. The turn is never given back: who calls after that waits for the process to end.
@@ -86,9 +89,10 @@ class Pool {
             seen = job;
             if (id >= wanted) continue;
             const std::function<void(int)>& function = *work;
+            running.fetch_add(1, std::memory_order_relaxed);
             lock.unlock();
             function(id);
-            unfinished.fetch_sub(1, std::memory_order_release);
+            running.fetch_sub(1, std::memory_order_release);
         }
     }
 
@@ -103,7 +107,7 @@ class Pool {
     int wanted = 0;
     std::atomic<long> job{0};
     bool stopping = false;
-    std::atomic<int> unfinished{0};
+    std::atomic<int> running{0};  // workers in `work`
 };
 
 // What outlives a call. It is never destroyed. A forked child has none of its parent's threads, and they may have held the

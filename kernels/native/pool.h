@@ -29,8 +29,22 @@ class Barrier {
     std::atomic<int> arrived{0}, generation{0};
 };
 
-// Runs work(0), ..., work(threads - 1) at the same time, work(0) on the calling thread, and returns when all are done.
-// Callers take turns. The threads start on first use, start anew in a forked child, and are joined at exit.
+// One stage of a call: pieces of work that the threads take as they come free. All are done before any thread goes on. A thread
+// whose core is busy with something else takes fewer, and nobody waits for one that has not come yet.
+class Stage {
+  public:
+    template <class F> void run(int count, F work) {
+        for (int piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < count; done.fetch_add(1, std::memory_order_release))
+            work(piece);
+        for (Patience patience; done.load(std::memory_order_acquire) < count;) patience.wait();
+    }
+
+  private:
+    std::atomic<int> next{0}, done{0};
+};
+
+// Runs work(0) on the calling thread, and at the same time work(1), ..., work(threads - 1) on others, unless work(0) is over
+// before they come. Callers take turns. The threads start on first use, start anew in a forked child, and are joined at exit.
 // work must not throw. Throws std::system_error if a thread cannot be started.
 void run_on_threads(int threads, const std::function<void(int)>& work);
 

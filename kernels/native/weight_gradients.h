@@ -1,9 +1,8 @@
 // dW = A^T D for every pair of left side and gate columns; a bias is the weight of an input that is always 1.
 //
-// Each row of dW belongs to one thread, which sums the live rows of the batch in their fixed order, in blocks of BLOCK rows: so
-// the bits do not depend on the number of threads, and the rounding error is that of short sums. For each block the thread
-// packs its own columns of the left sides and runs them past all panels of D. Masked rows are dropped: what they hold is never
-// seen.
+// The rows of dW are dealt out in pieces. A thread that takes one sums the live rows of the batch in their fixed order, in blocks
+// of BLOCK rows: so the bits do not depend on who takes what, and the rounding error is that of short sums. For each block it
+// packs its columns of the left sides and runs them past all panels of D. Masked rows are dropped: what they hold is never seen.
 #pragma once
 #include "plan.h"
 
@@ -22,9 +21,8 @@ template <class T> class WeightGradients {
         int width() const { return k + (db != nullptr); }
     };
     struct Own {  // scratch of one thread
-        std::vector<Range> k;  // of each product: the rows of dW that are this thread's
-        T *A, *row;            // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
-        int* rows;             // the live rows of the chunk: (step - first step) * B + b
+        T *A, *row;  // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
+        int* rows;   // the live rows of the chunk: (step - first step) * B + b
         int count = 0;
     };
     const Plan<T>& plan;
@@ -35,6 +33,7 @@ template <class T> class WeightGradients {
     const Tiles<T> tiles;
     T* kept[2] = {};  // H_PREV and OPERAND of the chunk, if the tape will be that of other steps when they are needed
     std::vector<Product> products;
+    std::vector<double> cuts{0};  // where the pieces begin and end, as shares of all rows of dW
     std::vector<Own> owns;
 
   public:
@@ -46,19 +45,15 @@ template <class T> class WeightGradients {
         const ptrdiff_t rows = ptrdiff_t(chunk) * B;
         for (Product& p : products) p.sums = take(ptrdiff_t(p.gates) * plan.blocks * L * p.width());
         for (int phase = 0; phase < cell.phases && call.recompute_every; phase++) kept[phase] = take(rows * H);
-        for (int id = 0; id < plan.threads; id++) {
-            Own own{};
-            int most = 0;
-            for (int i = 0; i < int(products.size()); i++) {
-                own.k.push_back(own_rows(i, id));
-                most = std::max(most, ceil_div(own.k[i].size(), ROWS));
-            }
-            own.A = take(most * TILE);
-            own.row = take(std::max(plan.I, H) + 2 * L);
-            own.rows = plan.scratch.template take<int>(rows);
-            owns.push_back(own);
-        }
+        cut();
+        int most = 0;  // tiles of a product in a piece
+        for (const Product& p : products)
+            for (int piece = 0; piece < pieces(); piece++) most = std::max(most, ceil_div(own_rows(p, piece).size(), ROWS));
+        for (int id = 0; id < plan.threads; id++)
+            owns.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L), plan.scratch.template take<int>(rows)});
     }
+
+    int pieces() const { return int(cuts.size()) - 1; }
 
     // Each thread lists for itself the live rows of the chunk.
     void list_rows(int id, Range steps) {
@@ -70,44 +65,42 @@ template <class T> class WeightGradients {
                 if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]) own.rows[own.count++] = (step - steps.begin) * B + b;
     }
 
-    // Each thread keeps its share of what the tape holds of a piece of the chunk.
-    void keep(int id, Range steps, Range piece) {
-        const Range rows = share(piece.size() * B, id, plan.threads);
+    // Keep part i, of as many as there are threads, of what the tape holds of a piece of the chunk.
+    void keep(int id, int i, Range steps, Range piece) {
+        const Range rows = share(piece.size() * B, i, plan.threads);
         for (int phase = 0; phase < 2 && kept[phase]; phase++)
-            for (int i = rows.begin; i < rows.end; i++) {
-                const int b = i % B, step = piece.begin + i / B;
+            for (int n = rows.begin; n < rows.end; n++) {
+                const int b = n % B, step = piece.begin + n / B;
                 const T* from = state_side(phase, owns[id], b, step, {0, H});
                 std::copy(from, from + H, kept[phase] + ptrdiff_t((step - steps.begin) * B + b) * H);
             }
     }
 
-    // Move the live rows of D together. Nobody may need the others any more.
-    void drop_masked(int id, const Gradients<T>& D) {
+    // Move the live rows of D together, in part i of as many as there are threads. Nobody may need the others any more.
+    void drop_masked(int id, int i, const Gradients<T>& D) {
         const Own& own = owns[id];
-        const Range panels = share((cell.columns() + cell.extras) * int(D.panels(H)), id, plan.threads);
-        for (int i = panels.begin; i < panels.end; i++)
+        const Range panels = share((cell.columns() + cell.extras) * int(D.panels(H)), i, plan.threads);
+        for (int k = panels.begin; k < panels.end; k++)
             for (int n = 0; n < own.count; n++) {
-                T* panel = D.first + i * D.panel;
+                T* panel = D.first + k * D.panel;
                 if (own.rows[n] != n) std::memcpy(panel + n * PANEL, panel + ptrdiff_t(own.rows[n]) * PANEL, PANEL * sizeof(T));
             }
     }
     bool drops_masked() const { return call.dWx && call.live; }
 
-    // Add the products of the steps; only live rows are left in D.
-    void run(int id, Range steps, const Gradients<T>& D) {
-        if (!call.dWx) return;
+    // Add the products of the steps, for the rows of dW of one piece; only live rows are left in D.
+    void run(int id, int piece, Range steps, const Gradients<T>& D) {
         const Own& own = owns[id];
         for (int n0 = 0; n0 < own.count || n0 == 0; n0 += BLOCK)
-            for (int i = 0; i < int(products.size()); i++) {
-                const Product& p = products[i];
+            for (const Product& p : products) {
                 const int rows = std::min(BLOCK, own.count - n0);
-                if (!own.k[i].size()) continue;
-                pack(p, own, own.k[i], n0, rows, steps.begin);
-                for (int g = 0; g < p.gates; g++)
-                    for (int j = 0; j < plan.blocks; j += TALL_COLS) {
-                        const bool first = steps.end == plan.steps && !n0, last = steps.begin == 0 && n0 + BLOCK >= own.count;
-                        panel(p, own.A, own.k[i], g, j, D.at(column(p, g), n0, j * L), rows, first, last);
-                    }
+                const bool first = steps.end == plan.steps && !n0, last = steps.begin == 0 && n0 + BLOCK >= own.count;
+                const Range k = own_rows(p, piece);
+                if (!k.size()) continue;
+                pack(p, own, k, n0, rows, steps.begin);
+                for (int i = 0; i < p.gates; i++)
+                    for (int j = 0; j < plan.blocks; j += TALL_COLS)
+                        panel(p, own.A, k, i, j, D.at(column(p, i), n0, j * L), rows, first, last);
             }
     }
 
@@ -133,20 +126,29 @@ template <class T> class WeightGradients {
         products.push_back({source, copy, k, gate, gates, static_cast<T*>(dW), static_cast<T*>(db), row, nullptr});
     }
 
-    // The rows of dW of all products, one after the other, cut into one run for each thread, at full tiles.
-    Range own_rows(int product, int id) const {
-        int64_t total = 0, at = 0;  // in rows x gates
-        for (int i = 0; i < int(products.size()); i++) {
-            total += int64_t(products[i].gates) * products[i].width();
-            if (i < product) at = total;
+    // Each piece is a part of what is left, so that large ones come first and small ones even the threads out.
+    void cut() {
+        int64_t width = 0;
+        for (const Product& p : products) width += p.width();
+        const double least = 2.0 * ROWS / double(width), part = plan.threads == 1 ? 1 : 0.5 / plan.threads;
+        while (cuts.back() < 1) {
+            const double left = 1 - cuts.back(), next = std::max(least, part * left);
+            cuts.push_back(left < next + least ? 1 : cuts.back() + next);
         }
-        const Product& p = products[product];
-        const auto cut = [&](int id) {  // the nearest tile to where thread `id` begins
-            const double k = double(total * id / plan.threads - at) / p.gates;
-            if (k >= p.width()) return p.width();
-            return std::min(p.width(), int(std::max(0.0, k / ROWS + 0.5)) * ROWS);
+    }
+
+    // The rows of a product that belong to a piece: those of all products stand one after the other, and are cut at full tiles.
+    Range own_rows(const Product& product, int piece) const {
+        double total = 0, before = 0;  // in rows x gates
+        for (const Product& p : products) {
+            if (&p == &product) before = total;
+            total += double(p.gates) * p.width();
+        }
+        const auto nearest = [&](double cut) {
+            const double tiles = (cut * total - before) / product.gates / ROWS;
+            return std::min(product.width(), int(std::min(std::max(0.0, tiles + 0.5), 1e6)) * ROWS);
         };
-        return {cut(id), cut(id + 1)};
+        return {nearest(cuts[piece]), piece + 1 == pieces() ? product.width() : nearest(cuts[piece + 1])};
     }
 
     // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias.
