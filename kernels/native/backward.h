@@ -36,6 +36,7 @@ template <class T> class Backward : Plan<T> {
         : P(call), chunk(chunk_steps()), D(gradients()), stages(count_stages()), reached(P::parts()),
           again(call.recompute_every ? new Forward<T>(call, int(call.recompute_every), true) : nullptr),
           tape(again ? again->tape : Tape<T>(call, cell)), input(*this), weights(*this, tape, chunk) {
+        P::cut_time(chunk, 4);
         W = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
@@ -156,7 +157,7 @@ template <class T> class Backward : Plan<T> {
             for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
-                    if (!phase && step && j + P::cols >= own.blocks.end) ask_for_rows(own, step - 1, b, n);
+                    if (!phase && step && j == own.blocks.begin) ask_for_rows(own, step - 1, b, n);
                     one_tile(own, phase, D_row + b, b, n, j, std::min(P::cols, own.blocks.end - j));
                 }
         }

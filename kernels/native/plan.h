@@ -42,9 +42,14 @@ template <class T> struct Plan {
         // share them out as they come free.
         if (unit_parts == 1 && row_parts > 1 && double(G) * (I + H) * padded * sizeof(T) <= 512 << 10) {
             row_parts *= ceil_div(most_rows(), ROWS);
-            segment = ceil_div(steps, ceil_div(16 * threads, row_parts));
+            cut_time(steps, 16);
         }
         cols = most_rows() <= FLAT ? COLS : TALL_COLS;
+    }
+
+    // Cut so many steps into segments, for at least so many pieces for each thread.
+    void cut_time(int steps, int least) {
+        if (row_parts > threads) segment = ceil_div(steps, ceil_div(least * threads, row_parts));
     }
 
     // The work on the recurrence is cut into parts, each some rows and some units; with several unit_parts each part is one thread's.

@@ -20,9 +20,12 @@ template <class T> class WeightGradients {
 
         int width() const { return k + (db != nullptr); }
     };
+    struct Row {
+        int b, step, place;  // in the chunk: (step - first step) * B + b
+    };
     struct Own {  // scratch of one thread
         T *A, *row;  // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
-        int* rows;   // the live rows of the chunk: (step - first step) * B + b
+        Row* rows;   // the live rows of the chunk
         int count = 0;
     };
     const Plan<T>& plan;
@@ -33,7 +36,7 @@ template <class T> class WeightGradients {
     const Tiles<T> tiles;
     T* kept[2] = {};  // H_PREV and OPERAND of the chunk, if the tape will be that of other steps when they are needed
     std::vector<Product> products;
-    std::vector<double> cuts{0};  // where the pieces begin and end, as shares of all rows of dW
+    int count = 0;  // of pieces
     std::vector<Own> owns;
 
   public:
@@ -45,15 +48,15 @@ template <class T> class WeightGradients {
         const ptrdiff_t rows = ptrdiff_t(chunk) * B;
         for (Product& p : products) p.sums = take(ptrdiff_t(p.gates) * plan.blocks * L * p.width());
         for (int phase = 0; phase < cell.phases && call.recompute_every; phase++) kept[phase] = take(rows * H);
-        cut();
+        count = count_pieces();
         int most = 0;  // tiles of a product in a piece
         for (const Product& p : products)
             for (int piece = 0; piece < pieces(); piece++) most = std::max(most, ceil_div(own_rows(p, piece).size(), ROWS));
         for (int id = 0; id < plan.threads; id++)
-            owns.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L), plan.scratch.template take<int>(rows)});
+            owns.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L), plan.scratch.template take<Row>(rows)});
     }
 
-    int pieces() const { return int(cuts.size()) - 1; }
+    int pieces() const { return count; }
 
     // Each thread lists for itself the live rows of the chunk.
     void list_rows(int id, Range steps) {
@@ -62,7 +65,8 @@ template <class T> class WeightGradients {
         own.count = 0;
         for (int step = steps.begin; step < steps.end; step++)
             for (int b = 0; b < B; b++)
-                if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]) own.rows[own.count++] = (step - steps.begin) * B + b;
+                if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps])
+                    own.rows[own.count++] = {b, step, (step - steps.begin) * B + b};
     }
 
     // Keep part i, of as many as there are threads, of what the tape holds of a piece of the chunk.
@@ -70,9 +74,9 @@ template <class T> class WeightGradients {
         const Range rows = share(piece.size() * B, i, plan.threads);
         for (int phase = 0; phase < 2 && kept[phase]; phase++)
             for (int n = rows.begin; n < rows.end; n++) {
-                const int b = n % B, step = piece.begin + n / B;
-                const T* from = state_side(phase, owns[id], b, step, {0, H});
-                std::copy(from, from + H, kept[phase] + ptrdiff_t((step - steps.begin) * B + b) * H);
+                const Row row = {n % B, piece.begin + n / B, n + (piece.begin - steps.begin) * B};
+                const T* from = state_side(phase, owns[id], row, {0, H});
+                std::copy(from, from + H, kept[phase] + ptrdiff_t(row.place) * H);
             }
     }
 
@@ -83,7 +87,8 @@ template <class T> class WeightGradients {
         for (int k = panels.begin; k < panels.end; k++)
             for (int n = 0; n < own.count; n++) {
                 T* panel = D.first + k * D.panel;
-                if (own.rows[n] != n) std::memcpy(panel + n * PANEL, panel + ptrdiff_t(own.rows[n]) * PANEL, PANEL * sizeof(T));
+                const ptrdiff_t from = own.rows[n].place;
+                if (from != n) std::memcpy(panel + n * PANEL, panel + from * PANEL, PANEL * sizeof(T));
             }
     }
     bool drops_masked() const { return call.dWx && call.live; }
@@ -97,7 +102,7 @@ template <class T> class WeightGradients {
                 const bool first = steps.end == plan.steps && !n0, last = steps.begin == 0 && n0 + BLOCK >= own.count;
                 const Range k = own_rows(p, piece);
                 if (!k.size()) continue;
-                pack(p, own, k, n0, rows, steps.begin);
+                pack(p, own, k, n0, rows);
                 for (int i = 0; i < p.gates; i++)
                     for (int j = 0; j < plan.blocks; j += TALL_COLS)
                         panel(p, own.A, k, i, j, D.at(column(p, i), n0, j * L), rows, first, last);
@@ -126,15 +131,11 @@ template <class T> class WeightGradients {
         products.push_back({source, copy, k, gate, gates, static_cast<T*>(dW), static_cast<T*>(db), row, nullptr});
     }
 
-    // Each piece is a part of what is left, so that large ones come first and small ones even the threads out.
-    void cut() {
-        int64_t width = 0;
+    // Small pieces even the threads out, but each of them has to read all of D, and a little of every row of the left side.
+    int count_pieces() const {
+        int width = 0;
         for (const Product& p : products) width += p.width();
-        const double least = 2.0 * ROWS / double(width), part = plan.threads == 1 ? 1 : 0.5 / plan.threads;
-        while (cuts.back() < 1) {
-            const double left = 1 - cuts.back(), next = std::max(least, part * left);
-            cuts.push_back(left < next + least ? 1 : cuts.back() + next);
-        }
+        return plan.threads == 1 ? 1 : plan.threads * std::max(1, std::min(4, width / (16 * ROWS * plan.threads)));
     }
 
     // The rows of a product that belong to a piece: those of all products stand one after the other, and are cut at full tiles.
@@ -144,18 +145,18 @@ template <class T> class WeightGradients {
             if (&p == &product) before = total;
             total += double(p.gates) * p.width();
         }
-        const auto nearest = [&](double cut) {
-            const double tiles = (cut * total - before) / product.gates / ROWS;
+        const auto begin_of = [&](int piece) {
+            const double tiles = (total * piece / count - before) / product.gates / ROWS;
             return std::min(product.width(), int(std::min(std::max(0.0, tiles + 0.5), 1e6)) * ROWS);
         };
-        return {nearest(cuts[piece]), piece + 1 == pieces() ? product.width() : nearest(cuts[piece + 1])};
+        return {begin_of(piece), piece + 1 == count ? product.width() : begin_of(piece + 1)};
     }
 
     // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias.
-    void pack(const Product& p, const Own& own, Range k, int n0, int rows, int first_step) const {
+    void pack(const Product& p, const Own& own, Range k, int n0, int rows) const {
         for (int n = 0; n < rows; n++) {
-            if (n + AHEAD < rows) ask_for_row(p, own.rows[n0 + n + AHEAD], first_step, k);
-            const T* row = left_side(p, own, own.rows[n0 + n], first_step, {k.begin, std::min(k.end, p.k)});
+            if (n + AHEAD < rows) ask_for_row(p, own.rows[n0 + n + AHEAD], k);
+            const T* row = left_side(p, own, own.rows[n0 + n], {k.begin, std::min(k.end, p.k)});
             T* to = own.A + n * ROWS;
             int i = k.begin;
             for (; i + ROWS <= std::min(k.end, p.k); i += ROWS, to += TILE) std::memcpy(to, row + i, ROWS * sizeof(T));
@@ -163,34 +164,33 @@ template <class T> class WeightGradients {
         }
     }
 
-    void ask_for_row(const Product& p, int n, int first_step, Range k) const {
-        const int b = n % B, step = first_step + n / B;
-        if (p.source == Product::X) ask_for(plan.x(b, step) + k.begin * call.x_stride[2], k.size());
-        else if (p.source != Product::NOTHING && !kept[0]) ask_for(tape.before(0, step) + b * tape.state_row + k.begin, k.size());
+    void ask_for_row(const Product& p, Row row, Range k) const {
+        if (p.source == Product::X) ask_for(plan.x(row.b, row.step) + k.begin * call.x_stride[2], k.size());
+        else if (p.source != Product::NOTHING && !kept[0])
+            ask_for(tape.before(0, row.step) + row.b * tape.state_row + k.begin, k.size());
     }
 
     // Columns k of one contiguous row of the left side: of x, h_prev or the later phase's operand, times its scale.
-    const T* left_side(const Product& p, const Own& own, int n, int first_step, Range k) const {
-        const int b = n % B, step = first_step + n / B;
+    const T* left_side(const Product& p, const Own& own, Row row, Range k) const {
         if (p.source == Product::NOTHING) return own.row;
         if (p.source == Product::X) {
-            if (plan.x_as_it_is()) return plan.x(b, step);
-            plan.copy_x(own.row, b, step, p.copy, k);
+            if (plan.x_as_it_is()) return plan.x(row.b, row.step);
+            plan.copy_x(own.row, row.b, row.step, p.copy, k);
             return own.row;
         }
         const int phase = p.source == Product::OPERAND;
-        const T* row = kept[phase] ? kept[phase] + ptrdiff_t(n) * H : state_side(phase, own, b, step, k);
-        if (!call.h_scale) return row;
-        scaled(own.row + k.begin, row + k.begin, plan.h_scale(p.copy, b) + k.begin, k.size());
+        const T* from = kept[phase] ? kept[phase] + ptrdiff_t(row.place) * H : state_side(phase, own, row, k);
+        if (!call.h_scale) return from;
+        scaled(own.row + k.begin, from + k.begin, plan.h_scale(p.copy, row.b) + k.begin, k.size());
         return own.row;
     }
 
     // h_prev (phase 0), or the operand of the later phase.
-    const T* state_side(int phase, const Own& own, int b, int step, Range k) const {
+    const T* state_side(int phase, const Own& own, Row row, Range k) const {
         const T* s_prev[2] = {};
-        for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, step) + b * tape.state_row;
+        for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, row.step) + row.b * tape.state_row;
         if (!phase) return s_prev[0];
-        cell.operand(tape.saved_at(step) + b * tape.saved_row, s_prev, own.row, H, k.begin, k.end);
+        cell.operand(tape.saved_at(row.step) + row.b * tape.saved_row, s_prev, own.row, H, k.begin, k.end);
         return own.row;
     }
 
