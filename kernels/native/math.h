@@ -32,11 +32,31 @@ template <class T> constexpr T inverse_factorial(int n) {
     return T(1 / product);
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series; n stands in the low bits of m.
-template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, typename Simd<T>::I& m) {
+// x, but no less than `low` (no more than `high`); NaN stays NaN. And y 2^n for the n of reduced_expm1.
+#if defined(__AVX512F__)
+RNN_FN Vec<float> at_least(float low, Vec<float> x) { return _mm512_maskz_max_ps(__mmask16(-1), splat(low), x); }
+RNN_FN Vec<double> at_least(double low, Vec<double> x) { return _mm512_maskz_max_pd(__mmask8(-1), splat(low), x); }
+RNN_FN Vec<float> at_most(float high, Vec<float> x) { return _mm512_maskz_min_ps(__mmask16(-1), splat(high), x); }
+RNN_FN Vec<double> at_most(double high, Vec<double> x) { return _mm512_maskz_min_pd(__mmask8(-1), splat(high), x); }
+RNN_FN Vec<float> times_power_of_2(Vec<float> y, Vec<float> sum) { return _mm512_maskz_scalef_ps(__mmask16(-1), y, sum - Constants<float>::ROUND); }
+RNN_FN Vec<double> times_power_of_2(Vec<double> y, Vec<double> sum) { return _mm512_maskz_scalef_pd(__mmask8(-1), y, sum - Constants<double>::ROUND); }
+#else
+template <class T> RNN_FN Vec<T> at_least(T low, Vec<T> x) { return x < low ? splat(low) : x; }
+template <class T> RNN_FN Vec<T> at_most(T high, Vec<T> x) { return x > high ? splat(high) : x; }
+template <class T> RNN_FN Vec<T> times_power_of_2(Vec<T> y, Vec<T> sum) {
     using C = Constants<T>;
-    Vec<T> sum = x * C::LOG2E + C::ROUND, n = sum - C::ROUND;
-    m = bits<typename Simd<T>::I>(sum);
+    using I = typename Simd<T>::I;
+    I m = bits<I>(sum), half = ((m >> 1) << C::MANTISSA) + C::ONE;  // 2^n in two factors: one alone cannot reach the denormals
+    I rest = (m << C::MANTISSA) + 2 * C::ONE - half;
+    return y * bits<Vec<T>>(half) * bits<Vec<T>>(rest);
+}
+#endif
+
+// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series; sum = n + ROUND has n in its low bits.
+template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, Vec<T>& sum) {
+    using C = Constants<T>;
+    sum = x * C::LOG2E + C::ROUND;
+    Vec<T> n = sum - C::ROUND;
     Vec<T> r = (x - n * C::LN2_HIGH) - n * C::LN2_LOW;
     Vec<T> q = splat(inverse_factorial<T>(C::TERMS));
     for (int term = C::TERMS - 1; term >= 2; term--) q = q * r + inverse_factorial<T>(term);
@@ -44,15 +64,8 @@ template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, typename Simd<T>::I& m)
 }
 
 template <class T> RNN_FN Vec<T> exp_of(Vec<T> x) {
-    using C = Constants<T>;
-    using I = typename Simd<T>::I;
-    x = x < C::LOWEST ? splat(C::LOWEST) : x;
-    x = x > C::HIGHEST ? splat(C::HIGHEST) : x;
-    I m;
-    Vec<T> y = 1 + reduced_expm1<T>(x, m);
-    I half = ((m >> 1) << C::MANTISSA) + C::ONE;  // 2^n in two factors: one alone cannot reach the denormals
-    I rest = (m << C::MANTISSA) + 2 * C::ONE - half;
-    return y * bits<Vec<T>>(half) * bits<Vec<T>>(rest);
+    Vec<T> sum, e = reduced_expm1<T>(at_most(Constants<T>::HIGHEST, at_least(Constants<T>::LOWEST, x)), sum);
+    return times_power_of_2(1 + e, sum);
 }
 
 // tanh a = e / (e + 2) with e = exp(2a) - 1, for a = |x|. Near 0 the same as e/2 - e/2 * (e / (e + 2)), where the rounding of
@@ -62,9 +75,8 @@ template <class T> RNN_FN Vec<T> tanh_of(Vec<T> x) {
     using I = typename Simd<T>::I;
     I sign = bits<I>(x) & bits<I>(splat(T(-0.0)));
     Vec<T> a = bits<Vec<T>>(bits<I>(x) ^ sign);
-    a = a > C::FLAT ? splat(C::FLAT) : a;
-    I m;
-    Vec<T> expm1 = reduced_expm1<T>(2 * a, m), scale = bits<Vec<T>>((m << C::MANTISSA) + C::ONE);
+    Vec<T> sum, expm1 = reduced_expm1<T>(2 * at_most(C::FLAT, a), sum);
+    Vec<T> scale = bits<Vec<T>>((bits<I>(sum) << C::MANTISSA) + C::ONE);
     Vec<T> e = expm1 * scale + (scale - 1), half = e * T(0.5), y = e / (e + 2);
     y = e < 1 ? half - half * y : y;
     return bits<Vec<T>>(bits<I>(y) | sign);
