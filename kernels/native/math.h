@@ -34,12 +34,19 @@ template <class T> constexpr T inverse_factorial(int n) {
 
 // x, but no less than `low` (no more than `high`); NaN stays NaN. And y 2^n for the n of reduced_expm1.
 #if defined(__AVX512F__)
-RNN_FN Vec<float> at_least(float low, Vec<float> x) { return _mm512_maskz_max_ps(__mmask16(-1), splat(low), x); }
-RNN_FN Vec<double> at_least(double low, Vec<double> x) { return _mm512_maskz_max_pd(__mmask8(-1), splat(low), x); }
-RNN_FN Vec<float> at_most(float high, Vec<float> x) { return _mm512_maskz_min_ps(__mmask16(-1), splat(high), x); }
-RNN_FN Vec<double> at_most(double high, Vec<double> x) { return _mm512_maskz_min_pd(__mmask8(-1), splat(high), x); }
-RNN_FN Vec<float> times_power_of_2(Vec<float> y, Vec<float> sum) { return _mm512_maskz_scalef_ps(__mmask16(-1), y, sum - Constants<float>::ROUND); }
-RNN_FN Vec<double> times_power_of_2(Vec<double> y, Vec<double> sum) { return _mm512_maskz_scalef_pd(__mmask8(-1), y, sum - Constants<double>::ROUND); }
+template <class T> RNN_FN Vec<T> at_least(T low, Vec<T> x) {
+    if constexpr (sizeof(T) == 4) return _mm512_maskz_max_ps(__mmask16(-1), splat(low), x);
+    else return _mm512_maskz_max_pd(__mmask8(-1), splat(low), x);
+}
+template <class T> RNN_FN Vec<T> at_most(T high, Vec<T> x) {
+    if constexpr (sizeof(T) == 4) return _mm512_maskz_min_ps(__mmask16(-1), splat(high), x);
+    else return _mm512_maskz_min_pd(__mmask8(-1), splat(high), x);
+}
+template <class T> RNN_FN Vec<T> times_power_of_2(Vec<T> y, Vec<T> sum) {
+    Vec<T> n = sum - Constants<T>::ROUND;
+    if constexpr (sizeof(T) == 4) return _mm512_maskz_scalef_ps(__mmask16(-1), y, n);
+    else return _mm512_maskz_scalef_pd(__mmask8(-1), y, n);
+}
 #else
 template <class T> RNN_FN Vec<T> at_least(T low, Vec<T> x) { return x < low ? splat(low) : x; }
 template <class T> RNN_FN Vec<T> at_most(T high, Vec<T> x) { return x > high ? splat(high) : x; }
@@ -64,8 +71,8 @@ template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, Vec<T>& sum) {
 }
 
 template <class T> RNN_FN Vec<T> exp_of(Vec<T> x) {
-    Vec<T> sum, e = reduced_expm1<T>(at_most(Constants<T>::HIGHEST, at_least(Constants<T>::LOWEST, x)), sum);
-    return times_power_of_2(1 + e, sum);
+    Vec<T> sum, e = reduced_expm1<T>(at_most<T>(Constants<T>::HIGHEST, at_least<T>(Constants<T>::LOWEST, x)), sum);
+    return times_power_of_2<T>(1 + e, sum);
 }
 
 // tanh a = e / (e + 2) with e = exp(2a) - 1, for a = |x|. Near 0 the same as e/2 - e/2 * (e / (e + 2)), where the rounding of
@@ -75,7 +82,7 @@ template <class T> RNN_FN Vec<T> tanh_of(Vec<T> x) {
     using I = typename Simd<T>::I;
     I sign = bits<I>(x) & bits<I>(splat(T(-0.0)));
     Vec<T> a = bits<Vec<T>>(bits<I>(x) ^ sign);
-    Vec<T> sum, expm1 = reduced_expm1<T>(2 * at_most(C::FLAT, a), sum);
+    Vec<T> sum, expm1 = reduced_expm1<T>(2 * at_most<T>(C::FLAT, a), sum);
     Vec<T> scale = bits<Vec<T>>((bits<I>(sum) << C::MANTISSA) + C::ONE);
     Vec<T> e = expm1 * scale + (scale - 1), half = e * T(0.5), y = e / (e + 2);
     y = e < 1 ? half - half * y : y;
