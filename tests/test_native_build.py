@@ -84,7 +84,7 @@ def run_tests(folder, runtime, options, *tests):
 @pytest.mark.check
 def test_address_and_undefined_behaviour_sanitizers(tmp_path):
     sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
-    run_tests(tmp_path, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, "tests/test_native.py")
+    run_tests(tmp_path, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, "tests/test_native.py", "tests/test_recompute.py")
 
 
 @pytest.mark.check

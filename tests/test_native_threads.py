@@ -18,7 +18,8 @@ from .conftest import ROOT
 pytestmark = pytest.mark.skipif(not native.available()[0], reason=f"native: {native.available()[1]}")
 
 FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
-SIZES = [(1, 20, 20, 200), (4, 20, 8, 200), (50, 9, 6, 40)]  # units divided, rows and units divided, rows divided
+# units divided, rows and units divided, rows and steps divided, the same in several chunks of backward
+SIZES = [(1, 20, 20, 200), (4, 20, 8, 200), (50, 9, 6, 40), (70, 40, 5, 67)]
 
 
 @pytest.fixture(autouse=True)
