@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from rnn_from_scratch import backends
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.measure import EXACT, compare
@@ -82,6 +83,11 @@ MUTANTS = [
         ("dropout not applied to gradients", "load(to + i) + load(from + i) * load(scale + i, n - i)", "load(to + i) + load(from + i)"),
     ),
     *of(
+        "native/plan.h",
+        ("the gate gradients of the next panel are not found", "D.panel - PANEL", "ptrdiff_t(0)"),
+        ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
+    ),
+    *of(
         "native/forward.h",
         ("the recurrent bias of n is that of its input side", "bias + column * padded + j * L", "bias + gate * padded + j * L"),
         ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
@@ -99,14 +105,17 @@ MUTANTS = [
     ),
     *of(
         "native/weight_gradients.h",
-        ("dWh from h, not h_prev", "tape.before(s, step)", "tape.after(s, step)"),
+        ("dWh from h, not h_prev", "tape.before(s, row.step)", "tape.after(s, row.step)"),
         ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
-        ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, b)", "plan.h_scale(p.copy, B - 1 - b)"),
+        ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, row.b)", "plan.h_scale(p.copy, B - 1 - row.b)"),
         ("a bias is the weight of 0", "T(1)", "T(0)"),
+        ("the live rows of D are not moved together", "from != n", "false"),
+        ("the last block of rows is left out", "std::min(BLOCK, own.count - n0)", "own.count - n0 > BLOCK ? BLOCK : 0"),
+        ("dW of the last rows is nobody's", "piece + 1 == count", "false"),
     ),
     *of(
         "native/input_gradient.h",
-        ("dropout of dx with another row's scale", "plan.x_scale(i, (n + r) % B)", "plan.x_scale(i, B - 1 - (n + r) % B)"),
+        ("dropout of dx with another row's scale", "plan.x_scale(gate, (n + r) % B)", "plan.x_scale(gate, B - 1 - (n + r) % B)"),
         ("dx in processing order", "plan.time(step)", "step"),
     ),
 ]
@@ -139,20 +148,24 @@ def build(tmp_path_factory):
         patch.setenv("RNN_NATIVE_ISA", "generic")
         for function in loaded:
             function.cache_clear()
+        backends.set_num_threads(2)
         yield ctypes.c_int.in_dll(native.library(), "planted")
+        backends.set_num_threads(None)
     for function in loaded:
         function.cache_clear()
 
 
 def differs() -> str:
     """Where the library differs from the reference, or ''."""
-    for situation in SITUATIONS:
+    # small, in all situations; then of several panels and pieces
+    cases = [(situation, (5, 6, 3, 7)) for situation in SITUATIONS] + [("scale per gate, any mask", (6, 4, 150, 70))]
+    for situation, sizes in cases:
         for name, cell in CELLS.items():
-            p = problem(cell, situation, "float64", (5, 6, 3, 7))
+            p = problem(cell, situation, "float64", sizes)
             truth = solve(p)
             worst = compare(solve(p, "native"), truth, dict.fromkeys(truth, EXACT))
             if not worst[1] <= worst[2]:
-                return f"{name}, {situation}: {worst}"
+                return f"{name}, {situation}, {sizes}: {worst}"
     return ""
 
 

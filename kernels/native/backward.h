@@ -44,7 +44,7 @@ template <class T> class Backward : Plan<T> {
         if (cell.phases > 1) part = take(ptrdiff_t(B) * padded), d_operand = take(ptrdiff_t(B) * padded);
         if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
-        for (int id = 0; id < P::threads; id++) z.push_back(take(ROWS * WIDTH));
+        for (int id = 0; id < P::threads; id++) z.push_back(take(ROWS * WIDTH)), std::fill(z[id], z[id] + ROWS * WIDTH, T(0));
         for (auto& step : reached) step = steps;
     }
 
@@ -175,7 +175,8 @@ template <class T> class Backward : Plan<T> {
 
     // hg = operand Wh, so the operand's gradient is D Wh^T: added to that of h_prev in phase 0, else that of the operand.
     void one_tile(const Own& own, int phase, ptrdiff_t D_row, int b, int n, int j, int cols) {
-        const auto tile = tiles.tile_of[n - 1][cols - 1];
+        const int width = std::min(cols * L, H - j * L);
+        const auto tile = tiles.tile_of(n, width);
         const int count = cell.count[phase];
         const T* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
         const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
@@ -193,7 +194,7 @@ template <class T> class Backward : Plan<T> {
             tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH});
             for (int r = 0; r < n; r++) {
                 const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
-                add_scaled(to + r * padded, own.z + r * WIDTH, scale, std::min(cols * L, H - j * L));
+                add_scaled(to + r * padded, own.z + r * WIDTH, scale, width);
             }
         }
     }

@@ -139,9 +139,10 @@ template <class T> class Forward : Plan<T> {
 
     // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
     void one_tile(const Own& own, const ForwardStep<T>& at, int step, int place, int phase, int b, int n, int j, int cols) {
-        const auto tile = tiles.tile_of[n - 1][cols - 1];
+        const int width = std::min(cols * L, H - j * L);
+        const auto tile = tiles.tile_of(n, width);
         const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
-        ask_for_results(at, phase, b, n, j * L, std::min(cols * L, H - j * L));
+        ask_for_results(at, phase, b, n, j * L, width);
         for (int i = 0; i < count; i++) {
             const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
             Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
@@ -194,7 +195,7 @@ template <class T> class Forward : Plan<T> {
                     const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
                     T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
                     for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
-                        const auto tile = tiles.tile_of[n - 1][std::min(TALL_COLS, own.blocks.end - j) - 1];
+                        const auto tile = tiles.tile_of(n, std::min(TALL_COLS * L, std::min(H, own.blocks.end * L) - j * L));
                         const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
                         tile(&x, 1, w, w_block, {bias + gate * padded + j * L, 0}, {xg + j * L, ptrdiff_t(G) * padded});
                     }

@@ -23,64 +23,101 @@ template <class T> struct Rows {
     ptrdiff_t stride;
 };
 
-// f(r, c) for every vector of a tile.
-template <int R, int C, class F> RNN_FN void each_vector(F f) {
-    each<R>([&](int r) RNN_INLINE { each<C>([&](int c) RNN_INLINE { f(r, c); }); });
-}
+// A row of C vectors in registers, from vectors that lie `stride` apart. HALF: of the last one only the first half counts, which
+// takes half the time where wide vectors are worked on in two halves.
+template <class T, int C, bool HALF> struct Row {
+    typedef T Half __attribute__((vector_size(BYTES / (HALF ? 2 : 1))));
+    static constexpr int FULL = C - 1;
+    Vec<T> v[FULL + 1];
+    Half last;
 
-template <class T, int R, int C>
+    RNN_FN void load(const T* p, ptrdiff_t stride) {
+        each<FULL>([&](int c) RNN_INLINE { v[c] = ::load(p + c * stride); });
+        std::memcpy(&last, p + FULL * stride, sizeof(last));
+    }
+    RNN_FN void store(T* p, ptrdiff_t stride) const {
+        each<FULL>([&](int c) RNN_INLINE { ::store(p + c * stride, v[c]); });
+        std::memcpy(p + FULL * stride, &last, sizeof(last));
+    }
+    RNN_FN void clear() {
+        each<FULL>([&](int c) RNN_INLINE { v[c] = Vec<T>{}; });
+        last = Half{};
+    }
+    RNN_FN void add(const Row& b) {
+        each<FULL>([&](int c) RNN_INLINE { v[c] += b.v[c]; });
+        last += b.last;
+    }
+    RNN_FN void add(T a, const Row& b) {
+        each<FULL>([&](int c) RNN_INLINE { v[c] += a * b.v[c]; });
+        last += a * b.last;
+    }
+};
+
+template <class T, int R, int C, bool HALF>
 void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out) {
     constexpr int L = LANES<T>;
-    Vec<T> sums[R][C], w[C];
-    each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] = load(init.first + r * init.stride + c * L); });
+    Row<T, C, HALF> sums[R], w, so_far;
+    each<R>([&](int r) RNN_INLINE { sums[r].load(init.first + r * init.stride, L); });
     for (const Part<T>* part = parts; part < parts + count; part++) {
         const T* a = part->a;
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
             for (; k < end; a += part->leap)
                 for (const int stop = end - k > part->piece ? k + part->piece : end; k < stop; k++, a++, b += L) {
-                    each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * b_stride); });
-                    each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r * part->stride] * w[c]; });
+                    w.load(b, b_stride);
+                    each<R>([&](int r) RNN_INLINE { sums[r].add(a[r * part->stride], w); });
                 }
             if (part->k <= RUN) break;
-            each_vector<R, C>([&](int r, int c) RNN_INLINE {
-                T* total = out.first + r * out.stride + c * L;
-                if (end > RUN) sums[r][c] += load(total);
-                if (end < part->k) store(total, sums[r][c]), sums[r][c] = Vec<T>{};
+            each<R>([&](int r) RNN_INLINE {
+                T* total = out.first + r * out.stride;
+                if (end > RUN) so_far.load(total, L), sums[r].add(so_far);
+                if (end < part->k) sums[r].store(total, L), sums[r].clear();
             });
         }
     }
-    each_vector<R, C>([&](int r, int c) RNN_INLINE { store(out.first + r * out.stride + c * L, sums[r][c]); });
+    each<R>([&](int r) RNN_INLINE { sums[r].store(out.first + r * out.stride, L); });
 }
 
 // out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS], rows of B in a panel, and an out of R x C vectors. The
 // sum is made by itself and then added: one block of a long sum.
-template <class T, int R, int C>
+template <class T, int R, int C, bool HALF>
 void block_sum(const T* a, const T* b, int K, T* out) {
-    constexpr int L = LANES<T>;
-    Vec<T> sums[R][C] = {}, w[C];
+    constexpr int L = LANES<T>, AHEAD = 6;
+    Row<T, C, HALF> sums[R], w, so_far;
+    each<R>([&](int r) RNN_INLINE { sums[r].clear(); });
     for (int k = 0; k < K; k++, a += ROWS, b += PANEL) {
-        each<C>([&](int c) RNN_INLINE { w[c] = load(b + c * L); __builtin_prefetch(b + c * L + 6 * PANEL); });
-        each_vector<R, C>([&](int r, int c) RNN_INLINE { sums[r][c] += a[r] * w[c]; });
+        w.load(b, L);
+        each<C>([&](int c) RNN_INLINE { __builtin_prefetch(b + c * L + AHEAD * PANEL); });
+        each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
     }
-    each_vector<R, C>([&](int r, int c) RNN_INLINE {
-        T* to = out + (r * C + c) * L;
-        store(to, load(to) + sums[r][c]);
+    each<R>([&](int r) RNN_INLINE {
+        T* to = out + r * C * L;
+        so_far.load(to, L);
+        sums[r].add(so_far);
+        sums[r].store(to, L);
     });
 }
 
-// The functions for tiles that fit: tile_of[rows - 1][cols - 1], block_sum_of likewise for up to TALL_COLS columns.
-template <class T> struct Tiles {
-    decltype(&tile<T, 1, 1>) tile_of[ROWS][COLS] = {};
-    decltype(&block_sum<T, 1, 1>) block_sum_of[ROWS][COLS] = {};
+// The functions for tiles that fit, for `rows` rows of `width` columns.
+template <class T> class Tiles {
+    static constexpr bool HALVES = BYTES == 64;
+    decltype(&tile<T, 1, 1, false>) tiles[ROWS][COLS][2] = {};
+    decltype(&block_sum<T, 1, 1, false>) block_sums[ROWS][COLS][2] = {};
 
+  public:
     Tiles() { fill<ROWS * COLS>(); }
+
+    static int cols(int width) { return (width + LANES<T> - 1) / LANES<T>; }
+    static bool half(int width) { return HALVES && (width - 1) % LANES<T> < LANES<T> / 2; }
+    auto tile_of(int rows, int width) const { return tiles[rows - 1][cols(width) - 1][half(width)]; }
+    auto block_sum_of(int rows, int width) const { return block_sums[rows - 1][cols(width) - 1][half(width)]; }
 
   private:
     template <int N> void fill() {
         constexpr int r = (N - 1) / COLS, c = (N - 1) % COLS;
-        if constexpr (r < FLAT || c < TALL_COLS) tile_of[r][c] = tile<T, r + 1, c + 1>;
-        if constexpr (c < TALL_COLS) block_sum_of[r][c] = block_sum<T, r + 1, c + 1>;
+        if constexpr (r < FLAT || c < TALL_COLS) tiles[r][c][0] = tile<T, r + 1, c + 1, false>, tiles[r][c][1] = tile<T, r + 1, c + 1, HALVES>;
+        if constexpr (c < TALL_COLS)
+            block_sums[r][c][0] = block_sum<T, r + 1, c + 1, false>, block_sums[r][c][1] = block_sum<T, r + 1, c + 1, HALVES>;
         if constexpr (N > 1) fill<N - 1>();
     }
 };

@@ -19,6 +19,7 @@ template <class T> class InputGradient {
         zeros = plan.scratch.template take<T>(WIDTH);
         std::fill(zeros, zeros + WIDTH, T(0));
         z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
+        std::fill(z, z + ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH, T(0));
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
@@ -42,7 +43,7 @@ template <class T> class InputGradient {
                     Part<T> parts[4];
                     for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, gate + g, n);
                     const T* w = W + (ptrdiff_t(j) * G + gate) * H * L;
-                    tiles.tile_of[height - 1][cols - 1](parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
+                    tiles.tile_of(height, count)(parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
                     for (int r = 0; r < height && call.x_scale; r++)
                         add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L, count);
                 }

@@ -13,7 +13,7 @@
 
 // f(0), ..., f(N - 1), written out: an array that is indexed by such an argument can live in registers all along, while a loop
 // over it, although unrolled, would move it to memory and back around the loops within.
-template <class F, int... N> RNN_FN void each_of(F f, std::integer_sequence<int, N...>) { (f(N), ...); }
+template <class F, int... N> RNN_FN void each_of([[maybe_unused]] F f, std::integer_sequence<int, N...>) { (f(N), ...); }
 template <int N, class F> RNN_FN void each(F f) { each_of(f, std::make_integer_sequence<int, N>{}); }
 
 // A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few

@@ -20,12 +20,12 @@ template <class T> class WeightGradients {
 
         int width() const { return k + (db != nullptr); }
     };
-    struct Row {
+    struct Live {
         int b, step, place;  // in the chunk: (step - first step) * B + b
     };
     struct Own {  // scratch of one thread
         T *A, *row;  // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
-        Row* rows;   // the live rows of the chunk
+        Live* rows;   // the live rows of the chunk
         int count = 0;
     };
     const Plan<T>& plan;
@@ -53,7 +53,7 @@ template <class T> class WeightGradients {
         for (const Product& p : products)
             for (int piece = 0; piece < pieces(); piece++) most = std::max(most, ceil_div(own_rows(p, piece).size(), ROWS));
         for (int id = 0; id < plan.threads; id++)
-            owns.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L), plan.scratch.template take<Row>(rows)});
+            owns.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L), plan.scratch.template take<Live>(rows)});
     }
 
     int pieces() const { return count; }
@@ -74,7 +74,7 @@ template <class T> class WeightGradients {
         const Range rows = share(piece.size() * B, i, plan.threads);
         for (int phase = 0; phase < 2 && kept[phase]; phase++)
             for (int n = rows.begin; n < rows.end; n++) {
-                const Row row = {n % B, piece.begin + n / B, n + (piece.begin - steps.begin) * B};
+                const Live row = {n % B, piece.begin + n / B, n + (piece.begin - steps.begin) * B};
                 const T* from = state_side(phase, owns[id], row, {0, H});
                 std::copy(from, from + H, kept[phase] + ptrdiff_t(row.place) * H);
             }
@@ -164,14 +164,14 @@ template <class T> class WeightGradients {
         }
     }
 
-    void ask_for_row(const Product& p, Row row, Range k) const {
+    void ask_for_row(const Product& p, Live row, Range k) const {
         if (p.source == Product::X) ask_for(plan.x(row.b, row.step) + k.begin * call.x_stride[2], k.size());
         else if (p.source != Product::NOTHING && !kept[0])
             ask_for(tape.before(0, row.step) + row.b * tape.state_row + k.begin, k.size());
     }
 
     // Columns k of one contiguous row of the left side: of x, h_prev or the later phase's operand, times its scale.
-    const T* left_side(const Product& p, const Own& own, Row row, Range k) const {
+    const T* left_side(const Product& p, const Own& own, Live row, Range k) const {
         if (p.source == Product::NOTHING) return own.row;
         if (p.source == Product::X) {
             if (plan.x_as_it_is()) return plan.x(row.b, row.step);
@@ -186,7 +186,7 @@ template <class T> class WeightGradients {
     }
 
     // h_prev (phase 0), or the operand of the later phase.
-    const T* state_side(int phase, const Own& own, Row row, Range k) const {
+    const T* state_side(int phase, const Own& own, Live row, Range k) const {
         const T* s_prev[2] = {};
         for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, row.step) + row.b * tape.state_row;
         if (!phase) return s_prev[0];
@@ -207,7 +207,7 @@ template <class T> class WeightGradients {
         T* sums = p.sums + (ptrdiff_t(i) * plan.blocks + j) * L * p.width() + k.begin * width;
         if (first) std::fill(sums, sums + k.size() * width, T(0));
         for (int q = 0; q < k.size(); q += ROWS, A += TILE)
-            tiles.block_sum_of[std::min(ROWS, k.size() - q) - 1][cols - 1](A, D, rows, sums + q * width);
+            tiles.block_sum_of(std::min(ROWS, k.size() - q), count)(A, D, rows, sums + q * width);
         for (int q = k.begin; q < k.end && last; q++, sums += width)
             std::copy(sums, sums + count, (q < p.k ? p.dW + q * p.dW_row : p.db) + (p.gate + i) * H + j * L);
     }
