@@ -111,7 +111,10 @@ template <class T> class Backward : Plan<T> {
         const int begin = std::max(range.begin, end - P::segment);
         const Own own = {P::rows(part), P::own_blocks(part), z[id]};
         for (Patience patience; reached[part].load(std::memory_order_acquire) > end;) patience.wait();
-        if (end == steps) start(own);
+        if (end == steps) {
+            start(own);
+            if (unit_parts > 1) groups[part / unit_parts]->arrive();
+        }
         for (int step = end - 1; step >= begin; step--)
             one_step(own, *groups[part / unit_parts], step, ptrdiff_t(step - chunk_begin) * B);
         if (begin == 0) finish(own);
