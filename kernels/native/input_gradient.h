@@ -38,6 +38,7 @@ template <class T> class InputGradient {
             const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
             for (int n = rows.begin, height; n < rows.end; n += height) {
                 height = tile_rows(rows.end - n);
+                for (int r = 0; r < height; r++) ask_for<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, T(0));
                 for (int gate = 0; gate < groups; gate++) {
                     Part<T> parts[4];
@@ -53,9 +54,11 @@ template <class T> class InputGradient {
     }
 
   private:
+    T* row_of(int b, int step) const { return static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I; }
+
     // One row of a tile. A masked step's dx is 0.
     void write(const T* from, int b, int step, int i0, int count) const {
-        T* to = static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I + i0;
+        T* to = row_of(b, step) + i0;
         if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps]) return std::fill(to, to + count, T(0));
         for (int i = 0; i < count; i += L) store(to + i, load(from + i), count - i);
     }
