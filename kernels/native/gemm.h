@@ -115,9 +115,14 @@ template <class T> class Tiles {
   private:
     template <int N> void fill() {
         constexpr int r = (N - 1) / COLS, c = (N - 1) % COLS;
-        if constexpr (r < FLAT || c < TALL_COLS) tiles[r][c][0] = tile<T, r + 1, c + 1, false>, tiles[r][c][1] = tile<T, r + 1, c + 1, HALVES>;
-        if constexpr (c < TALL_COLS)
-            block_sums[r][c][0] = block_sum<T, r + 1, c + 1, false>, block_sums[r][c][1] = block_sum<T, r + 1, c + 1, HALVES>;
+        if constexpr (r < FLAT || c < TALL_COLS) {
+            tiles[r][c][0] = tile<T, r + 1, c + 1, false>;
+            tiles[r][c][1] = tile<T, r + 1, c + 1, HALVES>;
+        }
+        if constexpr (c < TALL_COLS) {
+            block_sums[r][c][0] = block_sum<T, r + 1, c + 1, false>;
+            block_sums[r][c][1] = block_sum<T, r + 1, c + 1, HALVES>;
+        }
         if constexpr (N > 1) fill<N - 1>();
     }
 };

@@ -25,7 +25,7 @@ template <class T> class WeightGradients {
     };
     struct Own {  // scratch of one thread
         T *A, *row;  // [tile][row][ROWS]: k values and then the 1 of the bias; one row of a left side
-        Live* rows;   // the live rows of the chunk
+        Live* rows;  // the live rows of the chunk
         int count = 0;
     };
     const Plan<T>& plan;
