@@ -84,7 +84,7 @@ MUTANTS = [
     ),
     *of(
         "native/plan.h",
-        ("the gate gradients of the next panel are not found", "D.panel - PANEL", "ptrdiff_t(0)"),
+        ("the gate gradients of the next panel are not found", "D.panel - PANEL<T>", "ptrdiff_t(0)"),
         ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
     ),
     *of(

@@ -82,12 +82,14 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
 // sum is made by itself and then added: one block of a long sum.
 template <class T, int R, int C, bool HALF>
 void block_sum(const T* a, const T* b, int K, T* out) {
-    constexpr int L = LANES<T>, AHEAD = 6;
+    constexpr int L = LANES<T>;
+    [[maybe_unused]] constexpr int AHEAD = 6;
     Row<T, C, HALF> sums[R], w, so_far;
     each<R>([&](int r) RNN_INLINE { sums[r].clear(); });
-    for (int k = 0; k < K; k++, a += ROWS, b += PANEL) {
+    for (int k = 0; k < K; k++, a += ROWS, b += PANEL<T>) {
         w.load(b, L);
-        each<C>([&](int c) RNN_INLINE { __builtin_prefetch(b + c * L + AHEAD * PANEL); });
+        if constexpr (sizeof(T) * PANEL<T> > 64)  // else a block of rows stays in the first-level cache
+            each<C>([&](int c) RNN_INLINE { __builtin_prefetch(b + c * L + AHEAD * PANEL<T>); });
         each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
     }
     each<R>([&](int r) RNN_INLINE {

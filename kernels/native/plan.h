@@ -89,7 +89,7 @@ template <class T> struct Plan {
     }
     // One gate column of D as the left side of a product, from a row on.
     Part<T> left_side(const Gradients<T>& D, int column, ptrdiff_t row) const {
-        return {D.at(column, row, 0), PANEL, H, PANEL, D.panel - PANEL};
+        return {D.at(column, row, 0), PANEL<T>, H, PANEL<T>, D.panel - PANEL<T>};
     }
     // Which scaled copy of an operand a gate takes: its own, or the one for all.
     int x_copy(int gate) const { return call.x_scale_gates > 1 ? gate : 0; }

@@ -19,7 +19,6 @@ template <int N, class F> RNN_FN void each(F f) { each_of(f, std::make_integer_s
 // A tile holds up to ROWS x COLS vectors of sums; a row of weights and one value of the left side must fit beside them. With few
 // registers a tile of more than FLAT rows holds TALL_COLS columns at most.
 constexpr int ROWS = 6, COLS = 4, FLAT = 2;
-constexpr int PANEL = 64;  // values in a row of a panel of gate gradients: any number of a tile's vectors fits, and any pair
 #if defined(__AVX512F__)
 constexpr int BYTES = 64, TALL_COLS = 4;  // 32 registers
 #elif defined(__AVX2__)
@@ -41,6 +40,7 @@ template <> struct Simd<double> {
 };
 template <class T> using Vec = typename Simd<T>::V;
 template <class T> constexpr int LANES = BYTES / sizeof(T);
+template <class T> constexpr int PANEL = TALL_COLS * LANES<T>;  // values in a row of a panel of gate gradients
 
 template <class T> RNN_FN Vec<T> splat(T a) {
     return a - Vec<T>{};  // a + 0 would cost an addition: it turns -0 into 0

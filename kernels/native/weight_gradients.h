@@ -88,7 +88,7 @@ template <class T> class WeightGradients {
             for (int n = 0; n < own.count; n++) {
                 T* panel = D.first + k * D.panel;
                 const ptrdiff_t from = own.rows[n].place;
-                if (from != n) std::memcpy(panel + n * PANEL, panel + from * PANEL, PANEL * sizeof(T));
+                if (from != n) std::memcpy(panel + n * PANEL<T>, panel + from * PANEL<T>, PANEL<T> * sizeof(T));
             }
     }
     bool drops_masked() const { return call.dWx && call.live; }
