@@ -187,14 +187,15 @@ template <class T> class Backward : Plan<T> {
         Part<T> parts[4];
         for (int i = 0; i < count; i++)
             parts[i] = P::left_side(D, cell.recurrent_column(cell.first[phase] + i), D_row);
+        const T* next = P::ahead(w, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS, count * H);
         if (!call.h_scale) {
             const Rows<const T> init = phase ? Rows<const T>{zeros, 0} : Rows<const T>{to, padded};
-            return tile(parts, count, w, w_block, init, {to, padded});
+            return tile(parts, count, w, w_block, init, {to, padded}, next);
         }
         for (int r = 0; r < n && phase; r++) std::fill(to + r * padded, to + r * padded + cols * L, T(0));
         const int groups = call.h_scale_gates > 1 ? count : 1, gates = count / groups;  // gates with one scale share a product
         for (int i = 0; i < groups; i++) {
-            tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH});
+            tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.z, WIDTH}, groups == 1 ? next : nullptr);
             for (int r = 0; r < n; r++) {
                 const T* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
                 add_scaled(to + r * padded, own.z + r * WIDTH, scale, width);

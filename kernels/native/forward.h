@@ -155,13 +155,15 @@ template <class T> class Forward : Plan<T> {
             const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
             if (ahead) init = {own.xg + r * xg_row + (place * G + gate) * padded + j * L, xg_row};
             const Rows<T> z = {own.z + i * WIDTH, z_row};
+            const T* next = P::ahead(w, w_block, j, cols, own.blocks, r / ROWS, I + H);
             if (column != gate) {  // the two sides stay apart
-                tile(parts, ahead ? 0 : 1, w, w_block, init, z);
-                tile(parts + 1, 1, w_h, w_block, {bias + column * padded + j * L, 0}, {own.z + count * WIDTH, z_row});
+                tile(parts, ahead ? 0 : 1, w, w_block, init, z, next);
+                const Rows<const T> init_h = {bias + column * padded + j * L, 0};
+                tile(parts + 1, 1, w_h, w_block, init_h, {own.z + count * WIDTH, z_row}, nullptr);
             } else if (ahead) {
-                tile(parts + 1, 1, w_h, w_block, init, z);
+                tile(parts + 1, 1, w_h, w_block, init, z, nullptr);
             } else {
-                tile(parts, 2, w, w_block, init, z);
+                tile(parts, 2, w, w_block, init, z, next);
             }
         }
         cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
@@ -197,7 +199,8 @@ template <class T> class Forward : Plan<T> {
                     for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
                         const auto tile = tiles.tile_of(n, std::min(TALL_COLS * L, std::min(H, own.blocks.end * L) - j * L));
                         const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
-                        tile(&x, 1, w, w_block, {bias + gate * padded + j * L, 0}, {xg + j * L, ptrdiff_t(G) * padded});
+                        const Rows<const T> init = {bias + gate * padded + j * L, 0};
+                        tile(&x, 1, w, w_block, init, {xg + j * L, ptrdiff_t(G) * padded}, nullptr);
                     }
                 }
             }

@@ -11,11 +11,18 @@
 constexpr int RUN = 128;
 
 template <class T> struct Part {
-    const T* a;  // A[r, k] = a[r * stride + k], and `leap` more after every `piece` values of k
+    const T* a;  // A[r, k] = a[r * stride + k], and `leap` more after every PANEL values of k
     ptrdiff_t stride;
-    int k, piece = RUN;  // a divisor of RUN
+    int k;
     ptrdiff_t leap = 0;
 };
+
+// Where vectors are narrow a tile runs through B faster than a core fetches it from beyond its own cache. So it asks for ASKED
+// values of what comes next with every PANEL values of k: ASKING tiles together for all that another tile reads.
+template <class T> constexpr int LINE = 64 / sizeof(T);
+template <class T> constexpr bool NARROW = PANEL<T> <= LINE<T>;
+constexpr int ASKING = 6;
+template <class T> constexpr int ASKED = NARROW<T> ? ((PANEL<T> * PANEL<T> - 1) / (ASKING * LINE<T>) + 1) * LINE<T> : 0;
 
 // How a tile's rows lie in memory: row r at first + r * stride.
 template <class T> struct Rows {
@@ -53,20 +60,31 @@ template <class T, int C, bool HALF> struct Row {
     }
 };
 
+// `next` is null, or what to ask for.
 template <class T, int R, int C, bool HALF>
-void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out) {
+void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out, const T* next) {
     constexpr int L = LANES<T>;
     Row<T, C, HALF> sums[R], w, so_far;
     each<R>([&](int r) RNN_INLINE { sums[r].load(init.first + r * init.stride, L); });
     for (const Part<T>* part = parts; part < parts + count; part++) {
         const T* a = part->a;
+        const ptrdiff_t stride = part->stride, leap = part->leap;
+        const auto add_term = [&]() RNN_INLINE {
+            w.load(b, b_stride);
+            each<R>([&](int r) RNN_INLINE { sums[r].add(a[r * stride], w); });
+            a++, b += L;
+        };
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
-            for (; k < end; a += part->leap)
-                for (const int stop = end - k > part->piece ? k + part->piece : end; k < stop; k++, a++, b += L) {
-                    w.load(b, b_stride);
-                    each<R>([&](int r) RNN_INLINE { sums[r].add(a[r * part->stride], w); });
-                }
+            for (; (leap || next) && end - k >= PANEL<T>; k += PANEL<T>, a += leap) {
+                if constexpr (NARROW<T>)
+                    each<R>([&](int r) RNN_INLINE { ask_for_few<PANEL<T>>(a + PANEL<T> + leap + r * stride); });
+                if (next) ask_for_few<ASKED<T>, 2>(next), next += ASKED<T>;
+                RNN_UNROLL
+                for (int i = 0; i < PANEL<T>; i++) add_term();
+            }
+            RNN_UNROLL
+            for (; k < end; k++) add_term();
             if (part->k <= RUN) break;
             each<R>([&](int r) RNN_INLINE {
                 T* total = out.first + r * out.stride;
@@ -85,10 +103,11 @@ void block_sum(const T* a, const T* b, int K, T* out) {
     constexpr int L = LANES<T>;
     [[maybe_unused]] constexpr int AHEAD = 6;
     Row<T, C, HALF> sums[R], w, so_far;
-    each<R>([&](int r) RNN_INLINE { sums[r].clear(); });
+    each<R>([&](int r) RNN_INLINE { sums[r].clear(), ask_for_few<C * L, 3, true>(out + r * C * L); });
+    RNN_UNROLL
     for (int k = 0; k < K; k++, a += ROWS, b += PANEL<T>) {
         w.load(b, L);
-        if constexpr (sizeof(T) * PANEL<T> > 64)  // else a block of rows stays in the first-level cache
+        if constexpr (!NARROW<T>)  // else a block of rows stays in the first-level cache
             each<C>([&](int c) RNN_INLINE { __builtin_prefetch(b + c * L + AHEAD * PANEL<T>); });
         each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
     }

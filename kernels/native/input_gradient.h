@@ -33,6 +33,7 @@ template <class T> class InputGradient {
     void run(int id, int i, Range steps, const Gradients<T>& D) {
         T *own = z + ptrdiff_t(id) * 2 * ROWS * WIDTH, *sums = call.x_scale ? own + ROWS * WIDTH : own;
         const Range rows = share(steps.size() * B, i, pieces());
+        const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
         for (int j = 0; j < blocks; j += TALL_COLS) {
             const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
@@ -44,7 +45,8 @@ template <class T> class InputGradient {
                     Part<T> parts[4];
                     for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, gate + g, n);
                     const T* w = W + (ptrdiff_t(j) * G + gate) * H * L;
-                    tiles.tile_of(height, count)(parts, gates, w, ptrdiff_t(G) * H * L, {zeros, 0}, {own, WIDTH});
+                    const T* next = plan.ahead(w, w_block, j, TALL_COLS, {0, blocks}, (n - rows.begin) / ROWS, gates * H);
+                    tiles.tile_of(height, count)(parts, gates, w, w_block, {zeros, 0}, {own, WIDTH}, next);
                     for (int r = 0; r < height && call.x_scale; r++)
                         add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L, count);
                 }

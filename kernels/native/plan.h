@@ -23,6 +23,7 @@ template <class T> struct Plan {
     const Cell<T> cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
     int threads, row_parts, unit_parts, segment, cols;  // steps that a part runs in one go; blocks in a panel
+    bool streams;  // the weights do not stay in a core's own cache
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -38,9 +39,11 @@ template <class T> struct Plan {
         unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
         threads = row_parts * unit_parts;
         segment = std::max(1, steps);
+        const double weights = double(G) * (I + H) * padded * sizeof(T);
+        streams = weights > 1 << 20;
         // While the weights stay in a core's own cache, many small parts cost no more than a few large ones, and the threads
         // share them out as they come free.
-        if (unit_parts == 1 && row_parts > 1 && double(G) * (I + H) * padded * sizeof(T) <= 512 << 10) {
+        if (unit_parts == 1 && row_parts > 1 && weights <= 512 << 10) {
             row_parts *= ceil_div(most_rows(), ROWS);
             cut_time(steps, 16);
         }
@@ -89,8 +92,16 @@ template <class T> struct Plan {
     }
     // One gate column of D as the left side of a product, from a row on.
     Part<T> left_side(const Gradients<T>& D, int column, ptrdiff_t row) const {
-        return {D.at(column, row, 0), PANEL<T>, H, PANEL<T>, D.panel - PANEL<T>};
+        return {D.at(column, row, 0), PANEL<T>, H, D.panel - PANEL<T>};
     }
+    // What a tile asks for: tile number i of those that share the weights w of `cols` blocks from j on, k values of each. It is its
+    // part of the weights of the blocks after them; nothing, if the weights are near anyway.
+    const T* ahead(const T* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i, int k) const {
+        if (!streams || !NARROW<T> || i >= ASKING) return nullptr;
+        const int step = j + cols < blocks.end ? cols : blocks.begin - j;
+        return w + step * w_block + ptrdiff_t(i) * (k / PANEL<T>) * ASKED<T>;
+    }
+
     // Which scaled copy of an operand a gate takes: its own, or the one for all.
     int x_copy(int gate) const { return call.x_scale_gates > 1 ? gate : 0; }
     int h_copy(int gate) const { return call.h_scale_gates > 1 ? gate : 0; }

@@ -10,6 +10,11 @@
 
 #define RNN_FN inline __attribute__((always_inline))
 #define RNN_INLINE __attribute__((always_inline))  // for a lambda
+#if defined(__clang__)
+#define RNN_UNROLL _Pragma("unroll 4")
+#else
+#define RNN_UNROLL _Pragma("GCC unroll 4")
+#endif
 
 // f(0), ..., f(N - 1), written out: an array that is indexed by such an argument can live in registers all along, while a loop
 // over it, although unrolled, would move it to memory and back around the loops within.
@@ -61,6 +66,11 @@ template <bool WRITE = false, class T> RNN_FN void ask_for(const T* p, int n) {
     asm volatile("");  // GCC would take this for a function that does nothing
     for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, 2);
     __builtin_prefetch(p + n - 1, WRITE, 2);
+}
+
+// The same for N values from the beginning of a cache line on, into the cache of level 4 - NEAR.
+template <int N, int NEAR = 3, bool WRITE = false, class T> RNN_FN void ask_for_few(const T* p) {
+    for (int i = 0; i < N; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, NEAR);
 }
 
 // n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.
