@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -128,6 +129,7 @@ struct Shared {
     }
 };
 
+constexpr size_t PAGE = 4096, HUGE_PAGE = size_t(2) << 20;
 constexpr size_t KEEP = size_t(256) << 20;  // bytes: a larger block goes back to the system at once
 
 }  // namespace
@@ -151,7 +153,10 @@ char* Scratch::take_bytes(size_t size) {
     if (blocks.empty() || used + size > blocks.back().size) {
         const size_t expected = std::max(size, Shared::current()->expected);
         void* p = nullptr;
-        if (posix_memalign(&p, 4096, expected)) throw std::bad_alloc();
+        if (posix_memalign(&p, expected < HUGE_PAGE ? PAGE : HUGE_PAGE, expected)) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        madvise(p, expected / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);  // a wish: big weights lie in thousands of small pages
+#endif
         blocks.push_back({std::unique_ptr<char, Block::Free>(static_cast<char*>(p)), expected});
         used = 0;
         total += expected;
