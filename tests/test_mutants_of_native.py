@@ -83,6 +83,11 @@ MUTANTS = [
         ("dropout not applied to gradients", "load(to + i) + load(from + i) * load(scale + i, n - i)", "load(to + i) + load(from + i)"),
     ),
     *of(
+        "native/gemm.h",
+        ("the last panel of a run without the leap after it", "end - k >= PANEL<T>", "end - k > PANEL<T>"),
+        ("a leap of one value too few", "a += leap", "a += leap ? leap - 1 : 0"),
+    ),
+    *of(
         "native/plan.h",
         ("the gate gradients of the next panel are not found", "D.panel - PANEL<T>", "ptrdiff_t(0)"),
         ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
@@ -157,8 +162,8 @@ def build(tmp_path_factory):
 
 def differs() -> str:
     """Where the library differs from the reference, or ''."""
-    # small, in all situations; then of several panels and pieces
-    cases = [(situation, (5, 6, 3, 7)) for situation in SITUATIONS] + [("scale per gate, any mask", (6, 4, 150, 70))]
+    # small, in all situations; then of several panels and pieces, and of more than one run of k
+    cases = [(situation, (5, 6, 3, 7)) for situation in SITUATIONS] + [("scale per gate, any mask", (6, 4, 150, 134))]
     for situation, sizes in cases:
         for name, cell in CELLS.items():
             p = problem(cell, situation, "float64", sizes)

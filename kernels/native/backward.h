@@ -187,7 +187,7 @@ template <class T> class Backward : Plan<T> {
         Part<T> parts[4];
         for (int i = 0; i < count; i++)
             parts[i] = P::left_side(D, cell.recurrent_column(cell.first[phase] + i), D_row);
-        const T* next = P::ahead(w, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS, count * H);
+        const T* next = P::next_weights(w, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS, count * H);
         if (!call.h_scale) {
             const Rows<const T> init = phase ? Rows<const T>{zeros, 0} : Rows<const T>{to, padded};
             return tile(parts, count, w, w_block, init, {to, padded}, next);

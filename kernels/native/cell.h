@@ -35,7 +35,7 @@ template <class T> struct Gradients {
 
     Gradients(T* first, ptrdiff_t rows, int H) : first(first), panel(panel_size(rows)), column(panels(H) * panel) {}
     static ptrdiff_t panels(int H) { return (H + PANEL<T> - 1) / PANEL<T>; }
-    static ptrdiff_t panel_size(ptrdiff_t rows) { return rows * PANEL<T> + 64 / ptrdiff_t(sizeof(T)); }
+    static ptrdiff_t panel_size(ptrdiff_t rows) { return rows * PANEL<T> + LINE<T>; }
 
     T* at(int c, ptrdiff_t row, int u) const { return first + c * column + u / PANEL<T> * panel + row * PANEL<T> + u % PANEL<T>; }
 };

@@ -155,7 +155,7 @@ template <class T> class Forward : Plan<T> {
             const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
             if (ahead) init = {own.xg + r * xg_row + (place * G + gate) * padded + j * L, xg_row};
             const Rows<T> z = {own.z + i * WIDTH, z_row};
-            const T* next = P::ahead(w, w_block, j, cols, own.blocks, r / ROWS, I + H);
+            const T* next = P::next_weights(w, w_block, j, cols, own.blocks, r / ROWS, I + H);
             if (column != gate) {  // the two sides stay apart
                 tile(parts, ahead ? 0 : 1, w, w_block, init, z, next);
                 const Rows<const T> init_h = {bias + column * padded + j * L, 0};

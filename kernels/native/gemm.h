@@ -19,7 +19,6 @@ template <class T> struct Part {
 
 // Where vectors are narrow a tile runs through B faster than a core fetches it from beyond its own cache. So it asks for ASKED
 // values of what comes next with every PANEL values of k: ASKING tiles together for all that another tile reads.
-template <class T> constexpr int LINE = 64 / sizeof(T);
 template <class T> constexpr bool NARROW = PANEL<T> <= LINE<T>;
 constexpr int ASKING = 6;
 template <class T> constexpr int ASKED = NARROW<T> ? ((PANEL<T> * PANEL<T> - 1) / (ASKING * LINE<T>) + 1) * LINE<T> : 0;
@@ -63,6 +62,7 @@ template <class T, int C, bool HALF> struct Row {
 // `next` is null, or what to ask for.
 template <class T, int R, int C, bool HALF>
 void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out, const T* next) {
+    static_assert(RUN % PANEL<T> == 0);
     constexpr int L = LANES<T>;
     Row<T, C, HALF> sums[R], w, so_far;
     each<R>([&](int r) RNN_INLINE { sums[r].load(init.first + r * init.stride, L); });
@@ -101,14 +101,13 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
 template <class T, int R, int C, bool HALF>
 void block_sum(const T* a, const T* b, int K, T* out) {
     constexpr int L = LANES<T>;
-    [[maybe_unused]] constexpr int AHEAD = 6;
     Row<T, C, HALF> sums[R], w, so_far;
     each<R>([&](int r) RNN_INLINE { sums[r].clear(), ask_for_few<C * L, 3, true>(out + r * C * L); });
     RNN_UNROLL
     for (int k = 0; k < K; k++, a += ROWS, b += PANEL<T>) {
         w.load(b, L);
         if constexpr (!NARROW<T>)  // else a block of rows stays in the first-level cache
-            each<C>([&](int c) RNN_INLINE { __builtin_prefetch(b + c * L + AHEAD * PANEL<T>); });
+            ask_for_few<C * L>(b + 6 * PANEL<T>);
         each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
     }
     each<R>([&](int r) RNN_INLINE {

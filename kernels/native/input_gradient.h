@@ -45,7 +45,7 @@ template <class T> class InputGradient {
                     Part<T> parts[4];
                     for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, gate + g, n);
                     const T* w = W + (ptrdiff_t(j) * G + gate) * H * L;
-                    const T* next = plan.ahead(w, w_block, j, TALL_COLS, {0, blocks}, (n - rows.begin) / ROWS, gates * H);
+                    const T* next = plan.next_weights(w, w_block, j, TALL_COLS, {0, blocks}, (n - rows.begin) / ROWS, gates * H);
                     tiles.tile_of(height, count)(parts, gates, w, w_block, {zeros, 0}, {own, WIDTH}, next);
                     for (int r = 0; r < height && call.x_scale; r++)
                         add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L, count);

@@ -23,7 +23,7 @@ template <class T> struct Plan {
     const Cell<T> cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
     int threads, row_parts, unit_parts, segment, cols;  // steps that a part runs in one go; blocks in a panel
-    bool streams;  // the weights do not stay in a core's own cache
+    bool streams;  // the weights are more than a core's own cache holds for sure
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -94,9 +94,10 @@ template <class T> struct Plan {
     Part<T> left_side(const Gradients<T>& D, int column, ptrdiff_t row) const {
         return {D.at(column, row, 0), PANEL<T>, H, D.panel - PANEL<T>};
     }
+
     // What a tile asks for: tile number i of those that share the weights w of `cols` blocks from j on, k values of each. It is its
     // part of the weights of the blocks after them; nothing, if the weights are near anyway.
-    const T* ahead(const T* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i, int k) const {
+    const T* next_weights(const T* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i, int k) const {
         if (!streams || !NARROW<T> || i >= ASKING) return nullptr;
         const int step = j + cols < blocks.end ? cols : blocks.begin - j;
         return w + step * w_block + ptrdiff_t(i) * (k / PANEL<T>) * ASKED<T>;

@@ -45,6 +45,7 @@ template <> struct Simd<double> {
 };
 template <class T> using Vec = typename Simd<T>::V;
 template <class T> constexpr int LANES = BYTES / sizeof(T);
+template <class T> constexpr int LINE = 64 / sizeof(T);  // values in a cache line
 template <class T> constexpr int PANEL = TALL_COLS * LANES<T>;  // values in a row of a panel of gate gradients
 
 template <class T> RNN_FN Vec<T> splat(T a) {
@@ -64,13 +65,13 @@ template <class T> RNN_FN void store(T* p, Vec<T> v) {
 // Ask for n values from p on before they are needed; the processor does not see rows that lie far apart coming. WRITE: to write.
 template <bool WRITE = false, class T> RNN_FN void ask_for(const T* p, int n) {
     asm volatile("");  // GCC would take this for a function that does nothing
-    for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, 2);
+    for (int i = 0; i < n; i += LINE<T>) __builtin_prefetch(p + i, WRITE, 2);
     __builtin_prefetch(p + n - 1, WRITE, 2);
 }
 
 // The same for N values from the beginning of a cache line on, into the cache of level 4 - NEAR.
 template <int N, int NEAR = 3, bool WRITE = false, class T> RNN_FN void ask_for_few(const T* p) {
-    for (int i = 0; i < N; i += 64 / int(sizeof(T))) __builtin_prefetch(p + i, WRITE, NEAR);
+    for (int i = 0; i < N; i += LINE<T>) __builtin_prefetch(p + i, WRITE, NEAR);
 }
 
 // n < 2 LANES values, by halves of what is left: memcpy would take longer to find out how.

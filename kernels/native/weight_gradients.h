@@ -8,7 +8,7 @@
 
 template <class T> class WeightGradients {
     static constexpr int L = LANES<T>, BLOCK = 256, AHEAD = 8;
-    static constexpr ptrdiff_t TILE = BLOCK * ROWS + 64 / ptrdiff_t(sizeof(T));  // the tiles are not all in one corner of the cache
+    static constexpr ptrdiff_t TILE = BLOCK * ROWS + LINE<T>;  // the tiles are not all in one corner of the cache
 
     struct Product {  // dW[k, the units of `gates` gates from `gate` on]
         enum Source { X, H_PREV, OPERAND, NOTHING } source;
