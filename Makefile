@@ -40,7 +40,7 @@ bench: $(VENV)/.installed
 
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table README.md
-	$(BIN)/python -m tests.planned kernels/sequence.md
+	$(BIN)/python -m tests.helpers.planned kernels/sequence.md
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
@@ -67,7 +67,7 @@ programs: $(VENV)/.installed
 
 wheel: $(VENV)/.installed
 	mkdir -p dist
-	RNN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q -m check tests/test_wheel.py
+	RNN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest -q -m check tests/project/test_wheel.py
 
 clean:
 	rm -rf build dist demo *.egg-info

@@ -6,7 +6,7 @@
     test_variants.py    masks, dropout scales and other cells beside the plain cell
     peers.py            what stands beside us: torch, tf.keras, BlockLSTM, ONNX Runtime, and the bare matrix products
     time_one.py         times one of them, or one of our backends, alone in its process
-    turns.py            starts those processes in turn, ours and theirs
+    interleaved.py       starts those processes in turn, ours and theirs
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     report.py           JSON -> tables, plots (plots.py), the table in README;  run.py: the command `rnn-from-scratch bench`
 

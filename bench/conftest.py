@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
-from . import cases, machine, peers, turns
+from . import cases, interleaved, machine, peers
 
 OVER = "the time given with --within is over"
 MARKS = {
@@ -35,11 +35,11 @@ def pytest_configure(config: Any) -> None:
 
 def pytest_sessionstart(session: Any) -> None:
     if (within := session.config.getoption("within")) is not None:
-        turns.deadline = time.monotonic() + within
+        interleaved.deadline = time.monotonic() + within
 
 
 def pytest_runtest_setup(item: Any) -> None:
-    if turns.deadline is not None and time.monotonic() > turns.deadline:
+    if interleaved.deadline is not None and time.monotonic() > interleaved.deadline:
         pytest.skip(OVER)
 
 
@@ -88,7 +88,7 @@ def describe(benchmark: Any, seconds: float) -> Any:
         row.update({"pass": what, "ms": ms, "gflop": operations / 1e9, "gflops": operations / ms / 1e6})
         row.update(isa=machine.isa(impl), **machine.facts())
         if suite == "sequence":
-            row["bound_ms"] = turns.bound((cell, shape, what), seconds)
+            row["bound_ms"] = interleaved.bound((cell, shape, what), seconds)
             row["share"] = row["bound_ms"] / ms
         benchmark.extra_info.update(row, **more)
 

@@ -26,8 +26,8 @@ from typing import Any
 from rnn_from_scratch.verify.table import rewrite
 
 from . import machine
+from .interleaved import paired_ratio
 from .time_one import resident
-from .turns import paired_ratio
 
 BATCH, EPOCHS = 150, 3
 LIBRARIES = ("ours", "tf.keras")

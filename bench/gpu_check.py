@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import rnn_from_scratch
-from rnn_from_scratch.backends import cuda
-from rnn_from_scratch.backends.planner import TIERS
-from rnn_from_scratch.verify.measure import EXACT, error
+from rnn_from_scratch.backends.gpu import cuda
+from rnn_from_scratch.backends.gpu.planner import TIERS
+from rnn_from_scratch.measure import EXACT, error
 
 from . import gpu_parity, gpu_timing
 from .gpu_timing import tier

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_from_scratch.backends import planner
-from rnn_from_scratch.backends.planner import Costs, Limits, Plan
+from rnn_from_scratch.backends.gpu import planner
+from rnn_from_scratch.backends.gpu.planner import Costs, Limits, Plan
 
 from .cases import CELLS, SHAPES, SIX, gates, sizes
 

@@ -10,11 +10,11 @@ from itertools import product
 from typing import Any
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import cuda, planner, sequence, steps
-from rnn_from_scratch.backends.emulated import storage_dtype
-from rnn_from_scratch.backends.planner import TIERS
+from rnn_from_scratch.backends.gpu import call, cuda, planner, sequence
+from rnn_from_scratch.backends.gpu.planner import TIERS
+from rnn_from_scratch.backends.gpu.storage import storage_dtype
+from rnn_from_scratch.measure import EXACT, budget, compare, error
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, problem, solve, solve_rounded
-from rnn_from_scratch.verify.measure import EXACT, budget, compare, error
 
 from .gpu_timing import tier
 
@@ -98,7 +98,7 @@ def meetings() -> Iterator[dict[str, Any]]:
 
 def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:
     """Bug -> was it seen?"""
-    places = ((steps, "step_text"), (steps, "column_sum_text"), (sequence, "sequence_text"))
+    places = ((call, "step_text"), (call, "column_sum_text"), (sequence, "sequence_text"))
     kept = [getattr(module, name) for module, name in places]
     seen = {}
     for what, (old, new) in bugs.items():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import cuda, planner, sequence, source
+from rnn_from_scratch.backends.gpu import cuda, planner, sequence, source
 
 from . import gpu_model
 from .cases import CELLS, SHAPES, SIX, problem, sizes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_from_scratch import cells
-from rnn_from_scratch.backends import planner
+from rnn_from_scratch.backends.gpu import planner
 
 B, H, TILES = 10, 12, planner.Tiles(own=4, rows=4, threads=32, chunk=12, held=False)
 CELL = cells.LSTM()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnn_from_scratch import backends
+from rnn_from_scratch.measure import budget, compare, error
 from rnn_from_scratch.verify.cases import solve
-from rnn_from_scratch.verify.measure import budget, compare, error
 from rnn_from_scratch.verify.parity import cast
 
 from .cases import problem

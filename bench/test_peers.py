@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import cases, peers, turns
-from .turns import clock
+from . import cases, interleaved, peers
+from .interleaved import clock
 
 OURS = cases.ours()
 PEERS = [name for name in peers.PEERS if name not in cases.backends.BACKENDS]
@@ -47,9 +47,9 @@ def test_peer(installed, benchmark, describe, seconds, rounds, impl, cell, shape
     job, ours, theirs = (cell, shape, what), [], []
     benchmark.group = f"{cell}, {shape}, {what}, in turn"
     benchmark.pedantic(
-        lambda: theirs.append(turns.turn(impl, job, seconds)),
-        setup=lambda: ours.append(turns.turn(OURS, job, seconds)),
+        lambda: theirs.append(interleaved.turn(impl, job, seconds)),
+        setup=lambda: ours.append(interleaved.turn(OURS, job, seconds)),
         rounds=rounds,
     )
-    ratio = turns.paired_ratio(theirs, ours)
+    ratio = interleaved.paired_ratio(theirs, ours)
     describe("peer", impl, cell, shape, what, ours=OURS, ours_ms=ours, theirs_ms=theirs, ratio=ratio)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import cases, turns
-from .turns import clock
+from . import cases, interleaved
+from .interleaved import clock
 
 QUICK = [*cases.timed_backends(), "gemm", "torch"]
 CURVES = [*QUICK, "keras"]
@@ -36,11 +36,11 @@ def test_sweep(installed, benchmark, describe, seconds, curve, impl, cell, axis,
     jobs = tuple(curve.values())
 
     def turn():
-        clock.seconds += turns.together(impl, jobs, seconds)[curve[at]]["ms"] / 1e3
+        clock.seconds += interleaved.together(impl, jobs, seconds)[curve[at]]["ms"] / 1e3
 
     benchmark.group = f"{cell} against {axis}"
     benchmark.pedantic(turn)
     more = {}
     if axis == "T" and impl != "gemm":
-        more = {**turns.together(impl, jobs, 0.0, memory=True)[curve[at]], "tape_bytes": cases.tape_bytes(*curve[at][:2])}
+        more = {**interleaved.together(impl, jobs, 0.0, memory=True)[curve[at]], "tape_bytes": cases.tape_bytes(*curve[at][:2])}
     describe("sweep", impl, *curve[at], axis=axis, at=at, **more)

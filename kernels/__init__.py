@@ -1,7 +1,7 @@
 """Kernels: the cell maths in C++ and CUDA, twins of ../rnn_from_scratch/cells, line by line. Read in this order:
 
     cells/simple_rnn.h      what a cell is here; then activations.h and the other cells
-    step.cu                 one time step of any cell on a GPU, forward and backward; ../rnn_from_scratch/backends/steps.py launches it
+    step.cu                 one time step of any cell on a GPU, both ways; ../rnn_from_scratch/backends/gpu/per_step.py launches it
     sequence.cu             the whole time loop in one launch, with product.h and row_group.h; sequence.md has a picture
     column_sum.cu           the gradients of biases: sums in one fixed order, with a barrier
     storage.h, barrier.h    16-bit storage; release and acquire between blocks
@@ -10,5 +10,5 @@
                             memory.cpp (bounds and races), fibre.h (stacks), half.h
     native.cpp, native/     the same cells on the CPU, fused
 
-A .cu file holds kernels only and includes nothing: ../rnn_from_scratch/backends/source.py puts the text together.
+A .cu file holds kernels only and includes nothing: ../rnn_from_scratch/backends/gpu/source.py puts the text together.
 """

@@ -188,8 +188,8 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
             for (int a = 0; a < A; a++) kept[i][a] = load(&saved[((size_t(b) * T + t) * A + a) * H + j]);
             later[i] = on[i];
             on[i] = is_live(live, b, step, T, rev);
-            bool heard = !live || on[i] || (!zero_masked && step >= first_live[b]);  // by y: a masked step repeats the last live output
-            given[i] = dy && heard ? dy[(size_t(b) * T + step) * H + j] : 0;
+            bool dy_used = !live || on[i] || (!zero_masked && step >= first_live[b]);  // by y: a masked step repeats the last live output
+            given[i] = dy && dy_used ? dy[(size_t(b) * T + step) * H + j] : 0;
         });
     };
     look(T - 1);

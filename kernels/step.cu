@@ -137,8 +137,8 @@ backward(const STORE* saved, const STORE* tape_h, const STORE* tape_c, const REA
         for (int e = 0; e < E; e++) extras[e] = p[e * H + j];
         if constexpr (K == LAST) {
             if (step + 1 < T && is_live(live, b, step + 1, T, rev)) d[0] += take_back<0>(back, scale, scales, unit, BH);
-            bool heard = !live || on || (!zero_masked && step >= first[b]);  // by y: a masked step repeats the last live output
-            if (dy && heard) d[0] += dy[(size_t(b) * T + step) * H + j];
+            bool dy_used = !live || on || (!zero_masked && step >= first[b]);  // by y: a masked step repeats the last live output
+            if (dy && dy_used) d[0] += dy[(size_t(b) * T + step) * H + j];
             d[S] = 0;
         } else {
             d[S] = take_back<K + 1>(back, scale, scales, unit, BH);

@@ -189,8 +189,8 @@ def backward(tape, dy, dstate, wrt):
     Wh = [columns(params["Wh"], g, G) for g in at.gates]
     p = tuple(params["p"]) if cell.extras else ()
     if dy is not None and live is not None:
-        heard = live if tape.zero_masked_outputs else started_steps(live, tape.go_backwards)
-        dy = np.where((heard[:, ::-1] if tape.go_backwards else heard)[:, :, None], dy, 0)
+        dy_used = live if tape.zero_masked_outputs else started_steps(live, tape.go_backwards)
+        dy = np.where((dy_used[:, ::-1] if tape.go_backwards else dy_used)[:, :, None], dy, 0)
 
     dxg = np.zeros((at.B, at.T, G, H), x.dtype)
     dhg = dxg if cell.shared else np.zeros_like(dxg)

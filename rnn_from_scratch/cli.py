@@ -18,7 +18,7 @@ from rich.markup import escape
 from . import __version__, backends, cells
 from .data import InputError
 from .tasks import commands, rundir
-from .tasks.quiet import load_tensorflow
+from .tasks.tensorflow_import import load_tensorflow
 
 app = typer.Typer(
     help="RNNs from the inside out: checked cells, Keras layers that run on them, and the tools to verify both.",
@@ -55,7 +55,7 @@ def start(context: typer.Context, version: Annotated[bool, typer.Option("--versi
 @app.command()
 def doctor() -> None:
     """What is usable here, and what to install."""
-    from .verify import doctor
+    from . import doctor
 
     doctor.report(console)
 

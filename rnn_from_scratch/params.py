@@ -26,7 +26,7 @@ def param_shapes(cell: Any, inputs: int, units: int) -> dict[str, tuple[int, ...
 
 
 def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generator = 0, dtype: str = "float32") -> dict[str, Array]:
-    """New parameters with Keras' defaults: glorot uniform Wx, orthogonal Wh, zero biases but 1 for a gate called f.
+    """New parameters with Keras' defaults: glorot uniform Wx, orthogonal Wh, zero biases but where the cell says otherwise (initial_bias).
 
     inputs, units: I and H, at least 1.  rng: a seed or a NumPy generator.  dtype: float32 or float64.
     Peepholes p [E, H] are glorot uniform per row, as in TensorFlow 1's cell. Returns name -> array.
@@ -48,8 +48,8 @@ def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generat
             params[name] = glorot(rng, shape, fan_in=units, fan_out=units).astype(dtype)
         else:
             params[name] = np.zeros(shape, dtype)
-    if "b" in params and "f" in cell.gates:
-        params["b"].reshape(len(cell.gates), units)[cell.gates.index("f")] = 1
+    for gate, value in getattr(cell, "initial_bias", {}).items() if "b" in params else ():
+        params["b"].reshape(len(cell.gates), units)[cell.gates.index(gate)] = value
     return params
 
 

@@ -42,7 +42,7 @@ def shared_data():
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
     """300 digits for training and 50 for tests, as IDX files."""
-    from .digit_runs import write_digits
+    from .helpers.digit_runs import write_digits
 
     return write_digits(tmp_path_factory.mktemp("runs") / "digits")
 
@@ -50,7 +50,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def whole(folder) -> Path:
     """A run on the digits of `folder` that was never stopped."""
-    from .digit_runs import SMALL, train
+    from .helpers.digit_runs import SMALL, train
 
     train(folder.parent / "whole", data=str(folder), **SMALL)
     return folder.parent / "whole"

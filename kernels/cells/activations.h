@@ -1,4 +1,4 @@
-// Activations, each with its slope written in the output: the twin of ../../rnn_from_scratch/cells/activations.py.
+// Activations, each with its derivative written in the output: the twin of ../../rnn_from_scratch/cells/activations.py.
 //
 // V is the value type: float or double (host or CUDA), or a SIMD vector of them. These headers include nothing. Whoever
 // includes them has this in scope first:
@@ -19,7 +19,7 @@ RNN_FN V one_where(Condition condition, V) {
 
 struct Tanh {
     template <class V> static RNN_FN V f(V a) { return tanh(a); }
-    template <class V> static RNN_FN V slope(V y) { return 1 - y * y; }
+    template <class V> static RNN_FN V derivative(V y) { return 1 - y * y; }
 };
 
 // 1 / (1 + exp(-a)), from exp(-|a|) <= 1 so that no a overflows.
@@ -28,17 +28,17 @@ struct Sigmoid {
         V e = exp(select(a >= 0, -a, a));
         return select(a >= 0, V{} + 1, e) / (1 + e);
     }
-    template <class V> static RNN_FN V slope(V y) { return y * (1 - y); }
+    template <class V> static RNN_FN V derivative(V y) { return y * (1 - y); }
 };
 
 struct Relu {
     template <class V> static RNN_FN V f(V a) { return select(a <= 0, V{}, a); }
-    template <class V> static RNN_FN V slope(V y) { return one_where(y > 0, y); }
+    template <class V> static RNN_FN V derivative(V y) { return one_where(y > 0, y); }
 };
 
 struct Linear {
     template <class V> static RNN_FN V f(V a) { return a; }
-    template <class V> static RNN_FN V slope(V y) { return one_where(y == y, y); }
+    template <class V> static RNN_FN V derivative(V y) { return one_where(y == y, y); }
 };
 
 // Keras 3: relu6(a + 3) / 6. (Keras 2 and ONNX use 0.2 a + 0.5: another cell under the same name.)
@@ -47,5 +47,5 @@ struct HardSigmoid {
         V s = a + 3;
         return select(s <= 0, V{}, select(s >= 6, V{} + 6, s)) / 6;
     }
-    template <class V> static RNN_FN V slope(V y) { return one_where((y > 0) & (y < 1), y) / 6; }
+    template <class V> static RNN_FN V derivative(V y) { return one_where((y > 0) & (y < 1), y) / 6; }
 };

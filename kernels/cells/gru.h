@@ -36,11 +36,11 @@ struct GRU {
     static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V*, const V*, V* dxg, V* dhg, V* ds_prev, V*) {
         V z = saved[0], r = saved[1], n = saved[2];
         V h_prev = s_prev[0], dh = d[0];
-        V daz = dh * (h_prev - n) * Sigma::slope(z);  // h = z * h_prev + (1 - z) * n
-        V dan = dh * (1 - z) * Phi::slope(n);         // h = z * h_prev + (1 - z) * n, n = phi(an)
+        V daz = dh * (h_prev - n) * Sigma::derivative(z);  // h = z * h_prev + (1 - z) * n
+        V dan = dh * (1 - z) * Phi::derivative(n);         // h = z * h_prev + (1 - z) * n, n = phi(an)
         if constexpr (RESET_AFTER) {
             V q = saved[3];
-            V dar = dan * q * Sigma::slope(r);  // an = xn + r * q
+            V dar = dan * q * Sigma::derivative(r);  // an = xn + r * q
             V dq = dan * r;                     // an = xn + r * q
             dxg[0] = daz, dxg[1] = dar, dxg[2] = dan;
             dhg[0] = daz, dhg[1] = dar, dhg[2] = dq;
@@ -50,7 +50,7 @@ struct GRU {
             ds_prev[0] = dh * z;
         } else {
             V dm = d[1];
-            V dar = dm * h_prev * Sigma::slope(r);  // m = r * h_prev
+            V dar = dm * h_prev * Sigma::derivative(r);  // m = r * h_prev
             dxg[0] = daz, dxg[1] = dar;
             ds_prev[0] = dm * r;
         }

@@ -24,11 +24,11 @@ struct LSTM {
         V i = saved[0], f = saved[1], g = saved[2], o = saved[3];
         V c_prev = s_prev[1], c = s[1];
         V tau = Phi::f(c);
-        V dao = dh * tau * Sigma::slope(o);     // h = o * phi(c), o = sigma(ao)
-        dc = dc + dh * o * Phi::slope(tau);     // h = o * phi(c)
-        V dai = dc * g * Sigma::slope(i);       // c = f * c_prev + i * g, i = sigma(ai)
-        V daf = dc * c_prev * Sigma::slope(f);  // c = f * c_prev + i * g, f = sigma(af)
-        V dag = dc * i * Phi::slope(g);         // c = f * c_prev + i * g, g = phi(ag)
+        V dao = dh * tau * Sigma::derivative(o);     // h = o * phi(c), o = sigma(ao)
+        dc = dc + dh * o * Phi::derivative(tau);     // h = o * phi(c)
+        V dai = dc * g * Sigma::derivative(i);       // c = f * c_prev + i * g, i = sigma(ai)
+        V daf = dc * c_prev * Sigma::derivative(f);  // c = f * c_prev + i * g, f = sigma(af)
+        V dag = dc * i * Phi::derivative(g);         // c = f * c_prev + i * g, g = phi(ag)
         V dc_prev = dc * f;                     // c = f * c_prev + i * g
         dxg[0] = dai, dxg[1] = daf, dxg[2] = dag, dxg[3] = dao;
         ds_prev[0] = V{}, ds_prev[1] = dc_prev;

@@ -29,11 +29,11 @@ struct PeepholeLSTM {
         V c_prev = s_prev[1], c = s[1];
         V p_i = p[0], p_f = p[1], p_o = p[2];
         V tau = Phi::f(c);
-        V dao = dh * tau * Sigma::slope(o);             // h = o * phi(c), o = sigma(ao + p_o * c)
-        dc = dc + dh * o * Phi::slope(tau) + dao * p_o;  // h = o * phi(c), o = sigma(ao + p_o * c)
-        V dai = dc * g * Sigma::slope(i);               // c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
-        V daf = dc * c_prev * Sigma::slope(f);          // c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
-        V dag = dc * i * Phi::slope(g);                 // c = f * c_prev + i * g, g = phi(ag)
+        V dao = dh * tau * Sigma::derivative(o);             // h = o * phi(c), o = sigma(ao + p_o * c)
+        dc = dc + dh * o * Phi::derivative(tau) + dao * p_o;  // h = o * phi(c), o = sigma(ao + p_o * c)
+        V dai = dc * g * Sigma::derivative(i);               // c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
+        V daf = dc * c_prev * Sigma::derivative(f);          // c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
+        V dag = dc * i * Phi::derivative(g);                 // c = f * c_prev + i * g, g = phi(ag)
         V dc_prev = dc * f + dai * p_i + daf * p_f;     // c = f * c_prev + i * g, and the two peepholes
         dxg[0] = dai, dxg[1] = daf, dxg[2] = dag, dxg[3] = dao;
         ds_prev[0] = V{}, ds_prev[1] = dc_prev;

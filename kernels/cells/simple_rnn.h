@@ -29,7 +29,7 @@ struct SimpleRNN {
     template <int K, class V>
     static RNN_FN void backward(const V* d, const V*, const V*, const V* s, const V*, V* dxg, V*, V* ds_prev, V*) {
         V dh = d[0], h = s[0];
-        V da = dh * Phi::slope(h);  // h = phi(a)
+        V da = dh * Phi::derivative(h);  // h = phi(a)
         dxg[0] = da;
         ds_prev[0] = V{};
     }

@@ -1,5 +1,5 @@
 // One call from Python: a plain struct of 8-byte fields, field by field LAYOUT in
-// ../../rnn_from_scratch/backends/native_call.py.
+// ../../rnn_from_scratch/backends/native/call.py.
 //
 // Arrays are contiguous unless a stride is given (in elements); a null pointer is an argument that was not given, or a
 // result that nobody asked for.

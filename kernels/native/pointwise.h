@@ -36,7 +36,7 @@ RNN_FN void forward_pair(const ForwardStep<T>& at, ptrdiff_t b, int u, bool live
 }
 
 template <class C, int K, class T, class Lanes>
-RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool live, bool heard, Lanes lanes) {
+RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool live, bool dy_used, Lanes lanes) {
     using V = Pair<T>;
     constexpr int GATES = C::template COUNT<K>, COLUMNS = C::SHARED ? C::GATES : C::GATES + 1;
     constexpr bool LAST = K == C::PHASES - 1;
@@ -45,7 +45,7 @@ RNN_FN void backward_pair(const BackwardStep<T>& at, ptrdiff_t b, int u, bool li
     const ptrdiff_t place = b * at.ds_row + u;
     T *ds = at.ds[0] + place, *D = at.D->at(0, at.D_row + b, u);
     d[0] = load_pair(ds);
-    if (heard) d[0] = d[0] + lanes.load(at.dy + b * at.dy_row + u);
+    if (dy_used) d[0] = d[0] + lanes.load(at.dy + b * at.dy_row + u);
     if (live) {
         for (int i = 1; i < C::STATES; i++) d[i] = load_pair(at.ds[i] + place);
         if constexpr (!LAST) d[C::STATES] = load_pair(at.operand + place);
@@ -92,10 +92,10 @@ template <class C, int K, class T>
 void backward_rows(const BackwardStep<T>& at, int b0, int b1, int u0, int u1) {
     for (int b = b0; b < b1; b++) {
         const bool live = !at.live || at.live[b * at.live_row];
-        const bool heard = K == C::PHASES - 1 && at.dy && (at.first_live ? at.step >= at.first_live[b] : live);
+        const bool dy_used = K == C::PHASES - 1 && at.dy && (at.first_live ? at.step >= at.first_live[b] : live);
         for (int u = u0; u < u1; u += 2 * LANES<T>)
-            if (u + 2 * LANES<T> <= at.H) backward_pair<C, K>(at, b, u, live, heard, AllLanes{});
-            else backward_pair<C, K>(at, b, u, live, heard, FirstLanes{at.H - u});
+            if (u + 2 * LANES<T> <= at.H) backward_pair<C, K>(at, b, u, live, dy_used, AllLanes{});
+            else backward_pair<C, K>(at, b, u, live, dy_used, FirstLanes{at.H - u});
     }
 }
 

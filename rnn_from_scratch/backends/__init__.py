@@ -13,12 +13,13 @@ import numpy as np
 
 from .. import params as check
 from ..bptt import Gradients, Tape
-from .threads import num_threads, set_num_threads
+from .native.threads import num_threads, set_num_threads
 
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
 
 Array = Any
-BACKENDS = ("reference", "native", "cuda", "emulated")  # in the order in which `doctor` lists them
+# name -> module, in the order in which `doctor` lists them
+BACKENDS = {"reference": ".reference", "native": ".native", "cuda": ".gpu.cuda", "emulated": ".emulator"}
 STORAGES = ("float16", "bfloat16")
 
 
@@ -51,7 +52,7 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
 
 @cache
 def load(name: str) -> Any:
-    return import_module(f".{name}", __name__)
+    return import_module(BACKENDS[name], __name__)
 
 
 def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:

@@ -1,4 +1,4 @@
-"""The cells: equations first, then forward and backward side by side. Read simple_rnn.py, lstm.py, peephole_lstm.py, gru.py.
+"""The cells: equations first, then forward and backward side by side. Start reading at simple_rnn.py.
 
 A cell knows one time step and no matrix product. It is any object with
 
@@ -9,6 +9,11 @@ A cell knows one time step and no matrix product. It is any object with
     backward(k, d, saved, s_prev, s, p)      -> dxg, dhg, ds_prev, dp            called for the last phase first
     operand(k, saved, s_prev)                only with several phases: the operand again, from what was saved
     use_bias                                 optional, default True: b [G*H] if shared, else bx and bh
+    initial_bias                             optional, default {}: gate -> what its bias begins with in place of 0
+    candidates                               the gates that take `activation`; the others take `recurrent_activation`
+    variants                                 optional: label -> options that choose other equations (kernels/cells: another type)
+
+The last two are for the cells of this package alone: what lists them needs to know them.
 
 xg [Gk, B, H] is x Wx + bias for the gates of phase k, hg [Gk, B, H] the recurrent side; s_prev and s are tuples of [B, H] in the
 order of `states`; saved is a tuple of [B, H]: in forward what the earlier phases saved, in backward all; p is a tuple of [H].
@@ -26,7 +31,13 @@ from .lstm import LSTM
 from .peephole_lstm import PeepholeLSTM
 from .simple_rnn import SimpleRNN
 
-CELLS = {"simple_rnn": SimpleRNN, "lstm": LSTM, "peephole_lstm": PeepholeLSTM, "gru": GRU}
+# The one table of cells: name, which is also that of the file here and of the header in kernels/cells -> class
+CELLS: dict[str, Any] = {
+    "simple_rnn": SimpleRNN,
+    "lstm": LSTM,
+    "peephole_lstm": PeepholeLSTM,
+    "gru": GRU,
+}
 
 
 def by_name(name: str, **options: Any) -> Any:
@@ -41,4 +52,25 @@ def by_name(name: str, **options: Any) -> Any:
     raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {name!r}")
 
 
-__all__ = ["CELLS", "GRU", "LSTM", "PeepholeLSTM", "SimpleRNN", "by_name"]
+def forms() -> dict[str, Any]:
+    """Name -> cell with default options, one for each variant: SimpleRNN, LSTM, ..., GRU reset after, GRU reset before."""
+    found = [cell(**options) for cell in CELLS.values() for options in getattr(cell, "variants", {"": {}}).values()]
+    return {form_name(cell): cell for cell in found}
+
+
+def form_name(cell: Any) -> str:
+    """The name of a cell's class, and its variant if it has several: LSTM, GRU reset before."""
+    chosen = [
+        label
+        for label, options in getattr(cell, "variants", {}).items()
+        if all(getattr(cell, option) == value for option, value in options.items())
+    ]
+    return " ".join([type(cell).__name__, *chosen])
+
+
+def is_listed(cell: Any) -> bool:
+    """Whether this is a cell of the table: the very class, not one derived from it, nor another of the same name."""
+    return type(cell) in CELLS.values()
+
+
+__all__ = ["CELLS", "by_name", "form_name", "forms", "is_listed", *(cell.__name__ for cell in CELLS.values())]

@@ -1,4 +1,4 @@
-"""Activations, each with its slope written in the *output*: the tape keeps y = f(a), never a.
+"""Activations, each with its derivative written in the *output*: the tape keeps y = f(a), never a.
 
 Every branch looks at the real part alone, so a complex step through these functions gives exact derivatives,
 and is written so that NaN falls through it instead of becoming 0. Nothing overflows.
@@ -15,10 +15,10 @@ Array = Any  # a NumPy array: float32, float64, or complex128 (forward only)
 
 
 class Activation(NamedTuple):
-    """f: pre-activation a -> output y.   slope: output y -> dy/da."""
+    """f: pre-activation a -> output y.   derivative: output y -> dy/da."""
 
     f: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
 
 
 def tanh(a: Array) -> Array:

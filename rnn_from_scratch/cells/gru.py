@@ -35,6 +35,8 @@ class GRU:
     gates: ClassVar = ("z", "r", "n")
     states: ClassVar = ("h",)
     extras: ClassVar = ()
+    candidates: ClassVar = ("n",)
+    variants: ClassVar = {"reset after": {"reset_after": True}, "reset before": {"reset_after": False}}
 
     def __post_init__(self):
         check_names(self)
@@ -71,18 +73,18 @@ class GRU:
 
     def backward(self, k, d, saved, s_prev, s, p):
         """d: (dh,) in the last phase; (dh, dm) in phase 0 of reset-before -> dxg, dhg, ds_prev, dp."""
-        phi_slope, sigma_slope = ACTIVATIONS[self.activation].slope, ACTIVATIONS[self.recurrent_activation].slope
+        phi_derivative, sigma_derivative = ACTIVATIONS[self.activation].derivative, ACTIVATIONS[self.recurrent_activation].derivative
         z, r, n = saved[:3]
         (h_prev,), dh = s_prev, d[0]
-        daz = dh * (h_prev - n) * sigma_slope(z)  # h = z * h_prev + (1 - z) * n
-        dan = dh * (1 - z) * phi_slope(n)  # h = z * h_prev + (1 - z) * n, n = phi(an)
+        daz = dh * (h_prev - n) * sigma_derivative(z)  # h = z * h_prev + (1 - z) * n
+        dan = dh * (1 - z) * phi_derivative(n)  # h = z * h_prev + (1 - z) * n, n = phi(an)
         if self.reset_after:
             q = saved[3]
-            dar = dan * q * sigma_slope(r)  # an = xn + r * q
+            dar = dan * q * sigma_derivative(r)  # an = xn + r * q
             dq = dan * r  # an = xn + r * q
             return (daz, dar, dan), (daz, dar, dq), (dh * z,), ()
         if k == 1:
             return (dan,), (dan,), (dh * z,), ()
         dm = d[1]
-        dar = dm * h_prev * sigma_slope(r)  # m = r * h_prev
+        dar = dm * h_prev * sigma_derivative(r)  # m = r * h_prev
         return (daz, dar), (daz, dar), (dm * r,), ()

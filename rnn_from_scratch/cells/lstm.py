@@ -38,6 +38,8 @@ class LSTM:
     extras: ClassVar = ()
     shared: ClassVar = True
     phases: ClassVar = ((0, 1, 2, 3),)
+    candidates: ClassVar = ("g",)
+    initial_bias: ClassVar = {"f": 1.0}
 
     def __post_init__(self):
         check_names(self)
@@ -54,18 +56,18 @@ class LSTM:
 
     def backward(self, k, d, saved, s_prev, s, p):
         """d: (dh, dc) of [B, H] -> dxg, dhg (the same four arrays), ds_prev, dp."""
-        phi, phi_slope = ACTIVATIONS[self.activation]
-        sigma_slope = ACTIVATIONS[self.recurrent_activation].slope
+        phi, phi_derivative = ACTIVATIONS[self.activation]
+        sigma_derivative = ACTIVATIONS[self.recurrent_activation].derivative
         dh, dc = d
         i, f, g, o = saved
         _, c_prev = s_prev
         _, c = s
         tau = phi(c)
-        dao = dh * tau * sigma_slope(o)  # h = o * phi(c), o = sigma(ao)
-        dc = dc + dh * o * phi_slope(tau)  # h = o * phi(c)
-        dai = dc * g * sigma_slope(i)  # c = f * c_prev + i * g, i = sigma(ai)
-        daf = dc * c_prev * sigma_slope(f)  # c = f * c_prev + i * g, f = sigma(af)
-        dag = dc * i * phi_slope(g)  # c = f * c_prev + i * g, g = phi(ag)
+        dao = dh * tau * sigma_derivative(o)  # h = o * phi(c), o = sigma(ao)
+        dc = dc + dh * o * phi_derivative(tau)  # h = o * phi(c)
+        dai = dc * g * sigma_derivative(i)  # c = f * c_prev + i * g, i = sigma(ai)
+        daf = dc * c_prev * sigma_derivative(f)  # c = f * c_prev + i * g, f = sigma(af)
+        dag = dc * i * phi_derivative(g)  # c = f * c_prev + i * g, g = phi(ag)
         dc_prev = dc * f  # c = f * c_prev + i * g
         da = (dai, daf, dag, dao)
         return da, da, (0.0, dc_prev), ()

@@ -40,6 +40,8 @@ class PeepholeLSTM:
     extras: ClassVar = ("i", "f", "o")
     shared: ClassVar = True
     phases: ClassVar = ((0, 1, 2, 3),)
+    candidates: ClassVar = ("g",)
+    initial_bias: ClassVar = {"f": 1.0}
 
     def __post_init__(self):
         check_names(self)
@@ -58,19 +60,19 @@ class PeepholeLSTM:
 
     def backward(self, k, d, saved, s_prev, s, p):
         """d: (dh, dc) of [B, H] -> dxg, dhg (the same four arrays), ds_prev, dp: three [B, H]."""
-        phi, phi_slope = ACTIVATIONS[self.activation]
-        sigma_slope = ACTIVATIONS[self.recurrent_activation].slope
+        phi, phi_derivative = ACTIVATIONS[self.activation]
+        sigma_derivative = ACTIVATIONS[self.recurrent_activation].derivative
         dh, dc = d
         i, f, g, o = saved
         _, c_prev = s_prev
         _, c = s
         p_i, p_f, p_o = p
         tau = phi(c)
-        dao = dh * tau * sigma_slope(o)  # h = o * phi(c), o = sigma(ao + p_o * c)
-        dc = dc + dh * o * phi_slope(tau) + dao * p_o  # h = o * phi(c), o = sigma(ao + p_o * c)
-        dai = dc * g * sigma_slope(i)  # c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
-        daf = dc * c_prev * sigma_slope(f)  # c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
-        dag = dc * i * phi_slope(g)  # c = f * c_prev + i * g, g = phi(ag)
+        dao = dh * tau * sigma_derivative(o)  # h = o * phi(c), o = sigma(ao + p_o * c)
+        dc = dc + dh * o * phi_derivative(tau) + dao * p_o  # h = o * phi(c), o = sigma(ao + p_o * c)
+        dai = dc * g * sigma_derivative(i)  # c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
+        daf = dc * c_prev * sigma_derivative(f)  # c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
+        dag = dc * i * phi_derivative(g)  # c = f * c_prev + i * g, g = phi(ag)
         dc_prev = dc * f + dai * p_i + daf * p_f  # c = f * c_prev + i * g, and the two peepholes
         da = (dai, daf, dag, dao)
         dp = (dai * c_prev, daf * c_prev, dao * c)  # p_i * c_prev, p_f * c_prev, p_o * c

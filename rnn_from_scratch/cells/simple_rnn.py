@@ -33,6 +33,7 @@ class SimpleRNN:
     extras: ClassVar = ()
     shared: ClassVar = True
     phases: ClassVar = ((0,),)
+    candidates: ClassVar = ("h",)
 
     def __post_init__(self):
         check_names(self)
@@ -46,7 +47,7 @@ class SimpleRNN:
 
     def backward(self, k, d, saved, s_prev, s, p):
         """d: (dh,), dh: [B, H] -> dxg, dhg, ds_prev (nothing flows back but through the product), dp."""
-        slope = ACTIVATIONS[self.activation].slope
+        phi_derivative = ACTIVATIONS[self.activation].derivative
         (dh,), (h,) = d, s
-        da = dh * slope(h)  # h = phi(a)
+        da = dh * phi_derivative(h)  # h = phi(a)
         return (da,), (da,), (0.0,), ()

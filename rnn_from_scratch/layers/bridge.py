@@ -106,8 +106,8 @@ def listeners(groups: dict[str, tuple[str, ...]], given: dict[str, Tensor]) -> t
     TensorFlow asks a custom gradient for everything at once. The first layer's x, zero initial states and frozen weights
     need no gradient, and the backward pass is cheaper without.
     """
-    heard = tuple(group for group, names in groups.items() if record.should_record_backprop([given[n] for n in names]))
-    return heard or tuple(groups)
+    watched = tuple(group for group, names in groups.items() if record.should_record_backprop([given[n] for n in names]))
+    return watched or tuple(groups)
 
 
 def params_of(cell: Any, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..backends import native, native_call, threads
+from ..backends import native
+from ..backends.native import call as native_call
+from ..backends.native import threads
 
 Tensor = Any
 # TensorFlow's C functions that the op calls, in the order of struct TensorFlow

@@ -110,8 +110,8 @@ class Recurrent(keras.layers.RNN):
         if mask is None:
             return h
         last_step = mask[:, 0 if self.go_backwards else -1]
-        heard = last_step if self.zero_output_for_mask else tf.reduce_any(mask, axis=1)
-        return tf.where(heard[:, None], h, tf.zeros_like(h))
+        used = last_step if self.zero_output_for_mask else tf.reduce_any(mask, axis=1)
+        return tf.where(used[:, None], h, tf.zeros_like(h))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backend": self.backend}

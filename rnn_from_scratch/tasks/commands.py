@@ -14,9 +14,9 @@ from rich.table import Table
 from .. import backends, cells
 from . import FAST, PRESETS
 from .loop import CtrlC
-from .quiet import load_tensorflow
 from .rundir import replace
 from .settings import check, option
+from .tensorflow_import import load_tensorflow
 
 NEEDED = ("tensorflow", "keras", "matplotlib")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -24,8 +24,8 @@ from ..data import InputError
 from ..layers import to_keras
 from ..verify.table import rewrite
 from . import PRESETS, char, models, rundir
-from .quiet import notes_held_back
 from .settings import option
+from .tensorflow_import import notes_held_back
 from .training import load_model
 
 SECONDS, LEAST, MOST = 4.0, 5, 300  # how long the two sides take turns at a step, and how often

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from . import conventions
-from .diagnose import diagnose
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..measure import Row, error
 from .functions import assert_gradients, check_function
 from .functions.frameworks import Pair, of_jax, of_keras, of_tensorflow, of_torch
 from .functions.report import FunctionReport
 from .gradcheck import assert_gradcheck, gradcheck
-from .measure import Row, error
 from .report import Report
-from .to_onnx import mask_lengths, to_onnx
+
+if TYPE_CHECKING:
+    from ..interop import conventions
+    from ..interop.diagnose import diagnose
+    from ..interop.to_onnx import mask_lengths, to_onnx
 
 __all__ = [
     "FunctionReport",
@@ -31,3 +38,23 @@ __all__ = [
     "of_torch",
     "to_onnx",
 ]
+# name -> module of interop/ that has it, loaded when it is first asked for
+ELSEWHERE = {"conventions": "conventions", "diagnose": "diagnose", "mask_lengths": "to_onnx", "to_onnx": "to_onnx"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"..interop.{ELSEWHERE[name]}", __name__)
+    return module if name == "conventions" else getattr(module, name)
+
+
+class FunctionsFirst(ModuleType):
+    """verify.diagnose and verify.to_onnx are functions, and modules to import from: importing one leaves the function in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ELSEWHERE or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = FunctionsFirst

@@ -14,9 +14,9 @@ import numpy as np
 
 from .. import backends
 from ..bptt import product
+from ..measure import EXACT, budget, error
 from ..params import cell_name, check_initial_state, param_shapes
-from .measure import EXACT, budget, error
-from .report import Birth, Entry, Report
+from .report import Entry, ErrorOrigin, Report
 
 Array = Any
 STEP = 1e-200
@@ -165,7 +165,7 @@ class Check:
         direct = Check(self.cell, params, xg, options, self.dy, self.dstate, self.backend)
         return direct.grads["x"].reshape(shape), direct.slopes("x", np.arange(xg.size)).reshape(shape)
 
-    def birth(self) -> Birth | None:
+    def birth(self) -> ErrorOrigin | None:
         """The step whose dxg is the first to be off in the backward pass; None if dxg is right everywhere."""
         ours, truth = self.gate_gradients()
         tolerance = (EXACT if ours.dtype == np.float64 else 1e-4) * max(np.max(np.abs(truth)), 1e-300)
@@ -177,16 +177,16 @@ class Check:
             if later is not None and self.step_is_right(t):
                 wrong = [e for e in self.one_step(later).entries(np.random.default_rng(0), 4000) if not e.ok]
                 if not wrong:
-                    return Birth(later, (), (), f"dxg of step {t} is off, yet each step alone is right: the carry is wrong")
+                    return ErrorOrigin(later, (), (), f"dxg of step {t} is off, yet each step alone is right: the carry is wrong")
                 names = dict.fromkeys(e.array + (f" of gate {e.gate}" if e.gate else "") for e in wrong)
                 why = f"this step alone gets {', '.join(names)} wrong and hands that back to step {t}"
                 wrong_gates = tuple(dict.fromkeys(e.gate for e in wrong if e.gate))
-                return Birth(later, wrong_gates, tuple(dict.fromkeys(e.array for e in wrong)), why)
+                return ErrorOrigin(later, wrong_gates, tuple(dict.fromkeys(e.array for e in wrong)), why)
             gates = tuple(g for j, g in enumerate(self.cell.gates) if off[:, t, j].any())
             distance = np.nan_to_num(np.abs(ours - truth)[:, t], nan=np.inf)
             row, _, unit = np.unravel_index(np.argmax(distance), distance.shape)
             why = f"dxg of {', '.join(gates)} is off, most in row {row}, unit {unit}; right in the steps that backward ran before"
-            return Birth(t, gates, tuple(self.params), why)
+            return ErrorOrigin(t, gates, tuple(self.params), why)
         return None
 
     def one_step(self, t: int) -> Check:

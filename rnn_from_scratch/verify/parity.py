@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from .. import backends, cells
+from ..measure import EXACT, Row, budget, compare, error
 from .cases import CELLS, SITUATIONS, Problem, cast, problem, solve
-from .measure import EXACT, Row, budget, compare, error
 from .oracles import block_lstm, keras_layers, legacy_peephole, torch_nn
 
 Array = Any

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
         return self.error <= self.budget
 
 
-class Birth(NamedTuple):
+class ErrorOrigin(NamedTuple):
     """Where a wrong gradient comes from: the step at which the backward pass first goes wrong."""
 
     step: int
@@ -40,7 +40,7 @@ class Report:
     backend: str
     dtype: str
     entries: tuple[Entry, ...]
-    birth: Birth | None = None
+    birth: ErrorOrigin | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import cells
+from ..measure import EXACT, Row, budget, compare, error
 from . import books
 from .cases import CELLS, SITUATIONS, cast, problem, solve
 from .gradcheck import gradcheck
-from .measure import EXACT, Row, budget, compare, error
 from .parity import parity
 
 

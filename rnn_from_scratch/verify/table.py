@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..measure import Row
 from .cases import CELLS
-from .measure import Row
 
 
 def counts(rows: list[Row]) -> dict[str, int]:

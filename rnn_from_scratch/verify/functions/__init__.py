@@ -14,7 +14,7 @@ import numpy as np
 from .directional import Blocks, Result, measure, regions
 from .function import Finding, Function, input_names
 from .jacobian import full
-from .locate import Birth, Element, birth, error_map, narrow
+from .locate import Element, ErrorOrigin, birth, error_map, narrow
 from .report import FunctionReport
 from .truth import Truth, choose
 
@@ -58,7 +58,7 @@ def check_function(
     if directions != "full" and (not isinstance(directions, int) or isinstance(directions, bool) or directions < 1):
         raise ValueError(f'directions: expected an integer of at least 1 or "full", got {directions!r}')
     rng = np.random.default_rng(seed)
-    findings = function.manners(rng)
+    findings = function.contract(rng)
     if any(finding.kind == "count" for finding in findings) or not np.isfinite(function.flat(function.inputs)).all():
         return FunctionReport(function.names, "none", directions, (), tuple(findings))
     truth, notes = choose(function, method, tol, rng)
@@ -139,7 +139,7 @@ def missing(function: Function, results: Sequence[Result], gradients: Sequence[A
 
 def find_birth(
     function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int], seed: int
-) -> tuple[Birth | None, tuple[str, ...]]:
+) -> tuple[ErrorOrigin | None, tuple[str, ...]]:
     """The step of birth, or a note on why it cannot be told."""
     if not axes:
         return None, ()
@@ -150,7 +150,7 @@ def find_birth(
         return None, (f"no step of birth: fewer steps of the same inputs fail with {type(error).__name__}: {first_line[:120]}",)
 
 
-def suspect(wrong: Sequence[Result], born: Birth | None) -> Result:
+def suspect(wrong: Sequence[Result], born: ErrorOrigin | None) -> Result:
     """The worst result among those that birth suspects most, else the worst of all."""
     for array, names in born.suspects if born else ():
         among = [r for r in wrong if r.part.array == array and r.part.block in names]

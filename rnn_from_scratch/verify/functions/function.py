@@ -1,4 +1,4 @@
-"""A user's pair of functions at one point: called on copies, its answers brought into one form, its manners checked."""
+"""A user's pair of functions at one point: called on copies, its answers brought into one form, its contract checked."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Function:
                 found[k] = g.astype(float)
         return found
 
-    def manners(self, rng: np.random.Generator) -> list[Finding]:
+    def contract(self, rng: np.random.Generator) -> list[Finding]:
         """Call each function twice and look at everything but the digits."""
         given = tuple(a.copy() for a in self.inputs)
         first = tuple(y.copy() for y in as_outputs(self.forward_fn(*given)))

@@ -25,7 +25,7 @@ class Element(NamedTuple):
     output: tuple[int, ...] = ()  # in a full Jacobian: which output, and the element's index in it
 
 
-class Birth(NamedTuple):
+class ErrorOrigin(NamedTuple):
     """The step that a prefix needs to contain for the check to fail."""
 
     step: int
@@ -76,7 +76,7 @@ def prefix(function: Function, axes: dict[int, int], steps: int) -> Function:
     return function.at(cut)
 
 
-def birth(function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int], seed: int) -> Birth:
+def birth(function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int], seed: int) -> ErrorOrigin:
     """The smallest prefix that fails, by bisection, and the blocks that are wrong when x is zero before its last step.
 
     With x zero before step t, step t alone adds to the gradient of what multiplies x: what a wrong gate hands on to earlier
@@ -104,9 +104,9 @@ def birth(function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int]
     suspects = sorted(((array, tuple(names)) for array, names in found.items()), key=lambda item: len(item[1]))
     name = function.names[k]
     if not passes:
-        return Birth(0, tuple(suspects), f"wrong on the first step of {name} alone")
+        return ErrorOrigin(0, tuple(suspects), f"wrong on the first step of {name} alone")
     steps = "step" if passes == 1 else f"{passes} steps"
-    return Birth(passes, tuple(suspects), f"right on the first {steps} of {name}, wrong on the first {fails}")
+    return ErrorOrigin(passes, tuple(suspects), f"right on the first {steps} of {name}, wrong on the first {fails}")
 
 
 def error_map(function: Function, truth: Truth, axis: int, seed: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .directional import Part
 from .function import Finding
-from .locate import Birth, Element
+from .locate import Element, ErrorOrigin
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class FunctionReport:
     parts: tuple[Part, ...]
     findings: tuple[Finding, ...] = ()
     culprit: Element | None = None
-    birth: Birth | None = None
+    birth: ErrorOrigin | None = None
     notes: tuple[str, ...] = ()
     map_of_errors: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 

@@ -21,7 +21,7 @@ from .planted import PLANTED, Mutant
 __all__ = ["PLANTED", "Mutant", "Verdict", "report", "run"]
 PACKAGE = Path(__file__).parents[2]
 COPY = "rnn_from_scratch_mutated"  # the name under which the copy is imported
-CHECKS = ("equations", "gradcheck", "promises")
+CHECKS = ("equations", "gradcheck", "invariants")
 WEAK = ("constant weights", "one direction")
 FORMS = ("SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before")
 CELLS_OF = {"cells/simple_rnn.py": "SimpleRNN", "cells/lstm.py": "LSTM", "cells/peephole_lstm.py": "PeepholeLSTM", "cells/gru.py": "GRU"}

@@ -2,7 +2,7 @@
 
 equations   outputs, states and saved gates against equations.py, which shares no code with what is mutated
 gradcheck   complex-step derivatives, for every cell and situation of the case table
-promises    what README and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
+invariants    what README and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
             seen, gradients come alone as they come together, small sizes and float32 work
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from ... import backends
 from ...bptt import Gradients
+from ...measure import EXACT, error
 from .. import equations
 from ..cases import CELLS, SITUATIONS, Problem, cast, problem, solve
 from ..gradcheck import gradcheck
-from ..measure import EXACT, error
 from . import FORMS
 
 Array = Any
@@ -90,10 +90,10 @@ def outputs(cells: list[str]) -> Iterator[str]:
             yield f"tape.nbytes in {where}"
 
 
-def promises(cells: list[str]) -> Iterator[str]:
+def invariants(cells: list[str]) -> Iterator[str]:
     for where, p in problems(cells, ("plain", "any mask", "scale per gate, any mask", "any mask, reversed, zeroed")):
-        for promise in (nothing_is_shared, masked_steps_are_not_seen, gradients_come_alone):
-            for text in promise(p):
+        for invariant in (nothing_is_shared, masked_steps_are_not_seen, gradients_come_alone):
+            for text in invariant(p):
                 yield f"{text} in {where}"
     for name in cells:
         for sizes in ((0, 3, 2, 4), (1, 1, 1, 1), (3, 1, 2, 2)):
@@ -148,10 +148,10 @@ def masked_steps_are_not_seen(p: Problem) -> Iterator[str]:
     if mask is None:
         return
     order = mask[:, ::-1] if p.options.get("go_backwards") else mask
-    heard = order if p.options.get("zero_masked_outputs") else np.logical_or.accumulate(order, axis=1)
+    dy_used = order if p.options.get("zero_masked_outputs") else np.logical_or.accumulate(order, axis=1)
     first = solve(p)
     for value in (np.inf, 0.0):
-        x, dy = np.where(mask[:, :, None], p.x, value), np.where(heard[:, :, None], p.dy, np.nan)
+        x, dy = np.where(mask[:, :, None], p.x, value), np.where(dy_used[:, :, None], p.dy, np.nan)
         again = solve(p._replace(x=x, dy=dy))
         if not same(first.values(), again.values()):
             yield f"{value} at masked steps"
@@ -185,7 +185,7 @@ def refusal(p: Problem, name: str = "no such gate", **more: Any) -> str:
     return "nothing"
 
 
-CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"equations": outputs, "gradcheck": gradients, "promises": promises}
+CHECKS: dict[str, Callable[[list[str]], Iterator[str]]] = {"equations": outputs, "gradcheck": gradients, "invariants": invariants}
 
 
 def first_failure(check: Callable[[list[str]], Iterator[str]], cells: list[str]) -> str:

@@ -16,7 +16,7 @@ from .harmless import HARMLESS
 from .planted import Mutant
 
 FILES = ("cells/activations.py", "cells/simple_rnn.py", "cells/lstm.py", "cells/peephole_lstm.py", "cells/gru.py", "bptt.py")
-SKIPPED = ("__post_init__", "check_names")  # argument checks, which tests/test_errors.py holds word by word
+SKIPPED = ("__post_init__", "check_names")  # argument checks, which tests/backends/test_errors.py holds word by word
 OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # operator -> its text, what it becomes
     ast.Add: ("+", ("-",)),
     ast.Sub: ("-", ("+",)),

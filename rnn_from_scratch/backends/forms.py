@@ -1,0 +1,32 @@
+"""The forms of the cells in C++: the types that kernels/cells has, named as the source names them, such as LSTM<Tanh, Sigmoid>."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import cells
+
+
+def cxx_name(activation: str) -> str:
+    """hard_sigmoid -> HardSigmoid."""
+    return "".join(word.title() for word in activation.split("_"))
+
+
+def cxx_type(cell: Any) -> str:
+    """The cell as a C++ type: its activations, then what its variant says. Raises ValueError for a cell that is not of this package."""
+    header(cell)
+    arguments = [cxx_name(cell.activation)]
+    if hasattr(cell, "recurrent_activation"):
+        arguments.append(cxx_name(cell.recurrent_activation))
+    options = {option: None for variant in getattr(cell, "variants", {}).values() for option in variant}
+    arguments += [str(getattr(cell, option)).lower() for option in options]
+    return f"{type(cell).__name__}<{', '.join(arguments)}>"
+
+
+def header(cell: Any) -> str:
+    """The stem of its file in kernels/cells. Raises ValueError for a cell that is not of this package."""
+    for name, known in cells.CELLS.items():
+        if type(cell) is known:
+            return name
+    names = ", ".join(known.__name__ for known in cells.CELLS.values())
+    raise ValueError(f"cell: the kernels know {names}, got {type(cell).__name__}; backend='reference' runs any cell")

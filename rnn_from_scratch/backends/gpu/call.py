@@ -1,0 +1,89 @@
+"""One call as the host code of the CUDA kernels sees it, on any device.
+
+A device is an object with the few things that this needs; ../emulator has one on the CPU, cuda.py one on a GPU:
+
+    empty(shape, dtype), zeros(shape, dtype)   new arrays that can be sliced and reshaped as NumPy's can
+    put(array), get(array)                     from and to the arrays of the caller
+    product(a, b, out, accumulate)             out (+)= a b: two-dimensional views with contiguous rows; a, b also transposed
+    launch(text, name, grid, block, args)      one kernel of a text of source.py; args are arrays, None or NumPy scalars.
+                                               shared=: a cooperative launch with so many bytes of dynamic shared memory
+    storage(name)                              the dtype of "float16" or "bfloat16"
+    plan(cell, B, H, dtype, per_gate)          planner.Plan: the time loop here, or in one launch by sequence.py
+    failed, check()                            an int that a kernel of sequence.cu sets when it gives up; raises if it did
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .source import column_sum_text, step_text
+
+Array = Any
+i32 = np.int32
+
+
+class GpuCall:
+    """What both passes of one call share: sizes, the kernels' text, parameters and masks on the device."""
+
+    def __init__(self, device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
+        self.device, self.cell, self.real, self.storage = device, cell, x.dtype, storage
+        self.text = step_text(cell, x.dtype, storage)
+        self.store = device.storage(storage) if storage else x.dtype
+        self.B, self.T, self.I = x.shape
+        self.G, self.H = len(cell.gates), params["Wh"].shape[0]
+        self.phases = [(gates[0], gates[-1] + 1) for gates in cell.phases]  # gates lo..hi-1
+        self.rev, self.zero_masked = i32(go_backwards), i32(zero_masked_outputs)
+        self.params = {name: device.put(a) for name, a in params.items()}
+        self.live = self.put(None if live is None else live.view("uint8"))
+        self.x = device.put(x).reshape(self.B * self.T, self.I)
+        self.x_scale, self.h_scale = self.put_scale(x_scale), self.put_scale(h_scale)
+        self.scales = i32(0 if self.h_scale is None else len(self.h_scale))
+        self.plan = device.plan(cell, self.B, self.H, self.real, bool(self.scales > 1))
+        device.check()
+
+    def put(self, array: Array | None) -> Array | None:
+        return None if array is None else self.device.put(array)
+
+    def put_scale(self, scale: Array | None) -> Array | None:
+        """[N,B,K], N = 1 or one for each gate."""
+        return self.put(scale if scale is None or scale.ndim == 3 else scale.reshape(1, *scale.shape))
+
+    def launch(self, name: str, rows: int, columns: int, *args: Any) -> None:
+        """One thread for each row and column; a warp runs along a row."""
+        by = min(8, rows)
+        if rows and columns:
+            self.device.launch(self.text, name, (-(-rows // by), -(-columns // 32), 1), (32, by, 1), args)
+
+    def gates(self, a: Array, lo: int, hi: int) -> Array:
+        """The columns of gates lo..hi-1 of [..., G*H]."""
+        return a[..., lo * self.H : hi * self.H]
+
+    def pieces(self, lo: int, hi: int, scale: Array | None) -> list[tuple[int, int, Array | None]]:
+        """How a product over gates lo..hi-1 falls apart: (lo, hi, scale [B,K]), one piece, or one for each gate."""
+        if scale is None or len(scale) == 1:
+            return [(lo, hi, None if scale is None else scale[0])]
+        return [(g, g + 1, scale[g]) for g in range(lo, hi)]
+
+    def input_rows(self, scale: Array | None, live: Array | None) -> Array:
+        """x [B*T,I], times a scale [B,I], 0 at masked steps."""
+        if scale is None and live is None:
+            return self.x
+        rows = self.device.empty(self.x.shape, self.real)
+        self.launch("input_rows", *rows.shape, self.x, scale, live, rows, i32(self.B), i32(self.T), i32(self.I))
+        return rows
+
+
+def column_sum(device: Any, a: Array) -> Array:
+    """The sums [C] of the columns of a contiguous [N,C], in the one order of column_sum.cu."""
+    N, C = a.shape
+    if N == 0:
+        return device.zeros((C,), a.dtype)
+    while True:
+        chunks = -(-N // 256)
+        sums = device.empty((chunks, C), a.dtype)
+        device.launch(column_sum_text(a.dtype), "column_sum", (chunks, -(-C // 32), 1), (32, 8, 1), (a, sums, np.int64(N), i32(C)))
+        if chunks == 1:
+            return sums[0]
+        a, N = sums, chunks

@@ -1,0 +1,135 @@
+"""The host side of the CUDA kernels, on any device (see call.py).
+
+    forward     all input products at once, then the time loop
+    backward    the time loop, last step first; then the weight products
+
+The time loop is a tier's: that of per_step.py, or the one launch of sequence.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...bptt import Gradients, Tape
+from . import per_step, sequence
+from .call import GpuCall, column_sum
+
+Array = Any
+i32 = np.int32
+
+
+def tier(call: GpuCall) -> Any:
+    """The module whose time call runs this call, as the planner says."""
+    return per_step if call.plan.tiles is None else sequence
+
+
+def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
+    """Run the cell over x; see backends.forward for the arguments, which are checked. name: of the backend, for the tape.
+
+    Returns y [B,T,H], the final states, and the Tape or None.
+    """
+    call = GpuCall(device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage)
+    B, T, G, H, p = call.B, call.T, call.G, call.H, call.params
+    S, A, real, store = len(s0), len(cell.saved), call.real, call.store
+    W = max(G, A)
+
+    xg = device.empty((B, T, W, H), real)
+    for lo, hi, scale in call.pieces(0, G, call.x_scale):
+        out = call.gates(xg.reshape(B * T, W * H), lo, hi)
+        device.product(call.input_rows(scale, None), call.gates(p["Wx"], lo, hi), out, False)
+
+    s = device.empty((S, B, H), real)
+    for k, first in enumerate(s0):
+        s[k] = device.put(first)
+    tape = [device.empty((B, T + 1, H), store) for _ in s0] if save else []
+    saved = None
+    if save and A:
+        saved = device.empty((B, T, A, H), store) if storage else xg  # the gates take the place of their pre-activations
+    y = device.empty((B, T, H), store)
+    tapes = (*tape, None, None)[:2]
+    tier(call).forward(call, xg, s, saved, tapes, y)
+
+    state = tuple(device.get(s[k]) for k in range(S))
+    device.check()
+    if not save:
+        return device.get(y), state, None
+    kept = saved if A else device.empty((B, T, 0, H), store)
+    flags = bool(go_backwards), bool(zero_masked_outputs)
+    return device.get(y), state, Tape(cell, params, x, tuple(tape), kept, live, *flags, x_scale, h_scale, name)
+
+
+def backward(device, storage, tape, dy, dstate, wrt):
+    """Backpropagation through time over a Tape of forward; dy is in processing order. Returns Gradients."""
+    cell, live = tape.cell, tape.live
+    flags = live, tape.go_backwards, tape.zero_masked_outputs
+    call = GpuCall(device, cell, tape.params, tape.x, *flags, tape.x_scale, tape.h_scale, storage)
+    B, T, G, H, real = call.B, call.T, call.G, call.H, call.real
+    S, E = len(cell.states), len(cell.extras)
+    tapes = (*(device.put(a) for a in tape.states), None)[:2]
+    saved = device.put(tape.saved)
+
+    ds = device.zeros((S, B, H), real)
+    for k, d in enumerate(dstate):
+        if d is not None:
+            ds[k] = device.put(d)
+    dy = call.put(dy)
+    dxg = device.empty((B, T, G, H), real)
+    dhg = dxg if cell.shared else device.empty((B, T, G, H), real)
+    dp = device.zeros((E, B, H), real) if E else None
+    first = None
+    if live is not None:
+        first = device.empty((B,), np.dtype("int32"))
+        call.launch("first_live", 1, B, call.live, first, i32(B), i32(T), call.rev)
+    tier(call).backward(call, (saved, *tapes), dy, ds, dxg, dhg, dp, first)
+
+    dx = input_gradient(call, dxg) if "x" in wrt else None
+    grads = None
+    if "params" in wrt:
+        grads = {name: device.get(g) for name, g in param_gradients(call, (*tapes, saved), dxg, dhg, dp).items()}
+    initial = tuple(device.get(ds[k]) for k in range(S)) if "initial_state" in wrt else None
+    device.check()
+    return Gradients(None if dx is None else device.get(dx), grads, initial)
+
+
+def input_gradient(call: GpuCall, dxg: Array) -> Array:
+    """dx [B,T,I] from dxg [B,T,G,H]."""
+    device, N = call.device, call.B * call.T
+    dx = device.empty((N, call.I), call.real)
+    pieces = call.pieces(0, call.G, call.x_scale)
+    parts = dx.reshape(1, N, call.I) if call.x_scale is None else device.empty((len(pieces), N, call.I), call.real)
+    for part, (lo, hi, _) in zip(parts, pieces):
+        device.product(call.gates(dxg.reshape(N, call.G * call.H), lo, hi), call.gates(call.params["Wx"], lo, hi).T, part, False)
+    if call.x_scale is not None:
+        sizes = i32(len(pieces)), i32(call.B), i32(call.T), i32(call.I)
+        call.launch("scaled_sum", N, call.I, parts, call.x_scale, dx, *sizes)
+    return dx.reshape(call.B, call.T, call.I)
+
+
+def param_gradients(call: GpuCall, kept: tuple, dxg: Array, dhg: Array, dp: Array | None) -> dict[str, Array]:
+    """Name -> gradient, in the order of the parameters: one product over all steps for each weight, one sum for each bias.
+
+    kept: the tape's h, c (or None) and saved, on the device.
+    """
+    device, params, N, columns = call.device, call.params, call.B * call.T, call.G * call.H
+    D, R = dxg.reshape(N, columns), dhg.reshape(N, columns)
+    dWx, dWh = (device.empty(params[name].shape, call.real) for name in ("Wx", "Wh"))
+    for lo, hi, scale in call.pieces(0, call.G, call.x_scale):
+        device.product(call.input_rows(scale, call.live).T, call.gates(D, lo, hi), call.gates(dWx, lo, hi), False)
+    rows = device.empty((N, call.H), call.real)
+    for k, gates in enumerate(call.phases):
+        for lo, hi, scale in call.pieces(*gates, call.h_scale):
+            sizes = i32(k), i32(call.B), i32(call.T), i32(call.H), call.rev
+            call.launch("operand_rows", N, call.H, *kept, scale, call.live, rows, *sizes)
+            device.product(rows.T, call.gates(R, lo, hi), call.gates(dWh, lo, hi), False)
+    grads = {"Wx": dWx, "Wh": dWh}
+    if "b" in params:
+        grads["b"] = column_sum(device, D)
+    if "bx" in params:
+        grads.update(bx=column_sum(device, D), bh=column_sum(device, R))
+    if dp is not None:
+        grads["p"] = device.empty(params["p"].shape, call.real)
+        for e in range(len(dp)):
+            grads["p"][e] = column_sum(device, dp[e])
+    return {name: grads[name] for name in params}

@@ -1,0 +1,224 @@
+"""Weights of other frameworks, in and out: to_framework and from_framework, driven by the table in weight_layouts.py.
+
+    arrays = to_framework("torch", cell, params)          # name -> array, in the framework's order
+    params = from_framework("torch", cell, arrays)        # and back, bit-exact wherever no arithmetic is involved
+
+In between stands one normal form, `parts`: Wx [I,GH], Wh [H,GH], bx [GH], bh [GH], p [EH], always all of them. A cell with one
+bias b is (b, 0) there, a cell without bias or peepholes has zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import params as check
+from .weight_layouts import LAYOUTS, SLOPE, ArrayLayout, Row, WeightLayout, describe, kind
+
+__all__ = ["LAYOUTS", "PASSPORTS", "describe", "from_framework", "join", "kind", "layout_row", "passport_row", "split", "to_framework"]
+Array = Any
+CANDIDATES = ("g", "n", "h")  # the gates that go through `activation`; the others go through `recurrent_activation`
+
+
+def checked(cell: Any, params: Any) -> dict[str, Array]:
+    """The parameters of a cell as arrays, after the same checks as in forward; I and the dtype are those of Wx."""
+    Wx = np.asarray(params.get("Wx", 0)) if isinstance(params, dict) else np.zeros(())
+    x = np.zeros((0, 1, Wx.shape[0] if Wx.ndim == 2 else 1), Wx.dtype)
+    return check.check_params(cell, params, x)
+
+
+def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
+    """Parameters -> parts. The arrays are fresh."""
+    Wx, Wh = np.array(params["Wx"]), np.array(params["Wh"])
+    zero = np.zeros(Wx.shape[1], Wx.dtype)
+    bx = params["b"] if "b" in params else params.get("bx", zero)
+    p = params["p"] if cell.extras else np.zeros((3, Wh.shape[0]), Wx.dtype)
+    return {"Wx": Wx, "Wh": Wh, "bx": np.array(bx), "bh": np.array(params.get("bh", zero)), "p": np.array(p).reshape(-1)}
+
+
+def join(cell: Any, parts: dict[str, Array]) -> dict[str, Array]:
+    """Parts -> parameters. Raises ValueError if a part that the cell does not have is not zero."""
+    name, params = check.cell_name(cell), {"Wx": parts["Wx"], "Wh": parts["Wh"]}
+    if not getattr(cell, "use_bias", True):
+        if parts["bx"].any() or parts["bh"].any():
+            raise ValueError(f"bias: expected zeros for {name} without bias, got other values; use {name}(use_bias=True)")
+    elif cell.shared:
+        params["b"] = merged(parts)
+    else:
+        params.update(bx=parts["bx"], bh=parts["bh"])
+    if cell.extras:
+        params["p"] = parts["p"].reshape(len(cell.extras), -1)
+    elif parts["p"].any():
+        raise ValueError(f"peepholes: expected zeros for {name}, got other values; use PeepholeLSTM")
+    return params
+
+
+def merged(parts: dict[str, Array]) -> Array:
+    """bx + bh, but bx itself, to the sign of a zero, where bh is zero."""
+    return np.where(parts["bh"] == 0, parts["bx"], parts["bx"] + parts["bh"])
+
+
+def layout_row(framework: str, cell: Any) -> tuple[WeightLayout, Row]:
+    """The layout and its row for a cell. Raises ValueError if the framework is unknown or cannot compute this cell."""
+    if framework not in LAYOUTS:
+        raise ValueError(f"framework: expected one of {', '.join(LAYOUTS)}, got {framework!r}")
+    layout = LAYOUTS[framework]
+    if kind(cell) not in layout.rows:
+        having = [name for name, other in LAYOUTS.items() if kind(cell) in other.rows]
+        raise ValueError(f"framework: {layout.name} has no {kind(cell)}; {', '.join(having) or 'none here'} has")
+    row = layout.rows[kind(cell)]
+    for argument, known in (("activation", row.activations), ("recurrent_activation", row.recurrent_activations)):
+        if getattr(cell, argument, None) not in (None, *known.split()):
+            raise ValueError(f"{argument}: {layout.name} {row.called} has {known}, got {getattr(cell, argument)!r}")
+    return layout, row
+
+
+PASSPORTS, passport_row = LAYOUTS, layout_row  # the same by the names that they had first
+
+
+def gate_factors(layout: WeightLayout, cell: Any, slope: float | None, rescale: bool) -> dict[str, float]:
+    """Gate -> what turns their pre-activation into ours, for gates whose hard_sigmoid has another slope there; {} if none has."""
+    sigma, phi = getattr(cell, "recurrent_activation", None), cell.activation
+    gates = [gate for gate in cell.gates if (phi if gate in CANDIDATES else sigma) == "hard_sigmoid"]
+    theirs = layout.slope if slope is None else slope
+    if not gates or theirs is None or theirs == SLOPE:
+        return {}
+    told = f"hard_sigmoid: {layout.name}'s is clip({theirs:g} a + 0.5, 0, 1), ours is clip(a / 6 + 0.5, 0, 1)"
+    if phi == "hard_sigmoid" and "c" in cell.states:
+        raise ValueError(f"{told}; {check.cell_name(cell)} applies it to the cell state too, so no weights make them equal")
+    if not rescale:
+        raise ValueError(f"{told}; pass rescale=True to multiply the weights and biases of {', '.join(gates)} so that they agree")
+    return dict.fromkeys(gates, theirs / SLOPE)
+
+
+def block(part: Array, names: Sequence[str], gate: str) -> Array:
+    """A view: the columns of one gate in a part whose columns are blocks in the order of `names`."""
+    H = part.shape[-1] // len(names)
+    return part[..., names.index(gate) * H :][..., :H]
+
+
+def columns_of(cell: Any, part: str) -> tuple[str, ...]:
+    return ("i", "f", "o") if part == "p" else cell.gates
+
+
+def adapt(cell: Any, parts: dict[str, Array], row: Row, factors: dict[str, float], forget_bias: float | None, inwards: bool):
+    """The arithmetic, in place: the forget bias, and hard_sigmoid's slope. No framework has both at one gate."""
+    offset = row.forget_bias if forget_bias is None else forget_bias
+    if forget_bias is not None and not row.forget_bias:
+        raise ValueError(f"forget_bias: {row.called} adds none at run time; expected None, got {forget_bias!r}")
+    if offset:
+        f = block(parts["bx"], cell.gates, "f")
+        f += offset if inwards else -offset
+    for gate, factor in factors.items():
+        for name, part in parts.items():
+            if gate in columns_of(cell, name):
+                view = block(part, columns_of(cell, name), gate)
+                view *= factor if inwards else 1 / factor
+
+
+def used_arrays(row: Row, cell: Any) -> list[ArrayLayout]:
+    return [slot for slot in row.slots if getattr(cell, "use_bias", True) or not slot.optional]
+
+
+def to_framework(
+    framework: str,
+    cell: Any,
+    params: dict[str, Array],
+    *,
+    forget_bias: float | None = None,
+    slope: float | None = None,
+    rescale: bool = False,
+) -> dict[str, Array]:
+    """Our parameters as a framework's arrays.
+
+    framework    a key of LAYOUTS: keras3, keras2, tf1, block_lstm, block_lstm_v2, torch, onnx, cudnn
+    forget_bias  what their cell adds to the forget gate at run time (TF1 and BlockLSTM; their default is 1); subtracted from b
+    slope        of their hard_sigmoid, where the framework leaves it open (ONNX alpha); the default is in the layout
+    rescale      allow the gates' weights to be multiplied so that a hard_sigmoid of another slope computes the same
+
+    Returns name -> array in the framework's order, fresh, in the dtype of params. Raises ValueError or TypeError: unknown
+    framework, a cell or activation that it does not have, wrong parameters, a hard_sigmoid of another slope without rescale=True.
+    """
+    layout, row = layout_row(framework, cell)
+    parts = split(cell, checked(cell, params))
+    adapt(cell, parts, row, gate_factors(layout, cell, slope, rescale), forget_bias, inwards=False)
+    I, H = parts["Wx"].shape[0], parts["Wh"].shape[0]
+    arrays = {}
+    for slot in used_arrays(row, cell):
+        gates = (slot.gates or row.gates).split()
+        stack = []
+        for name in slot.parts.split():
+            part = np.atleast_2d(merged(parts) if name == "b" else parts[name])
+            stack.append(np.concatenate([block(part, columns_of(cell, name), gate) for gate in gates], axis=1))
+        rows = np.concatenate(stack)
+        arrays[slot.name] = np.array((rows.T if slot.turned else rows).reshape(shape_of(slot, len(gates), I, H)), order="C")
+    return arrays
+
+
+def shape_of(slot: ArrayLayout, G: int, I: int, H: int) -> tuple[int, ...]:
+    sizes = {"I": I, "H": H, "GH": G * H, "2GH": 2 * G * H, "I+H": I + H, "1": 1, "2": 2}
+    return tuple(sizes[letter] for letter in slot.shape.split())
+
+
+def from_framework(
+    framework: str,
+    cell: Any,
+    arrays: Any,
+    *,
+    forget_bias: float | None = None,
+    slope: float | None = None,
+    rescale: bool = False,
+) -> dict[str, Array]:
+    """A framework's arrays as our parameters: the inverse of to_framework, with the same options and errors.
+
+    arrays    name -> array with the names of the layout, or a list of arrays in its order (Keras' get_weights())
+
+    Two biases of a one-bias cell are added up. Raises ValueError too for missing, unknown or misshapen arrays, and for a bias or
+    peepholes that are not zero where `cell` has none.
+    """
+    layout, row = layout_row(framework, cell)
+    slots = used_arrays(row, cell)
+    arrays = named_arrays(layout, row, slots, arrays)
+    I, H = sizes(slots[0], row, arrays)
+    G, dtype = len(cell.gates), arrays[slots[0].name].dtype
+    widths = {"Wx": (I, G * H), "Wh": (H, G * H), "bx": (G * H,), "bh": (G * H,), "p": (3 * H,)}
+    parts = {name: np.zeros(shape, dtype) for name, shape in widths.items()}
+    for slot in slots:
+        array, gates = arrays[slot.name], (slot.gates or row.gates).split()
+        letters = f"[{', '.join(slot.shape.split())}] with G = {len(gates)}"
+        check.expect_shape(slot.name, array, letters, shape_of(slot, len(gates), I, H), cell)
+        if array.dtype != dtype:
+            raise TypeError(f"{slot.name}: expected {dtype} as {slots[0].name}, got {array.dtype}")
+        rows = array.reshape(len(gates) * H, -1).T if slot.turned else array.reshape(-1, len(gates) * H)
+        for name in slot.parts.split():
+            part = parts["bx" if name == "b" else name]
+            top, rows = np.split(rows, [part.size // part.shape[-1]])
+            for gate in gates:
+                block(part, columns_of(cell, name), gate)[...] = block(top, gates, gate).reshape(*part.shape[:-1], H)
+    adapt(cell, parts, row, gate_factors(layout, cell, slope, rescale), forget_bias, inwards=True)
+    return checked(cell, join(cell, parts))
+
+
+def named_arrays(layout: WeightLayout, row: Row, slots: list[ArrayLayout], arrays: Any) -> dict[str, Array]:
+    """The arrays by name. Raises ValueError for a wrong number, missing or unknown names."""
+    names, title = [slot.name for slot in slots], f"{layout.name} {row.called}"
+    if not isinstance(arrays, dict):
+        if len(arrays) != len(names):
+            raise ValueError(f"arrays: expected {len(names)} for {title}: {', '.join(names)}; got {len(arrays)}")
+        arrays = dict(zip(names, arrays))
+    missing, unknown = [n for n in names if n not in arrays], [n for n in arrays if n not in names]
+    if missing or unknown:
+        raise ValueError(f"arrays: expected exactly {', '.join(names)} for {title}; missing {missing}, unknown {unknown}")
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def sizes(slot: ArrayLayout, row: Row, arrays: dict[str, Array]) -> tuple[int, int]:
+    """I and H, read off the first array, which holds Wx."""
+    array, letters = arrays[slot.name], slot.shape.split()
+    if array.ndim != len(letters):
+        raise ValueError(f"{slot.name}: expected [{', '.join(letters)}], got {list(array.shape)}")
+    found = dict(zip(letters, array.shape))
+    H = found["GH"] // len((slot.gates or row.gates).split())
+    return found["I"] if "I" in found else found["I+H"] - H, H

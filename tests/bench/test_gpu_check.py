@@ -1,0 +1,187 @@
+"""gpu-check runs to its end, and can fail: on the stand-in for CuPy, in small."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
+from rnn_from_scratch.backends import emulator as emulated
+from rnn_from_scratch.backends.emulator.program import Program
+from rnn_from_scratch.backends.gpu import cuda
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS
+
+from ..conftest import ROOT
+from ..helpers import cupy_stand_in
+
+usable, why_not = emulated.available()
+pytestmark = pytest.mark.skipif(not usable, reason=why_not)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Three cells, two situations, one small shape, timed once."""
+    cuda.handles.clear()
+    cuda.module.cache_clear()
+    cuda.kernel.cache_clear()
+    cupy_stand_in.install(monkeypatch)
+    fibres = cuda.limits(0)._replace(threads=(32,))
+    monkeypatch.setattr(cuda, "limits", lambda device: fibres)
+    names = ("PeepholeLSTM", "GRU reset before", "GRU reset after")
+    monkeypatch.setattr(gpu_parity, "CELLS", {name: CELLS[name] for name in names})
+    monkeypatch.setattr(gpu_parity, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
+    monkeypatch.setattr(gpu_parity, "RUNS", 2)
+    monkeypatch.setattr(gpu_parity, "RUN_SIZES", (3, 2, 2, 4))
+    monkeypatch.setattr(gpu_parity, "MEETING", ("GRU reset after",))
+    monkeypatch.setattr(gpu_parity, "MET", 2)
+    monkeypatch.setattr(gpu_check, "sanitizer", dict)
+    monkeypatch.setattr(gpu_check.gpu_timing, "timings", lambda cupy, gpu: list(TIMINGS(cupy, gpu, ("load",))))
+    monkeypatch.setattr(gpu_check.gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
+    monkeypatch.setattr(gpu_timing, "BARRIER_BLOCKS", (2, 4))
+    monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
+    yield
+    cuda.handles.clear()
+    cuda.module.cache_clear()
+    cuda.kernel.cache_clear()
+
+
+TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
+
+
+@pytest.mark.check
+def test_it_writes_a_report(small, tmp_path, capsys):
+    assert gpu_check.main(["--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "gpu_report.json").read_text())
+    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2) + 2 * 4
+    met = [row["situation"].removeprefix("any mask, ") for row in report["parity"][-4:]]
+    assert [where.split(" blocks")[0] for where in met] == ["4 x 1", "4 x 1", "2 x 3", "2 x 3"]
+    assert [where.endswith("registers") for where in met] == [False, True, False, True]
+    assert report["limits"]["multiprocessors"] == 6
+    assert report["same bits"]
+    assert all(report["planted"].values())
+    assert len(report["planted"]) == 9
+    assert {"launch", "product of 32 x 32", "barrier of 4 blocks", "compile sequence.cu, first"} <= set(report["micro"])
+    shown = (tmp_path / "gpu_report.md").read_text()
+    assert shown.startswith("# no H100 but a stand-in\n\n44 comparisons with the reference, 0 failed.\nPlanted bugs: 9 of 9 seen.")
+    assert "| load | LSTM | step | 1 (" in shown
+    assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
+    assert capsys.readouterr().out == shown + "\n"
+    gpu_model.main(["--fit", str(tmp_path / "gpu_report.json")])
+    assert capsys.readouterr().out.startswith("Costs(call=")
+
+
+def test_it_fails_if_something_is_wrong(small, monkeypatch):
+    real = cuda.host.step_text
+    monkeypatch.setattr(gpu_parity, "TIERS", ("step",))
+    assert gpu_check.main(["--tiny"]) == 0
+    monkeypatch.setattr(cuda.host, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
+    assert gpu_check.main(["--tiny"]) == 1
+
+
+def test_runs_that_differ_are_seen(small, monkeypatch):
+    assert gpu_parity.same_bits("cuda", 2)
+    solve, bits = gpu_parity.solve, iter(range(2))
+    monkeypatch.setattr(gpu_parity, "solve", lambda p, backend: {"y": solve(p, backend)["y"] + next(bits) * 1e-7})
+    assert not gpu_parity.same_bits("cuda", 2)
+
+
+@pytest.mark.check
+def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
+    real, solve, shifts = gpu_parity.sequence.sequence_text, gpu_parity.solve, count()
+    assert all(row["error"] <= row["allowed"] for row in gpu_parity.meetings())
+    other = gpu_parity.PLANTED["sequence"]["weights of the next unit"]
+    monkeypatch.setattr(gpu_parity.sequence, "sequence_text", lambda *args: real(*args).replace(*other))
+    assert all(row["error"] > row["allowed"] for row in gpu_parity.meetings())
+    monkeypatch.setattr(gpu_parity.sequence, "sequence_text", real)
+    monkeypatch.setattr(gpu_parity, "solve", lambda p, *a: {k: v + next(shifts) * 1e-15 * bool(a) for k, v in solve(p, *a).items()})
+    assert {row["array"] for row in gpu_parity.meetings() if row["kind"] == "float64"} == {"the bits of one run and another"}
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("exit 0", "clean"),
+        ("echo ERROR SUMMARY: 1 error; exit 9", "exit code 9: ERROR SUMMARY: 1 error\n"),
+        ("exec sleep 9", "skipped: no end in 0.5 s"),
+    ],
+)
+def test_what_compute_sanitizer_says_is_passed_on(monkeypatch, tmp_path, script, says):
+    monkeypatch.setattr(gpu_check, "PATIENCE", 0.5)
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{script}\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert gpu_check.sanitizer() == {"memcheck": says, "racecheck": says}
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.partition(" --error")[0] for line in asked] == ["--tool memcheck", "--tool racecheck"]
+    assert all(line.endswith("-m bench.gpu_check --tiny") for line in asked)
+
+
+def test_layers_are_held_to_keras(small, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    from rnn_from_scratch.layers import cuda_bridge
+
+    assert gpu_check.bridge() == "skipped: TensorFlow sees no GPU"
+    grown = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a stand-in"])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
+    monkeypatch.setattr(cuda_bridge, "check_memory_growth", lambda: None)
+    monkeypatch.setattr(cuda_bridge, "is_on_gpu", lambda tensor: True)
+    cuda_bridge.stream.cache_clear()
+    assert gpu_check.bridge() == ""
+    assert grown == [("a stand-in", True)]
+    real = cuda.host.step_text
+    monkeypatch.setattr(cuda.host, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
+    assert gpu_check.bridge().startswith("off by ")
+    cuda_bridge.stream.cache_clear()
+
+
+@pytest.mark.check
+def test_torch_is_timed_on_the_same_problem(monkeypatch):
+    """On the CPU, with the calls that need a GPU taken away."""
+    torch = pytest.importorskip("torch")
+    p = gpu_timing.problem("GRU", "load")
+    assert gpu_timing.torch_ms("PeepholeLSTM", p) is None
+    assert torch.cuda.is_available() or gpu_timing.torch_ms("GRU", p) is None
+    tensor, ran = torch.tensor, []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: ran.append("wait"))
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
+    monkeypatch.setattr(torch, "tensor", lambda a, device, **options: tensor(a, **options))
+    monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
+    for cell in ("SimpleRNN", "LSTM", "GRU"):
+        assert gpu_timing.torch_ms(cell, p) == (1.0, 1.0)
+    assert ran == ["wait"] * 6
+    assert torch.backends.cudnn.allow_tf32 is False
+
+
+@pytest.mark.skipif(cuda.available()[0] or not shutil.which("make"), reason="needs make, and no GPU")
+def test_make_gpu_check_without_a_gpu_is_one_line():
+    done = subprocess.run(["make", "gpu-check", f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert first == f"gpu-check: {cuda.available()[1]}"
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_gpu_it_says_so(capsys, monkeypatch):
+    monkeypatch.setattr(cuda, "available", lambda: (False, "needs CuPy"))
+    assert gpu_check.main([]) == 2
+    assert capsys.readouterr().err == "gpu-check: needs CuPy\n"
+
+
+def test_the_model_knows_three_gpus_and_says_so():
+    assert gpu_timing.predicted("NVIDIA GeForce", "LSTM", "mnist") == {}
+    found = gpu_timing.predicted("NVIDIA H100 80GB HBM3", "LSTM", "mid")
+    assert 0.3 < found["sequence"][0] < 0.8 < found["sequence"][1] < 1.5 < found["step"][0] < 2.5 < found["step"][1] < 5.5
+    assert gpu_timing.predicted("Tesla T4", "LSTM", "big")["sequence"] is None
+
+
+def test_blocks_that_meet():
+    Program(gpu_timing.micro_text())

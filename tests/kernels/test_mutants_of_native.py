@@ -1,0 +1,188 @@
+"""Bugs planted in the C++ cells and drivers are caught by the comparison of the native backend with the reference.
+
+One build of a copy of kernels/ holds all of them: where the text of a bug stood there is a choice, which the variable `planted`
+makes at run time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from rnn_from_scratch import backends
+from rnn_from_scratch.backends import native
+from rnn_from_scratch.measure import EXACT, compare
+from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
+from rnn_from_scratch.verify.mutants.planted import of
+
+from ..conftest import ROOT
+from .test_native_build import CXX, UNITS
+
+PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
+
+
+MUTANTS = [
+    *of(
+        "cells/activations.h",
+        ("tanh' of the output as if it were the pre-activation", "1 - y * y", "1 - tanh(y) * tanh(y)"),
+        ("sigmoid' of the wrong side", "y * (1 - y)", "y * y"),
+        ("relu' is 1 for negative values too", "one_where(y > 0, y)", "one_where(y >= 0, y)"),
+        ("hard_sigmoid with the offset of Keras 2, forward and so backward", "a + 3", "a + 2"),
+        ("hard_sigmoid' does not end at 1", "one_where((y > 0) & (y < 1), y)", "one_where(y > 0, y)"),
+    ),
+    *of(
+        "cells/simple_rnn.h",
+        ("the slope of the activation is forgotten", "dh * Phi::derivative(h)", "dh"),
+        ("the recurrent side is subtracted", "xg[0] + hg[0]", "xg[0] - hg[0] - 1"),
+    ),
+    *of(
+        "cells/lstm.h",
+        ("the carry of c is dropped", "dc + dh * o * Phi::derivative(tau)", "dh * o * Phi::derivative(tau)"),
+        ("the input gate in place of the forget gate in the carry of c", "dc * f", "dc * i"),
+        ("the forget gate reads c, not c_prev", "dc * c_prev", "dc * c"),
+        ("the output gate reads c, not tanh(c)", "dh * tau", "dh * c"),
+        ("the candidate with sigmoid's slope", "Phi::derivative(g)", "Sigma::derivative(g)"),
+        ("candidate and output gate swapped in backward", "dxg[2] = dag, dxg[3] = dao", "dxg[2] = dao, dxg[3] = dag"),
+        ("c is not squashed on its way to h", "o * Phi::f(c)", "o * c"),
+    ),
+    *of(
+        "cells/peephole_lstm.h",
+        ("the output peephole reads the old c, in forward", "ao + p_o * c", "ao + p_o * c_prev"),
+        ("nothing flows through the output peephole into c", "dh * o * Phi::derivative(tau) + dao * p_o", "dh * o * Phi::derivative(tau)"),
+        ("input and forget peephole swapped on the way to c_prev", "dai * p_i + daf * p_f", "dai * p_f + daf * p_i"),
+        ("the output peephole reads the old c, in its gradient", "dao * c", "dao * c_prev"),
+    ),
+    *of(
+        "cells/gru.h",
+        ("the update gate's sign", "h_prev - n", "n - h_prev"),
+        ("(1 - z) is missing", "dh * (1 - z)", "dh"),
+        ("reset after: the recurrent side of n without the reset gate", "dan * r", "dan"),
+        ("reset after: the reset gate reads h_prev, not the product", "dan * q", "dan * h_prev"),
+        ("reset before: the operand's gradient without the reset gate", "dm * r", "dm"),
+        ("reset before: z resets in place of r", "saved[1] * s_prev[0]", "saved[0] * s_prev[0]"),
+        ("reset before: the reset gate's slope is forgotten", "dm * h_prev * Sigma::derivative(r)", "dm * h_prev"),
+    ),
+    *of(
+        "native/pointwise.h",
+        ("the carries of two phases are not added up", "load_pair(at.part + place) + ds_prev[0]", "ds_prev[0]"),
+        (
+            "a masked output shows the state",
+            "at.zero_masked_outputs || !at.y_prev ? V{} : lanes.load(at.y_prev + b * at.y_row + u)",
+            "s[0]",
+        ),
+        ("a masked step forgets the state", "LAST ? s_prev[i] : V{}", "V{}"),
+        ("dy of steps before the first live one is used", "at.step >= at.first_live[b]", "true"),
+    ),
+    *of(
+        "native/simd.h",
+        ("dropout not applied", "load(from + i, n - i) * load(scale + i, n - i)", "load(from + i, n - i)"),
+        ("dropout not applied to gradients", "load(to + i) + load(from + i) * load(scale + i, n - i)", "load(to + i) + load(from + i)"),
+    ),
+    *of(
+        "native/gemm.h",
+        ("the last panel of a run without the leap after it", "end - k >= PANEL<T>", "end - k > PANEL<T>"),
+        ("a leap of one value too few", "a += leap", "a += leap ? leap - 1 : 0"),
+    ),
+    *of(
+        "native/plan.h",
+        ("the gate gradients of the next panel are not found", "D.panel - PANEL<T>", "ptrdiff_t(0)"),
+        ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
+    ),
+    *of(
+        "native/forward.h",
+        ("the recurrent bias of n is that of its input side", "bias + column * padded + j * L", "bias + gate * padded + j * L"),
+        ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
+    ),
+    *of(
+        "native/backward.h",
+        (
+            "dropout of dh with another row's scale",
+            "P::h_scale(P::h_copy(cell.first[phase] + i), b + r)",
+            "P::h_scale(P::h_copy(cell.first[phase] + i), B - 1 - b - r)",
+        ),
+        ("the gradient of the final states is dropped", "static_cast<const T*>(call.dfinal[s])", "static_cast<const T*>(nullptr)"),
+        ("the first live step is one late", "first_live[b] = step", "first_live[b] = step + 1"),
+        ("s_prev is s", "at.s_prev[s] = tape.before(s, step)", "at.s_prev[s] = tape.after(s, step)"),
+    ),
+    *of(
+        "native/weight_gradients.h",
+        ("dWh from h, not h_prev", "tape.before(s, row.step)", "tape.after(s, row.step)"),
+        ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
+        ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, row.b)", "plan.h_scale(p.copy, B - 1 - row.b)"),
+        ("a bias is the weight of 0", "T(1)", "T(0)"),
+        ("the live rows of D are not moved together", "from != n", "false"),
+        ("the last block of rows is left out", "std::min(BLOCK, own.count - n0)", "own.count - n0 > BLOCK ? BLOCK : 0"),
+        ("dW of the last rows is nobody's", "piece + 1 == count", "false"),
+    ),
+    *of(
+        "native/input_gradient.h",
+        ("dropout of dx with another row's scale", "plan.x_scale(gate, (n + r) % B)", "plan.x_scale(gate, B - 1 - (n + r) % B)"),
+        ("dx in processing order", "plan.time(step)", "step"),
+    ),
+]
+
+
+def code(text: str) -> str:
+    """The file without its comments, which may say the same as the code."""
+    return re.sub(r"//.*", "", text)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """A library that holds every bug; the variable that chooses one, 0 for none."""
+    folder = tmp_path_factory.mktemp("planted")
+    shutil.copytree(ROOT / "kernels", folder / "kernels", ignore=shutil.ignore_patterns("*.so"))
+    (folder / "planted.h").write_text(PLANTED_H)
+    for number, m in enumerate(MUTANTS, 1):
+        file = folder / "kernels" / m.file
+        text = code(file.read_text())
+        assert text.count(m.before) == 1, f"{m.file}: {m.before} occurs {text.count(m.before)} times"
+        file.write_text(text.replace(m.before, f"(planted == {number} ? ({m.after}) : ({m.before}))"))
+    common = [CXX, "-std=c++17", "-O1", "-fPIC", "-pthread", "-include", folder / "planted.h"]
+    objects = [folder / f"{i}.o" for i in range(len(UNITS))]
+    for (source, options), target in zip(UNITS, objects):
+        subprocess.run([*common, *options, "-c", folder / "kernels" / source, "-o", target], check=True)
+    subprocess.run([*common, "-shared", *objects, "-o", folder / "native-generic.so"], check=True)
+    loaded = (native.isa, native.library, native.entry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "KERNELS", folder)
+        patch.setenv("RNN_NATIVE_ISA", "generic")
+        for function in loaded:
+            function.cache_clear()
+        backends.set_num_threads(2)
+        yield ctypes.c_int.in_dll(native.library(), "planted")
+        backends.set_num_threads(None)
+    for function in loaded:
+        function.cache_clear()
+
+
+def differs() -> str:
+    """Where the library differs from the reference, or ''."""
+    # small, in all situations; then of several panels and pieces, and of more than one run of k
+    cases = [(situation, (5, 6, 3, 7)) for situation in SITUATIONS] + [("scale per gate, any mask", (6, 4, 150, 134))]
+    for situation, sizes in cases:
+        for name, cell in CELLS.items():
+            p = problem(cell, situation, "float64", sizes)
+            truth = solve(p)
+            worst = compare(solve(p, "native"), truth, dict.fromkeys(truth, EXACT))
+            if not worst[1] <= worst[2]:
+                return f"{name}, {situation}, {sizes}: {worst}"
+    return ""
+
+
+@pytest.mark.check
+@pytest.mark.skipif(shutil.which(CXX) is None, reason=f"no compiler {CXX}")
+def test_every_bug_is_caught(build):
+    build.value = 0
+    assert differs() == ""
+    missed = []
+    for number, m in enumerate(MUTANTS, 1):
+        build.value = number
+        if not differs():
+            missed.append(f"{m.file}: {m.what}")
+    build.value = 0
+    assert not missed, "\n".join(missed)

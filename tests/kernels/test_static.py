@@ -1,0 +1,92 @@
+"""The kernels through CUDA's own compiler, with no GPU: no warning, no spill, no float atomic, no fast math, few registers."""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from bench.gpu_timing import micro_text
+from rnn_from_scratch import cells
+from rnn_from_scratch.backends.gpu.source import column_sum_text, signatures, step_text
+from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
+
+from ..helpers import lint, nvrtc
+
+pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing())
+
+KINDS = [("float32", None), ("float64", None), ("float32", "float16"), ("float32", "bfloat16")]
+FORMS = [
+    [cells.SimpleRNN(activation=a) for a in ACTIVATIONS],
+    *(
+        [make(activation=a, recurrent_activation=r, **options) for a, r in product(ACTIVATIONS, RECURRENT_ACTIVATIONS)]
+        for make, options in ((cells.LSTM, {}), (cells.PeepholeLSTM, {}), (cells.GRU, {}), (cells.GRU, {"reset_after": False}))
+    ),
+]
+
+
+def complaints(texts, architecture, dtype):
+    """Of every kernel of some texts, for one architecture."""
+    found = [complaint for source in texts for complaint in lint.text(source)]
+    for source, kernels in zip(texts, nvrtc.inspect_all(texts, architecture)):
+        assert set(kernels) == set(signatures(source))
+        for name, kernel in kernels.items():
+            found += [f"{architecture}, {dtype}: {c}" for c in lint.code(name, kernel, dtype)]
+    return found
+
+
+@pytest.mark.parametrize(("dtype", "storage"), KINDS[:2])
+def test_every_cell_on_one_architecture(dtype, storage):
+    texts = [step_text(forms[0], dtype, storage) for forms in FORMS] + [column_sum_text(dtype)]
+    assert complaints(texts, "sm_80", dtype) == []
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_the_kernels_that_gpu_check_times(architecture):
+    assert complaints([micro_text()], architecture, "float32") == []
+
+
+@pytest.mark.check
+def test_the_whole_matrix():
+    """Every cell, activation pair, storage and architecture: 900 modules, in as many processes as there are CPUs."""
+    jobs = []
+    for architecture, (dtype, storage) in product(nvrtc.ARCHITECTURES, KINDS):
+        for forms in FORMS:
+            jobs.append(([step_text(cell, dtype, storage) for cell in forms], architecture, dtype))
+        jobs.append(([column_sum_text(dtype)], architecture, dtype))
+    assert sum(len(texts) for texts, *_ in jobs) == 45 * 4 * 5 + 20
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        found = [complaint for result in pool.map(complaints, *zip(*jobs)) for complaint in result]
+    assert found == []
+
+
+@pytest.mark.parametrize("forms", FORMS, ids=lambda forms: type(forms[0]).__name__)
+def test_the_compiler_of_cuda_12_takes_them_too(forms):
+    for source in (step_text(forms[0], "float32", "float16"), column_sum_text("float32")):
+        assert nvrtc.compile_text(source, "sm_90", release=12)
+
+
+# ---- the checks can fail
+
+PLANTED = (Path(__file__).parent / "planted.cu").read_text(encoding="utf-8").split("// ---- ")[1:]
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda p: p.partition(" |")[0])
+def test_planted_faults_are_found(planted):
+    head, _, source = planted.partition("\n")
+    try:
+        found = "\n".join(complaints([source], "sm_80", "float32"))
+    except nvrtc.CompileError as error:
+        found = f"refused: {error}"
+    assert re.search(head.partition(" | ")[2], found), found
+
+
+def test_fast_math_is_found_in_the_real_text():
+    source = step_text(cells.LSTM(), "float32")
+    assert lint.text(source) == []
+    assert lint.text(source.replace("exp(select", "__expf(select")) == ["fast math: __expf("]

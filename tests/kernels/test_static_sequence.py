@@ -1,0 +1,105 @@
+"""sequence.cu at the planned shapes through CUDA's own compiler: no spill, one fence a barrier, wide loads, coherent exchange."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from rnn_from_scratch.backends.gpu import planner, source
+from rnn_from_scratch.backends.gpu.source import signatures
+from rnn_from_scratch.verify.table import rewrite
+
+from ..helpers import lint, nvrtc, planned
+
+pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing())
+AT_ONCE = 8  # cases for one start of the disassembler
+
+
+@pytest.fixture(autouse=True)
+def no_override(monkeypatch):
+    monkeypatch.delenv("RNN_GPU_TIER", raising=False)
+
+
+def complaints(cases: list[planned.Case], architecture: str) -> list[str]:
+    found = [complaint for case in cases for complaint in lint.text(case.text)]
+    for case, kernels in zip(cases, nvrtc.inspect_all([case.text for case in cases], architecture)):
+        assert set(kernels) == set(signatures(case.text)) == {"forward", "backward"}
+        cell, tiles, item = planned.CELLS[case.cell], case.plan.tiles, 4 if case.dtype == "float32" else 8
+        for name, kernel in kernels.items():
+            who = f"{architecture}, {case.cell}, B {case.B}, H {case.H}, {case.dtype}, {case.storage}: {name}"
+            sizes = planner.pass_sizes(cell, case.H, case.per_gate, tiles, name == "backward")
+            found += lint.code(who, kernel, case.dtype, planner.registers(cell, sizes, tiles, item, case.per_gate))
+            found += lint.sequence(who, kernel, case.dtype, len(cell.phases) if case.plan.grid[0] > 1 else 0)
+    return found
+
+
+@pytest.mark.parametrize("cell", planned.CELLS)
+def test_one_planned_shape_of_every_cell(cell):
+    cases = [case for case in planned.cases("A100", planned.KINDS[:1]) if (case.cell, case.B, case.H) == (cell, 64, 256)]
+    assert len(cases) == 1
+    assert complaints(cases, "sm_80") == []
+
+
+@pytest.mark.check
+def test_every_planned_shape():
+    """Every cell, shape, dtype and storage on four devices, in as many processes as there are CPUs."""
+    jobs, count = [], 0
+    for device, architecture in planned.ARCHITECTURES.items():
+        cases = planned.cases(device)
+        jobs += [(cases[start : start + AT_ONCE], architecture) for start in range(0, len(cases), AT_ONCE)]
+        count += len(cases)
+    assert count > 280
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        found = [complaint for result in pool.map(complaints, *zip(*jobs)) for complaint in result]
+    assert found == []
+
+
+@pytest.mark.check
+def test_the_table_in_the_guide_is_what_the_command_writes(tmp_path):
+    guide, copy = source.folder() / "sequence.md", tmp_path / "sequence.md"
+    shutil.copy(guide, copy)
+    rewrite(copy, "resources", planned.table())
+    assert copy.read_text(encoding="utf-8") == guide.read_text(encoding="utf-8"), "make tables writes another one"
+
+
+@pytest.mark.check
+def test_the_compiler_of_cuda_12_takes_it_too():
+    for case in planned.cases("H100"):
+        if (case.B, case.H) == (64, 256):
+            assert nvrtc.compile_text(case.text, "sm_90", release=12)
+
+
+BROKEN = {  # what the checks must see
+    "red.release.gpu.global.add.u32 [%0], %1;": ("red.relaxed.gpu.global.add.u32 [%0], %1;", "0 fences for 1 barriers"),
+    "ld.acquire.gpu": ("ld.relaxed.gpu", "0 cache invalidations for 1 barriers"),
+    "float4 a = __ldcg(": ("float4 a = __ldg(", "loads past the coherent caches"),
+    "__ldcg(reinterpret_cast<const float4*>(p))": ("*reinterpret_cast<const float4*>(p)", "wide load that may come from the level 1 cache"),
+    "lost = lost || !meet(arrived + GROUP * 32, round, failed);": ("", "fences for 1 barriers"),
+    "__launch_bounds__(THREADS, 1)": ("__launch_bounds__(THREADS, 6)", "bytes of stack"),
+    "const Four& four(const REAL* p) { return *reinterpret_cast<const Four*>(p); }": (
+        "Four four(const volatile REAL* p) { return {{p[0], p[1], p[2], p[3]}}; }",
+        "no wide loads from shared memory",
+    ),
+    "+= h[m].v[i] * w.v[c]": ("+= *(volatile const REAL*)&tile[k + i] * w.v[c]", "multiply-adds for .* loads from shared memory"),
+}
+
+
+@pytest.mark.parametrize("old", BROKEN)
+def test_planted_faults_are_found(old):
+    (case,) = (c for c in planned.cases("A100", planned.KINDS[:1]) if (c.cell, c.B, c.H) == ("LSTM", 64, 256))
+    new, expected = BROKEN[old]
+    assert old in case.text
+    found = "\n".join(complaints([case._replace(text=case.text.replace(old, new))], "sm_80"))
+    assert re.search(expected, found), found
+
+
+def test_narrow_loads_and_too_few_sums_are_found():
+    narrow = nvrtc.Kernel(32, 0, 0, 0, ("LDG.E.128.STRONG.GPU", "LDS", "FFMA", "FFMA"))
+    assert lint.sequence("forward", narrow, "float32", 0) == ["forward: no wide loads from shared memory"]
+    hungry = narrow._replace(instructions=("LDG.E.128.STRONG.GPU", "LDS.128", "FFMA", "LDS.U.128", "FFMA", "STS", "FFMA"))
+    assert lint.sequence("forward", hungry, "float32", 0) == ["forward: 2 multiply-adds for 2 loads from shared memory in the product"]

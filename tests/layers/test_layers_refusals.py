@@ -1,0 +1,140 @@
+"""What the layers refuse, and that the message says what to do; to_keras, the way out; explain."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnn_from_scratch import backends, layers
+from rnn_from_scratch.measure import error
+
+from ..helpers.layer_pairs import B, H, I, T, fill, pair, random
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+
+
+def deep_model():
+    x = keras.Input((None, I))
+    y = keras.layers.Bidirectional(layers.LSTM(H, return_sequences=True, dropout=0.2))(keras.layers.Masking()(x))
+    y = keras.layers.RNN([layers.GRUCell(4), layers.LSTMCell(3), layers.SimpleRNNCell(2)], return_sequences=True)(y)
+    return fill(keras.Model(x, layers.SimpleRNN(3)(layers.GRU(4, reset_after=False, return_sequences=True)(y))))
+
+
+def test_to_keras_has_the_same_weights_and_outputs():
+    model = deep_model()
+    model.compile("sgd", "mse")
+    twin = layers.to_keras(model)
+    ours, theirs = (flat_classes(m) for m in (model, twin))
+    assert [name for name, _ in ours] == [name for name, _ in theirs]
+    assert any(module.startswith("rnn_from_scratch") for _, module in ours)
+    assert all(module.startswith("keras.") for _, module in theirs)
+    x = random(B, T, I, dtype="float32")
+    assert error(twin(x), model(x)) <= 2e-6
+    layer = fill(pair("LSTM", dtype="float32")[0])
+    assert error(layers.to_keras(layer)(x), layer(x)) <= 2e-6
+
+
+def test_to_keras_is_the_way_to_a_savedmodel(tmp_path):
+    model = keras.Sequential([keras.Input((T, I)), layers.SimpleRNN(H)])
+    layers.to_keras(model).export(tmp_path / "exported", verbose=False)
+    x = random(B, T, I, dtype="float32")
+    assert error(tf.saved_model.load(tmp_path / "exported").serve(x), model(x)) <= 2e-6
+
+
+def flat_classes(model):
+    found = [(type(layer).__name__, type(layer).__module__) for layer in model._flatten_layers(include_self=False)]
+    return sorted(found)
+
+
+def test_to_keras_says_what_it_cannot_do():
+    with pytest.raises(ValueError, match=r"to_keras: PeepholeLSTM has no tf.keras twin"):
+        layers.to_keras(keras.Sequential([keras.Input((None, I)), layers.PeepholeLSTM(H)]))
+    with pytest.raises(ValueError, match="to_keras: expected a built model, got 'early' without weights; call it once on data"):
+        layers.to_keras(keras.Sequential([layers.LSTM(H)], name="early"))
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("kind", ["x", "weights"])
+def test_second_order_gradients_are_refused(kind, graph):
+    layer, _ = pair("GRU after")
+
+    def second(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(layer(x) ** 2)
+            (g,) = inner.gradient(y, [x if kind == "x" else layer.cell.kernel.value])
+            loss = tf.reduce_sum(g)
+        return outer.gradient(loss, x)
+
+    with pytest.raises(NotImplementedError, match=r"second-order gradients: .*to_keras\(model\) returns"):
+        (tf.function(second) if graph else second)(tf.constant(random(B, T, I)))
+
+
+def module_around(layer):
+    module = tf.Module()
+    module.layer, module.call = layer, tf.function(layer, input_signature=[tf.TensorSpec((None, T, I))])
+    return module
+
+
+EXPORTS = {
+    "model.export": lambda model, path: model.export(path, verbose=False),
+    "saved_model.save": tf.saved_model.save,
+    "tf.Module": lambda model, path: tf.saved_model.save(module_around(model.layers[0].forward_layer), path),
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)
+def test_savedmodel_export_is_stopped_when_it_is_attempted(export, tmp_path):
+    model = keras.Sequential([keras.Input((None, I)), keras.layers.Bidirectional(layers.GRU(H))])
+    with pytest.raises(ValueError, match=r"SavedModel export: GRU(Cell)? runs Python code.*to_keras\(model\) returns"):
+        export(model, str(tmp_path / "model"))
+    assert not (tmp_path / "model" / "saved_model.pb").exists()
+
+
+def test_checkpoints_are_not_refused(tmp_path):
+    ours, _ = pair("LSTM")
+    path = tf.train.Checkpoint(layer=ours).save(str(tmp_path / "ckpt"))
+    before = ours.get_weights()
+    fill(ours, seed=8)
+    tf.train.Checkpoint(layer=ours).restore(path)
+    assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), before))
+
+
+def test_tf_function_with_jit_compile_ends_in_tensorflows_own_error():
+    layer, _ = pair("LSTM")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="RnnCall"):
+        tf.function(lambda x: layer(x), jit_compile=True)(tf.constant(random(B, T, I)))
+
+
+def test_wrong_shapes_are_keras_errors():
+    with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):
+        layers.LSTM(H)(random(B, I))
+    with pytest.raises(ValueError, match="expected axis -1"):
+        pair("LSTM")[0](random(B, T, I + 1))
+
+
+def test_explain():
+    layer, _ = pair("LSTM", dtype="float32")
+    name, reason, saved_bytes = layer.explain()
+    chosen, why = backends.choose(layer.cell.maths, {}, np.zeros((1, 1, 1), "float32"))
+    kernels = f"; {backends.load('native').isa()} kernels" if chosen == "native" else ""
+    assert (name, reason) == (chosen, why + kernels)
+    assert saved_bytes == (4 + 2) * H * 4
+    assert str(layer.explain()).startswith(f"{name}: {reason}; training keeps {saved_bytes} bytes")
+    asked = layers.GRU(H, backend="reference", dtype="float64")
+    with pytest.raises(ValueError, match=r"explain: .* has no weights yet"):
+        asked.explain()
+    asked.build((B, T, I))
+    assert asked.explain() == ("reference", "asked for by name", (4 + 1) * H * 8)
+
+
+@pytest.mark.parametrize("missing", ["tensorflow", "keras"])
+def test_a_missing_tensorflow_is_one_line(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None\ntry:\n import rnn_from_scratch.layers\nexcept ImportError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == 'rnn_from_scratch.layers needs TensorFlow: pip install "rnn_from_scratch[tensorflow]"\n'

@@ -1,0 +1,86 @@
+"""Every picture that the programs draw: a title, axis labels with units, legends, and nothing outside of the figure."""
+
+import numpy as np
+import pytest
+
+from rnn_from_scratch.tasks import PRESETS, char, load, mnist, plots, series
+from rnn_from_scratch.tasks.models import title
+from rnn_from_scratch.tasks.rundir import PICTURES
+
+from ..helpers.figures import complete, inside
+
+TASKS = {task.__name__.rpartition(".")[2]: task for task in (char, load, mnist, series)}
+T = np.linspace(0, 30, 320)
+
+
+def learning_curve(preset="mnist-rnn", epochs=30):
+    """Of losses far apart and far from 1, which take the longest numbers at the axes."""
+    labels = TASKS[PRESETS[preset][0]].LABELS
+    rows = [{"epoch": n, "validation_loss": 12345.0 / n, **dict.fromkeys(labels, 0.00123 / n)} for n in range(1, epochs + 1)]
+    return plots.learning_curve(rows, labels, f"{preset}, {title(PRESETS[preset][1])}")
+
+
+def misread_sheet(wrong=58):
+    y = np.arange(60) % 10
+    p = np.full((60, 10), 0.01)
+    p[np.arange(60), np.where(np.arange(60) < wrong, (y + 1) % 10, y)] = 0.9
+    return plots.misread_sheet(np.full((60, 28, 28), 99, np.uint8), y, p)
+
+
+def prediction():
+    return plots.prediction(T, series.series(T), T[90:110], series.series(T[90:110]), -series.series(T[90:110]))
+
+
+def creation():
+    return plots.creation({"zeros": series.series(T), "a real window": -series.series(T)}, 0.1, 20)
+
+
+def forecast():
+    ahead = {"model": np.ones(96), "persistence": np.zeros(96), "same time yesterday": 1000 * np.arange(96)}
+    return plots.forecast(np.arange(96) * 1000, np.arange(96), ahead, ahead)
+
+
+DRAWN = dict(zip(PICTURES, (learning_curve, misread_sheet, prediction, creation, forecast)))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_complete(name):
+    assert complete(DRAWN[name]())
+
+
+@pytest.mark.parametrize("preset", ["mnist-lstm-proj", "series-dropout", "load", "char"])
+@pytest.mark.parametrize("epochs", [1, 30])
+def test_learning_curves_of_every_task_are_complete(preset, epochs):
+    assert complete(learning_curve(preset, epochs))
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 6, 7, 42, 43])
+def test_sheets_of_any_length_are_complete(wrong):
+    assert complete(misread_sheet(wrong))
+
+
+def test_what_is_missing_or_outside_is_seen():
+    """The judge itself."""
+    for spoil in (
+        lambda figure: figure.suptitle(""),
+        lambda figure: figure.axes[1].set_xlabel(""),
+        lambda figure: figure.axes[0].set_ylabel("no unit"),
+        lambda figure: figure.axes[0].get_legend().remove(),
+        lambda figure: figure._suptitle.set_position((0.5, 1.1)),
+        lambda figure: figure.axes[1].set_position((0.6, 0.2, 0.5, 0.5)),
+        lambda figure: figure.axes[0].text(1, 1, "far out", transform=figure.transFigure),
+        lambda figure: figure.axes[0].get_legend().set_bbox_to_anchor((-0.5, 0.5)),
+    ):
+        figure = learning_curve()
+        spoil(figure)
+        assert not complete(figure)
+    sheet = misread_sheet()
+    sheet.axes[0].texts[0].set_x(-30)
+    assert not complete(sheet)
+    assert not inside(sheet)
+
+
+def test_the_epochs_are_whole_numbers_and_both_parts_are_drawn():
+    figure = learning_curve("series", 3)
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
+    assert all(tick == int(tick) for axes in figure.axes for tick in axes.get_xticks())

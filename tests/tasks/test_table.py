@@ -1,0 +1,73 @@
+"""The table of the books' programs, from run directories."""
+
+import json
+
+import pytest
+
+from rnn_from_scratch.data import InputError
+from rnn_from_scratch.tasks import PRESETS, rundir, table, training
+
+from ..helpers.digit_runs import KERAS_SAVES
+
+pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
+
+
+@pytest.fixture(autouse=True)
+def no_timing(monkeypatch, request):
+    if "timing" not in request.node.name:
+        monkeypatch.setattr(table, "paces", lambda run: ["2.0", "3.0", "1.50"])
+
+
+def write_run(path, preset, results, **settings):
+    path.mkdir()
+    given = {**PRESETS[preset][1], **settings}
+    record = {"program": "rnn_from_scratch", "task": preset, "status": "done", "settings": given, "versions": {}, "results": results}
+    rundir.write_json(path / "run.json", record)
+    epochs = [{"epoch": n, "seconds": n, "examples_per_second": 55000 / n} for n in (6, 2)]
+    rundir.write_text(path / "metrics.jsonl", "".join(json.dumps(epoch) + "\n" for epoch in epochs))
+
+
+def test_seeds_share_a_row_and_other_settings_do_not(tmp_path):
+    write_run(tmp_path / "b", "mnist-rnn", {"test_accuracy": 0.98}, seed=1, data="digits")
+    write_run(tmp_path / "a", "mnist-rnn", {"test_accuracy": 0.97}, data="digits")
+    write_run(tmp_path / "c", "series", {"test_mse": 0.04, "last_value_mse": 0.6}, cell="gru")
+    write_run(tmp_path / "unfinished", "char", {})
+    rundir.write_json(tmp_path / "unfinished/run.json", {**json.loads((tmp_path / "c/run.json").read_text()), "status": "running"})
+    first, second = table.rows(tmp_path)
+    assert first[0] == "`train mnist-rnn --data digits`"
+    assert first[1:] == ["98.1 %", "97.50% right (97.00% right to 98.00% right)", "2", "30", "2.0", "3.0", "1.50", ""]
+    assert second[0] == "`train series --cell gru`"
+    assert second[-1] == "last value: MSE 0.600"
+
+
+@pytest.mark.parametrize(("preset", "given", "steps"), [("mnist-rnn", {}, 367), ("char", {"bptt": 50, "batch_size": 100}, 11)])
+def test_steps_of_an_epoch_count_its_last_batch(tmp_path, preset, given, steps):
+    write_run(tmp_path / "run", preset, {}, **given)
+    assert table.steps_of_an_epoch(rundir.read(tmp_path / "run")) == steps
+
+
+def test_load_is_shown_beside_a_linear_fit(tmp_path):
+    results = {"percent_below_persistence": 5.9, "rmse_persistence": 2.0, "rmse_linear_autoregression": 1.9}
+    write_run(tmp_path / "load", "load", results)
+    ((*_, ours, _, _, _, _, _, beside),) = table.rows(tmp_path)
+    assert (ours, beside) == ("RMSE 5.9 % below persistence", "linear autoregression: 5.0 %")
+
+
+def test_every_preset_has_a_number_to_reach():
+    assert set(table.BOOKS) == set(PRESETS)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no finished run"):
+        table.markdown(tmp_path)
+
+
+@pytest.mark.parametrize(("preset", "given"), [("series", {"cell": "gru"}), ("series", {"cell": "peephole_lstm"}), ("char", {"bptt": 5})])
+def test_timing_against_tf_keras(tmp_path, preset, given):
+    out = tmp_path / "run"
+    if preset == "char":
+        (tmp_path / "text").write_text("abc " * 300, encoding="utf-8")
+        given = {**given, "data": str(tmp_path / "text")}
+    training.train(preset, out, units=3, epochs=1, batch_size=2, **given)
+    ours, theirs, times = table.paces(rundir.read(out))
+    assert float(ours) > 0 and (theirs, times) == ("-", "-") if given.get("cell") == "peephole_lstm" else float(theirs) > 0 < float(times)
