@@ -14,7 +14,7 @@ import pytest
 from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.emulator.program import Program
-from rnn_from_scratch.backends.gpu import cuda
+from rnn_from_scratch.backends.gpu import call, cuda
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS
 
 from ..conftest import ROOT
@@ -77,10 +77,10 @@ def test_it_writes_a_report(small, tmp_path, capsys):
 
 
 def test_it_fails_if_something_is_wrong(small, monkeypatch):
-    real = cuda.host.step_text
+    real = call.step_text
     monkeypatch.setattr(gpu_parity, "TIERS", ("step",))
     assert gpu_check.main(["--tiny"]) == 0
-    monkeypatch.setattr(cuda.host, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
+    monkeypatch.setattr(call, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
     assert gpu_check.main(["--tiny"]) == 1
 
 
@@ -136,8 +136,8 @@ def test_layers_are_held_to_keras(small, monkeypatch):
     cuda_bridge.stream.cache_clear()
     assert gpu_check.bridge() == ""
     assert grown == [("a stand-in", True)]
-    real = cuda.host.step_text
-    monkeypatch.setattr(cuda.host, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
+    real = call.step_text
+    monkeypatch.setattr(call, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
     assert gpu_check.bridge().startswith("off by ")
     cuda_bridge.stream.cache_clear()
 
