@@ -196,7 +196,8 @@ def gemm(dtype):
         c = matrix(C, m, n, ldc)
         scalar = np.ctypeslib.as_ctypes_type(dtype)
         factor, keep = scalar.from_address(alpha).value, scalar.from_address(beta).value
-        c[...] = factor * (a @ b) + (keep * c if keep else 0)  # as cuBLAS: beta = 0 never reads C
+        product = (b.T @ a.T).T  # by rows, as the emulated device calls it: NumPy's BLAS sums a b in another order on some CPUs
+        c[...] = factor * product + (keep * c if keep else 0)  # as cuBLAS: beta = 0 never reads C
 
     return run
 
