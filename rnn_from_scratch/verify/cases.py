@@ -1,4 +1,4 @@
-"""The one table of cases: every backend, layer and oracle is run through it. A new cell is one row in CELLS."""
+"""The one table of cases: every backend, layer and oracle is run through it. The cells of cells.CELLS come into it by themselves."""
 
 from __future__ import annotations
 
@@ -12,23 +12,42 @@ from ..params import param_shapes
 
 Array = Any
 
-CELLS = {
-    "SimpleRNN": cells.SimpleRNN(),
-    "SimpleRNN relu": cells.SimpleRNN(activation="relu"),
-    "SimpleRNN linear, no bias": cells.SimpleRNN(activation="linear", use_bias=False),
-    "LSTM": cells.LSTM(),
-    "LSTM relu": cells.LSTM(activation="relu"),
-    "LSTM hard_sigmoid, no bias": cells.LSTM(recurrent_activation="hard_sigmoid", use_bias=False),
-    "PeepholeLSTM": cells.PeepholeLSTM(),
-    "PeepholeLSTM relu, no bias": cells.PeepholeLSTM(activation="relu", use_bias=False),
-    "PeepholeLSTM hard_sigmoid": cells.PeepholeLSTM(recurrent_activation="hard_sigmoid"),
-    "GRU reset after": cells.GRU(),
-    "GRU reset after, sigmoid, no bias": cells.GRU(activation="sigmoid", use_bias=False),
-    "GRU reset after, relu, hard_sigmoid": cells.GRU(activation="relu", recurrent_activation="hard_sigmoid"),
-    "GRU reset before": cells.GRU(reset_after=False),
-    "GRU reset before, relu": cells.GRU(reset_after=False, activation="relu"),
-    "GRU reset before, hard_sigmoid, no bias": cells.GRU(reset_after=False, activation="hard_sigmoid", use_bias=False),
+# form -> label -> options: what is tried beside the defaults of a form, where the rule in `others` is not what is wanted
+OTHERS: dict[str, dict[str, dict[str, Any]]] = {
+    "PeepholeLSTM": {
+        "relu, no bias": {"activation": "relu", "use_bias": False},
+        "hard_sigmoid": {"recurrent_activation": "hard_sigmoid"},
+    },
+    "GRU reset after": {
+        "sigmoid, no bias": {"activation": "sigmoid", "use_bias": False},
+        "relu, hard_sigmoid": {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
+    },
+    "GRU reset before": {
+        "relu": {"activation": "relu"},
+        "hard_sigmoid, no bias": {"activation": "hard_sigmoid", "use_bias": False},
+    },
 }
+
+
+def others(form: str, cell: Any) -> dict[str, dict[str, Any]]:
+    """Label -> options of a form's further cases: relu, and another activation without bias."""
+    if form in OTHERS:
+        return OTHERS[form]
+    label, option = ("hard_sigmoid", "recurrent_activation") if hasattr(cell, "recurrent_activation") else ("linear", "activation")
+    return {"relu": {"activation": "relu"}, f"{label}, no bias": {option: label, "use_bias": False}}
+
+
+def case_cells() -> dict[str, Any]:
+    """Name -> cell: for every form of cells.CELLS its defaults, then the others. "LSTM relu", but "GRU reset before, relu"."""
+    found = {}
+    for form, cell in cells.forms().items():
+        found[form] = cell
+        separator = ", " if " " in form else " "
+        found |= {f"{form}{separator}{label}": replace(cell, **options) for label, options in others(form, cell).items()}
+    return found
+
+
+CELLS = case_cells()
 
 # situation -> the options of forward; "rows" is a mask whose rows end early, start late, have gaps, are all dead, all live
 SITUATIONS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .. import cells
 from ..measure import Row
 from .cases import CELLS
 
@@ -81,12 +82,11 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
 
 def markdown(rows: list[Row]) -> str:
     """One line for each check and form of cell: its rows, how many passed, and the worst errors beside what is allowed."""
-    forms = [name for name in CELLS if not any(name.startswith(other) for other in CELLS if other != name)]
     lines = ["| check | cell, all its options | rows | passed | float64: worst / allowed | float32: worst / allowed |"]
     lines.append("|---|---|--:|--:|--:|--:|")
     for check in dict.fromkeys(row.check for row in rows):
-        for form in forms:
-            members = [row for row in rows if row.check == check and row.cell.startswith(form)]
+        for form in cells.forms():
+            members = [row for row in rows if row.check == check and cells.form_name(CELLS[row.cell]) == form]
             if members:
                 numbers = [worst([row for row in members if row.dtype == dtype]) or "-" for dtype in ("float64", "float32")]
                 lines.append(f"| {check} | {form} | {len(members)} | {counts(members)['pass']} | {' | '.join(numbers)} |")

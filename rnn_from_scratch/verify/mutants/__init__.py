@@ -16,15 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import cells
 from .planted import PLANTED, Mutant
 
-__all__ = ["PLANTED", "Mutant", "Verdict", "report", "run"]
+__all__ = ["PLANTED", "Mutant", "Verdict", "report", "run", "without_bugs"]
 PACKAGE = Path(__file__).parents[2]
 COPY = "rnn_from_scratch_mutated"  # the name under which the copy is imported
 CHECKS = ("equations", "gradcheck", "invariants")
 WEAK = ("constant weights", "one direction")
-FORMS = ("SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before")
-CELLS_OF = {"cells/simple_rnn.py": "SimpleRNN", "cells/lstm.py": "LSTM", "cells/peephole_lstm.py": "PeepholeLSTM", "cells/gru.py": "GRU"}
+FORMS = tuple(cells.forms())
+CELLS_OF = {f"cells/{name}.py": cell.__name__ for name, cell in cells.CELLS.items()}  # file -> its class
 NOTHING = Mutant("nothing", "bptt.py", "\nfrom __future__ import annotations\n", "\nfrom __future__ import annotations\n")
 
 
@@ -72,18 +73,18 @@ def planted(mutant: Mutant, copy: Path) -> Iterator[None]:
 
 def verdict(mutant: Mutant, copy: Path, checks: Iterable[str], weak: Iterable[str] = ()) -> Verdict:
     """Run all the weak checks, then ours in turn until one catches the mutant. A cell's mutant is looked for in that cell alone."""
-    prefix = CELLS_OF.get(mutant.file, "")
     with planted(mutant, copy), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             ours, others = (importlib.import_module(f"{COPY}.verify.mutants.{name}") for name in ("checks", "weak"))
         except Exception as error:  # what cannot be imported is caught by anybody
             return Verdict(mutant, "import", f"{type(error).__name__}: {error}", tuple(weak))
-        forms = [name for name in FORMS if name.startswith(prefix)]
-        cells = forms if mutant is NOTHING else [name for name in ours.CELLS if name.startswith(prefix)]
+        own = CELLS_OF.get(mutant.file)
+        names = [name for name, cell in ours.CELLS.items() if own in (None, type(cell).__name__)]
+        forms = [name for name in names if name in FORMS]
         others_found = tuple(check for check in weak if ours.first_failure(others.WEAK[check], forms))
         for check in checks:
-            found = ours.first_failure(ours.CHECKS[check], cells)
+            found = ours.first_failure(ours.CHECKS[check], forms if mutant is NOTHING else names)
             if found:
                 return Verdict(mutant, check, found, others_found)
     return Verdict(mutant, "", "", others_found)
@@ -97,6 +98,12 @@ def run(mutants: Iterable[Mutant], checks: Sequence[str] = CHECKS, weak: Sequenc
             raise ValueError(f"mutants: {healthy.check or healthy.weak} fails with nothing planted: {healthy.found}")
         for mutant in mutants:
             yield verdict(mutant, copy, checks, weak)
+
+
+def without_bugs() -> list[str]:
+    """The cells in whose files planted.py plants nothing."""
+    files = {mutant.file for mutant in PLANTED}
+    return [cell.__name__ for name, cell in cells.CELLS.items() if f"cells/{name}.py" not in files]
 
 
 def report(console: Any, checks: Sequence[str] = CHECKS) -> bool:
@@ -115,6 +122,8 @@ def report(console: Any, checks: Sequence[str] = CHECKS) -> bool:
         table.add_row(v.mutant.file, escape(v.mutant.what), outcome, escape(f"{v.check}: {v.found}" if v.check else ""))
     console.print(table)
     console.print(f"\n{score(verdicts)}", highlight=False)
+    if names := without_bugs():
+        console.print(f"no bugs are planted in {', '.join(names)}: they want a row in verify/mutants/planted.py", highlight=False)
     return all(v.check for v in verdicts)
 
 

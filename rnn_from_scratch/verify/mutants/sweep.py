@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from . import PACKAGE, WEAK, Verdict, run, score
+from . import CELLS_OF, PACKAGE, WEAK, Verdict, run, score
 from .harmless import HARMLESS
 from .planted import Mutant
 
-FILES = ("cells/activations.py", "cells/simple_rnn.py", "cells/lstm.py", "cells/peephole_lstm.py", "cells/gru.py", "bptt.py")
+FILES = ("cells/activations.py", *CELLS_OF, "bptt.py")
 SKIPPED = ("__post_init__", "check_names")  # argument checks, which tests/backends/test_errors.py holds word by word
 OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # operator -> its text, what it becomes
     ast.Add: ("+", ("-",)),

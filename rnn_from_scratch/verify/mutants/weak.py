@@ -22,7 +22,7 @@ MASK = np.array([[1, 1, 0, 1, 1, 0], [1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]], bo
 
 def constant_weights(cells: list[str]) -> Iterator[str]:
     x = np.arange(72.0).reshape(3, 6, 4)
-    for name in cells:
+    for name in (name for name in cells if equations.covers(CELLS[name])):
         cell: Any = CELLS[name]
         params = {key: np.full(shape, CONSTANTS[key]) for key, shape in param_shapes(cell, 4, 3).items()}
         for options in ({}, {"go_backwards": True}, {"mask": MASK}):
