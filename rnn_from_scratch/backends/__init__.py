@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import cells
 from .. import params as check
 from ..bptt import Gradients, Tape
 from .native.threads import num_threads, set_num_threads
@@ -65,8 +66,8 @@ def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
     if name == "native" and not load("native").supports(cell):
-        known = "SimpleRNN, LSTM, PeepholeLSTM and GRU of this package"
-        raise ValueError(f"backend: native runs {known}, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
+        known = cells.listing()
+        raise ValueError(f"backend: native runs {known} of this package, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
     if check.on_gpu(x) and name != "cuda":
         raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")
     return name

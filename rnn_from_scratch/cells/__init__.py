@@ -68,9 +68,15 @@ def form_name(cell: Any) -> str:
     return " ".join([type(cell).__name__, *chosen])
 
 
+def listing(last: str = "and") -> str:
+    """The names of the classes, as a sentence has them: SimpleRNN, LSTM, PeepholeLSTM and GRU."""
+    *names, final = [cell.__name__ for cell in CELLS.values()]
+    return f"{', '.join(names)} {last} {final}"
+
+
 def is_listed(cell: Any) -> bool:
     """Whether this is a cell of the table: the very class, not one derived from it, nor another of the same name."""
     return type(cell) in CELLS.values()
 
 
-__all__ = ["CELLS", "by_name", "form_name", "forms", "is_listed", *(cell.__name__ for cell in CELLS.values())]
+__all__ = ["CELLS", "by_name", "form_name", "forms", "is_listed", "listing", *(cell.__name__ for cell in CELLS.values())]

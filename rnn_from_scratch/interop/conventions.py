@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from .. import params as check
+from ..cells import form_name
 from .weight_layouts import LAYOUTS, SLOPE, ArrayLayout, Row, WeightLayout, describe, kind
 
 __all__ = ["LAYOUTS", "PASSPORTS", "describe", "from_framework", "join", "kind", "layout_row", "passport_row", "split", "to_framework"]
 Array = Any
-CANDIDATES = ("g", "n", "h")  # the gates that go through `activation`; the others go through `recurrent_activation`
+UNREAD = "-"  # in a layout's gates
+PEEPHOLES = ("i", "f", "o")  # the rows of p in a layout that has them for a cell without
 
 
 def checked(cell: Any, params: Any) -> dict[str, Array]:
@@ -34,7 +36,7 @@ def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
     Wx, Wh = np.array(params["Wx"]), np.array(params["Wh"])
     zero = np.zeros(Wx.shape[1], Wx.dtype)
     bx = params["b"] if "b" in params else params.get("bx", zero)
-    p = params["p"] if cell.extras else np.zeros((3, Wh.shape[0]), Wx.dtype)
+    p = params["p"] if cell.extras else np.zeros((len(PEEPHOLES), Wh.shape[0]), Wx.dtype)
     return {"Wx": Wx, "Wh": Wh, "bx": np.array(bx), "bh": np.array(params.get("bh", zero)), "p": np.array(p).reshape(-1)}
 
 
@@ -65,10 +67,10 @@ def layout_row(framework: str, cell: Any) -> tuple[WeightLayout, Row]:
     if framework not in LAYOUTS:
         raise ValueError(f"framework: expected one of {', '.join(LAYOUTS)}, got {framework!r}")
     layout = LAYOUTS[framework]
-    if kind(cell) not in layout.rows:
-        having = [name for name, other in LAYOUTS.items() if kind(cell) in other.rows]
-        raise ValueError(f"framework: {layout.name} has no {kind(cell)}; {', '.join(having) or 'none here'} has")
-    row = layout.rows[kind(cell)]
+    if form_name(cell) not in layout.rows:
+        having = [name for name, other in LAYOUTS.items() if form_name(cell) in other.rows]
+        raise ValueError(f"framework: {layout.name} has no {form_name(cell)}; {', '.join(having) or 'none here'} has")
+    row = layout.rows[form_name(cell)]
     for argument, known in (("activation", row.activations), ("recurrent_activation", row.recurrent_activations)):
         if getattr(cell, argument, None) not in (None, *known.split()):
             raise ValueError(f"{argument}: {layout.name} {row.called} has {known}, got {getattr(cell, argument)!r}")
@@ -81,7 +83,7 @@ PASSPORTS, passport_row = LAYOUTS, layout_row  # the same by the names that they
 def gate_factors(layout: WeightLayout, cell: Any, slope: float | None, rescale: bool) -> dict[str, float]:
     """Gate -> what turns their pre-activation into ours, for gates whose hard_sigmoid has another slope there; {} if none has."""
     sigma, phi = getattr(cell, "recurrent_activation", None), cell.activation
-    gates = [gate for gate in cell.gates if (phi if gate in CANDIDATES else sigma) == "hard_sigmoid"]
+    gates = [gate for gate in cell.gates if (phi if gate in cell.candidates else sigma) == "hard_sigmoid"]
     theirs = layout.slope if slope is None else slope
     if not gates or theirs is None or theirs == SLOPE:
         return {}
@@ -100,7 +102,12 @@ def block(part: Array, names: Sequence[str], gate: str) -> Array:
 
 
 def columns_of(cell: Any, part: str) -> tuple[str, ...]:
-    return ("i", "f", "o") if part == "p" else cell.gates
+    return (cell.extras or PEEPHOLES) if part == "p" else cell.gates
+
+
+def forget_signs(cell: Any) -> dict[str, float]:
+    """Gate -> sign, for the gates that a forget bias belongs to: those whose bias begins above (or below) zero."""
+    return {gate: float(np.sign(start)) for gate, start in getattr(cell, "initial_bias", {}).items()}
 
 
 def adapt(cell: Any, parts: dict[str, Array], row: Row, factors: dict[str, float], forget_bias: float | None, inwards: bool):
@@ -108,9 +115,9 @@ def adapt(cell: Any, parts: dict[str, Array], row: Row, factors: dict[str, float
     offset = row.forget_bias if forget_bias is None else forget_bias
     if forget_bias is not None and not row.forget_bias:
         raise ValueError(f"forget_bias: {row.called} adds none at run time; expected None, got {forget_bias!r}")
-    if offset:
-        f = block(parts["bx"], cell.gates, "f")
-        f += offset if inwards else -offset
+    for gate, sign in forget_signs(cell).items() if offset else ():
+        bias = block(parts["bx"], cell.gates, gate)
+        bias += sign * offset if inwards else -sign * offset
     for gate, factor in factors.items():
         for name, part in parts.items():
             if gate in columns_of(cell, name):
@@ -151,7 +158,9 @@ def to_framework(
         stack = []
         for name in slot.parts.split():
             part = np.atleast_2d(merged(parts) if name == "b" else parts[name])
-            stack.append(np.concatenate([block(part, columns_of(cell, name), gate) for gate in gates], axis=1))
+            empty = np.zeros((len(part), H), part.dtype)
+            blocks = [empty if gate == UNREAD else block(part, columns_of(cell, name), gate) for gate in gates]
+            stack.append(np.concatenate(blocks, axis=1))
         rows = np.concatenate(stack)
         arrays[slot.name] = np.array((rows.T if slot.turned else rows).reshape(shape_of(slot, len(gates), I, H)), order="C")
     return arrays
@@ -183,7 +192,7 @@ def from_framework(
     arrays = named_arrays(layout, row, slots, arrays)
     I, H = sizes(slots[0], row, arrays)
     G, dtype = len(cell.gates), arrays[slots[0].name].dtype
-    widths = {"Wx": (I, G * H), "Wh": (H, G * H), "bx": (G * H,), "bh": (G * H,), "p": (3 * H,)}
+    widths = {"Wx": (I, G * H), "Wh": (H, G * H), "bx": (G * H,), "bh": (G * H,), "p": (len(columns_of(cell, "p")) * H,)}
     parts = {name: np.zeros(shape, dtype) for name, shape in widths.items()}
     for slot in slots:
         array, gates = arrays[slot.name], (slot.gates or row.gates).split()
@@ -196,7 +205,8 @@ def from_framework(
             part = parts["bx" if name == "b" else name]
             top, rows = np.split(rows, [part.size // part.shape[-1]])
             for gate in gates:
-                block(part, columns_of(cell, name), gate)[...] = block(top, gates, gate).reshape(*part.shape[:-1], H)
+                if gate != UNREAD:
+                    block(part, columns_of(cell, name), gate)[...] = block(top, gates, gate).reshape(*part.shape[:-1], H)
     adapt(cell, parts, row, gate_factors(layout, cell, slope, rescale), forget_bias, inwards=True)
     return checked(cell, join(cell, parts))
 

@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from .. import backends, cells
+from ..cells import form_name
 from ..measure import error
 from ..params import cell_name
 from .conventions import checked, join, split
 from .mismatches import Mismatch, Setup, mismatches_for
-from .weight_layouts import kind
 
 Array = Any
-KINDS = ("SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # two right implementations of short sequences differ by less
 
 
@@ -92,15 +91,15 @@ def diagnose(
                          ours_fn is called with changed params and x. Where the cell itself must change (reset gate, activations,
                          peephole source), the package's own forward stands in, if ours_fn agrees with it
     params               name -> array as in forward; distinct random values tell most (zero biases hide what happens to biases)
-    cell                 the package's cell that ours_fn computes: SimpleRNN, LSTM, PeepholeLSTM or GRU
+    cell                 the package's cell that ours_fn computes: one of cells.CELLS
     x                    [B,T,I]; None draws [2,4,I] from `seed`, in the dtype of params. Up to 800 forward runs follow
     forget_bias          what may be added to the forget gate, or missing there
     tolerance            the error at which two outputs agree; None: 1e-9, or 1e-5 if either side is float32
 
     Returns a Diagnosis; print it. Raises ValueError or TypeError for another cell, wrong params, or a y of another shape.
     """
-    if kind(cell) not in KINDS:
-        raise ValueError(f"cell: expected SimpleRNN, LSTM, PeepholeLSTM or GRU, got {cell_name(cell)}")
+    if form_name(cell) not in cells.forms():
+        raise ValueError(f"cell: expected {cells.listing('or')}, got {cell_name(cell)}")
     params = checked(cell, params)
     inputs, dtype = params["Wx"].shape[0], params["Wx"].dtype
     if x is None:
@@ -113,7 +112,7 @@ def diagnose(
     before = error(ours, theirs)
     inside = error(backends.forward(cell, params, setup.x, save=False)[0], ours) <= tolerance
     if before <= tolerance:
-        return Diagnosis(kind(cell), before, tolerance, (), None, (0, 0), inside)
+        return Diagnosis(form_name(cell), before, tolerance, (), None, (0, 0), inside)
 
     def tried(candidates: Iterator[tuple[tuple[Mismatch, ...], Setup]]) -> list[Explanation]:
         possible = ((causes, changed) for causes, changed in candidates if inside or changed.cell is cell)
@@ -127,7 +126,7 @@ def diagnose(
         pairs = tried(two_mismatches(setup, groups))
         found = fitting(pairs, tolerance)
     closest = min(singles + pairs, key=lambda e: e.error, default=None)
-    return Diagnosis(kind(cell), before, tolerance, found, None if found else closest, (len(singles), len(pairs)), inside)
+    return Diagnosis(form_name(cell), before, tolerance, found, None if found else closest, (len(singles), len(pairs)), inside)
 
 
 def fitting(explanations: list[Explanation], tolerance: float) -> tuple[Explanation, ...]:

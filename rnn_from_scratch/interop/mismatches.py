@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..cells.activations import ACTIVATIONS
 from ..cells.peephole_lstm import PeepholeLSTM
-from .conventions import CANDIDATES, block, merged
+from .conventions import block, forget_signs, merged
 from .weight_layouts import LAYOUTS, SLOPE
 
 Array = Any
@@ -129,13 +129,14 @@ def forget_offset(setup: Setup, forget_bias: float) -> Iterator[Mismatch]:
     def change(offset):
         def add(s):
             bx = s.parts["bx"].copy()
-            block(bx, s.cell.gates, "f")[...] += offset
+            for gate, sign in forget_signs(s.cell).items():
+                block(bx, s.cell.gates, gate)[...] += sign * offset
             biased = s.cell if s.cell.use_bias else replace(s.cell, use_bias=True)  # added at run time, whatever is stored
             return s.with_parts(bx=bx)._replace(cell=biased)
 
         return add
 
-    if "f" in setup.cell.gates:
+    if forget_signs(setup.cell):
         adds = f"theirs adds {forget_bias:g} to the forget gate at run time, and b holds it already"
         lacks = f"theirs lacks {forget_bias:g} at the forget gate: something at run time should add it"
         yield Mismatch("forget bias", f"+{forget_bias:g}", adds, change(forget_bias))
@@ -168,7 +169,7 @@ def gate_activation(setup: Setup, forget_bias: float) -> Iterator[Mismatch]:
             for key, part in parts.items():
                 names = s.cell.extras if key == "p" else s.cell.gates
                 for gate in names:
-                    if gate not in CANDIDATES:
+                    if gate not in s.cell.candidates:
                         block(part, names, gate)[...] *= slope / SLOPE
             return Setup(replace(s.cell, recurrent_activation=name), parts, s.x, s.flip)
 

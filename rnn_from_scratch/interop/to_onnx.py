@@ -10,16 +10,34 @@ The recurrent operator is one node (RNN, LSTM or GRU). Around it stand the nodes
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..cells import form_name
 from .conventions import checked, to_framework
-from .weight_layouts import SLOPE, kind
+from .weight_layouts import SLOPE
 
 Array = Any
 OPSET, IR_VERSION = 17, 8  # ONNX 1.12: old enough for every current runtime
-OPERATORS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "PeepholeLSTM": "LSTM", "GRU": "GRU"}
+
+
+class Operator(NamedTuple):
+    """The operator of one form: its name, the activations that it is given in their order, its other attributes."""
+
+    name: str
+    activations: str  # phi: the cell's activation, sigma: its recurrent_activation
+    attributes: dict[str, int] = {}  # noqa: RUF012, never written to
+
+
+# form -> its operator; interop/weight_layouts.py has its arrays. A form without a row is refused by name
+OPERATORS = {
+    "SimpleRNN": Operator("RNN", "phi"),
+    "LSTM": Operator("LSTM", "sigma phi phi"),
+    "PeepholeLSTM": Operator("LSTM", "sigma phi phi"),
+    "GRU reset after": Operator("GRU", "sigma phi", {"linear_before_reset": 1}),
+    "GRU reset before": Operator("GRU", "sigma phi", {"linear_before_reset": 0}),
+}
 FUNCTIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "linear": "Affine", "hard_sigmoid": "HardSigmoid"}
 CONSTANTS = {"linear": (1.0, 0.0), "hard_sigmoid": (SLOPE, 0.5)}  # alpha and beta: a -> alpha a + beta, clipped to 0..1 or not
 
@@ -79,6 +97,8 @@ def to_onnx(
     if params["Wx"].dtype != np.float32:
         raise TypeError(f"params: expected float32, which is all that ONNX Runtime computes in, got {params['Wx'].dtype}")
     graph = Graph(to_framework("onnx", cell, params, slope=SLOPE))
+    if form_name(cell) not in OPERATORS:
+        raise ValueError(f"cell: to_onnx has an operator for {', '.join(OPERATORS)}, got {form_name(cell)}; add its row to OPERATORS")
     (I, _), (H, _) = params["Wx"].shape, params["Wh"].shape
     states = recurrent(graph, cell, H, bool(masking), initial_state, go_backwards)
     if masking and initial_state:
@@ -97,7 +117,7 @@ def to_onnx(
     inputs += [info(f"initial_{s}", TensorProto.FLOAT, ["B", H]) for s in cell.states] if initial_state else []
     outputs = [info("y", TensorProto.FLOAT, ["B", "T", H]), *(info(s, TensorProto.FLOAT, ["B", H]) for s in cell.states)]
     initializers = [numpy_helper.from_array(a, name) for name, a in graph.constants.items()]
-    made = helper.make_graph(graph.nodes, kind(cell), inputs, outputs, initializers, doc_string=repr(cell))
+    made = helper.make_graph(graph.nodes, form_name(cell), inputs, outputs, initializers, doc_string=repr(cell))
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="rnn_from_scratch")
     onnx.checker.check_model(model, full_check=True)
@@ -118,8 +138,8 @@ def recurrent(graph: Graph, cell: Any, H: int, masking: bool, initial_state: boo
         inputs.pop()
     direction = "reverse" if go_backwards else "forward"
     outputs = ["Y", *(f"Y_{s}" for s in cell.states)]
-    operator = OPERATORS[type(cell).__name__]
-    graph.nodes.append(helper.make_node(operator, inputs, outputs, hidden_size=H, direction=direction, **attributes_of(cell)))
+    node = helper.make_node(OPERATORS[form_name(cell)].name, inputs, outputs, hidden_size=H, direction=direction, **attributes_of(cell))
+    graph.nodes.append(node)
     return [graph.node("Squeeze", [f"Y_{s}", axis0], f"final_{s}") for s in cell.states]
 
 
@@ -148,15 +168,14 @@ def last_live_output(graph: Graph, y: str) -> str:
 
 
 def attributes_of(cell: Any) -> dict[str, Any]:
-    """The operator's activations with their constants, and where a GRU's reset gate acts."""
-    phi, sigma = cell.activation, getattr(cell, "recurrent_activation", None)
-    used = {"SimpleRNN": [phi], "GRU": [sigma, phi]}.get(type(cell).__name__, [sigma, phi, phi])
-    attributes: dict[str, Any] = {"activations": [FUNCTIONS[name] for name in used]}
+    """The operator's activations with their constants, and what else its row says."""
+    operator = OPERATORS[form_name(cell)]
+    options = {"phi": "activation", "sigma": "recurrent_activation"}
+    used = [getattr(cell, options[name]) for name in operator.activations.split()]
+    attributes: dict[str, Any] = {**operator.attributes, "activations": [FUNCTIONS[name] for name in used]}
     pairs = [CONSTANTS[name] for name in used if name in CONSTANTS]
     if pairs:
         attributes.update(activation_alpha=[alpha for alpha, _ in pairs], activation_beta=[beta for _, beta in pairs])
-    if hasattr(cell, "reset_after"):
-        attributes["linear_before_reset"] = int(cell.reset_after)
     return attributes
 
 

@@ -5,13 +5,16 @@ parts stacked one under the other, transposed if `turned`, reshaped to `shape`. 
 
     letters of `shape`    I inputs, H units, GH all gates of the slot times H, I+H the rows of Wx above the rows of Wh
     b                     one bias: ours b, or ours bx + bh where a cell has two
+    - in `gates`          a place that the framework has and does not read: zeros
     bx bh                 two biases: ours b comes out as (b, 0); a pair that comes in for a one-bias cell is added up
     z                     in all of these the update gate keeps the old state: h = z * h_prev + (1 - z) * n
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from ..cells import form_name
 
 
 class ArrayLayout(NamedTuple):
@@ -26,7 +29,7 @@ class ArrayLayout(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One kind of cell in one framework: its name there, the gate order in our names, the arrays, what it can compute."""
+    """One form of cell in one framework: its name there, the gate order in our names, the arrays, what it can compute."""
 
     called: str
     gates: str
@@ -182,10 +185,7 @@ LAYOUTS: dict[str, WeightLayout] = {
 }
 
 
-def kind(cell: Any) -> str:
-    """The row that describes a cell: its class, and for a GRU where the reset gate acts."""
-    name = type(cell).__name__
-    return f"{name} reset {'after' if cell.reset_after else 'before'}" if name == "GRU" else name
+kind = form_name  # the row that describes a cell, by the name that it had first
 
 
 def describe(framework: str) -> str:
