@@ -79,7 +79,7 @@ def verify(
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
     load_tensorflow()
-    from .verify import suite, table
+    from .verify import coverage, suite, table
 
     rows, began = [], time.perf_counter()
     with console.status("begins") as status:
@@ -88,6 +88,7 @@ def verify(
             failed = sum(r.status == "fail" for r in rows)
             status.update(escape(f"{len(rows)} rows, {failed} failed; now {row.check}, {row.cell}, {row.situation}"))
     table.report(rows, console)
+    coverage.report(console, cell)
     n = table.counts(rows)
     seconds = time.perf_counter() - began
     summary = f"{n['pass']} passed, {n['fail']} failed, {n['skipped']} skipped"

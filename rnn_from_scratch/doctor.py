@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, backends
+from .verify import coverage
 
 # the names under which a package may be installed -> what it is for, what to install
 PACKAGES = {
@@ -26,7 +27,7 @@ PACKAGES = {
 
 
 def report(console: Console) -> None:
-    """Print the versions of the packages, what is missing, the backends and the machine."""
+    """Print the versions of the packages, what is missing, the backends, what knows not every cell, and the machine."""
     table = Table("package", "version", "for", box=None, header_style="bold", pad_edge=False)
     table.add_row("rnn_from_scratch", __version__)
     table.add_row("python", platform.python_version())
@@ -44,6 +45,7 @@ def report(console: Console) -> None:
         table.add_row(backend, "yes" if usable else "no", escape(why))
     console.print()
     console.print(table)
+    coverage.report(console)
     console.out(f"\n{os.cpu_count()} CPUs, {platform.machine()}, {platform.platform()}", highlight=False)
 
 

@@ -1,6 +1,8 @@
 """The outside truths: one file per framework, none of which shares a line with ours. Each is a module with
 
     NAME             what the rows of `verify` call it
+    COVERS           form of a cell -> its row in interop/weight_layouts.py: what the framework calls it, its gate order, the
+                     activations that it has. A form without a row is not covered
     missing()        -> what to install, "" if the framework is here
     cannot(p)        -> why the Problem p is outside of what the framework computes, "" if it is inside
     solve(p)         -> the arrays that cases.solve returns for p, all computed by the framework, in p's dtype
@@ -14,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ...cells import form_name
+from ...interop.weight_layouts import Row
 from ..cases import Problem
 
 Array = Any
@@ -22,6 +26,19 @@ Array = Any
 def absent(module: str, title: str, install: str) -> str:
     """'needs ...' if `module` is not installed, else ''. Looks for it without importing it."""
     return "" if find_spec(module) else f"needs {title}: pip install {install}"
+
+
+def lacks(name: str, covers: dict[str, Row], cell: Any) -> str:
+    """Why a framework does not compute a cell, by its rows: no such form, or other activations; "" if it does."""
+    form = form_name(cell)
+    if form not in covers:
+        return f"{name} has no {form}"
+    row = covers[form]
+    for argument, known in (("activation", row.activations), ("recurrent_activation", row.recurrent_activations)):
+        asked = getattr(cell, argument, None)
+        if asked and asked not in known.split():
+            return f"{argument} of its {row.called}: {' or '.join(known.split())}, not {asked}"
+    return ""
 
 
 def tensorflow() -> Any:

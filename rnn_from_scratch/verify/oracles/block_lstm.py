@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ... import cells
+from ...interop.weight_layouts import LAYOUTS
 from ..cases import Problem
-from . import absent, named, tensorflow
+from . import absent, lacks, named, tensorflow
 
 Array = Any
-NAME = "BlockLSTMV2"
+NAME, COVERS = "BlockLSTMV2", LAYOUTS["block_lstm_v2"].rows
 
 
 def missing() -> str:
@@ -23,10 +23,8 @@ def missing() -> str:
 
 
 def cannot(p: Problem) -> str:
-    if not isinstance(p.cell, (cells.LSTM, cells.PeepholeLSTM)):
-        return "an LSTM, with or without peepholes, nothing else"
-    if (p.cell.activation, p.cell.recurrent_activation) != ("tanh", "sigmoid"):
-        return "tanh and sigmoid are built in"
+    if reason := lacks(NAME, COVERS, p.cell):
+        return reason
     if set(p.options) - {"initial_state", "go_backwards"}:
         return "no masks and no scale of h"
     return "" if p.x.dtype == np.float32 else "float32 only"

@@ -1,4 +1,4 @@
-"""tf.keras' own SimpleRNN, LSTM and GRU, in either dtype and every situation."""
+"""tf.keras' own layers, in either dtype and every situation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ... import cells
+from ...cells import form_name
+from ...interop.weight_layouts import LAYOUTS
 from ..cases import Problem
-from . import absent, named, seen_x, tensorflow
+from . import absent, lacks, named, seen_x, tensorflow
 
 Array = Any
-NAME = "tf.keras"
+NAME, COVERS = "tf.keras", LAYOUTS["keras3"].rows
 
 
 def missing() -> str:
@@ -26,7 +27,7 @@ def missing() -> str:
 
 
 def cannot(p: Problem) -> str:
-    return "" if isinstance(p.cell, (cells.SimpleRNN, cells.LSTM, cells.GRU)) else "tf.keras has no peepholes"
+    return lacks(NAME, COVERS, p.cell)
 
 
 def solve(p: Problem) -> dict[str, Array]:
@@ -49,13 +50,13 @@ def solve(p: Problem) -> dict[str, Array]:
 
 
 def keras_layer(p: Problem) -> Any:
-    """The layer that p's cell is named after, with p's weights and, as its dropout masks, p's scales."""
+    """The layer that p's cell is called there, with p's weights and, as its dropout masks, p's scales."""
     import keras
 
     options = {f.name: getattr(p.cell, f.name) for f in fields(p.cell)}  # Keras gives them the same names
     if scaled(p):
         options.update(dropout=0.5, recurrent_dropout=0.5)  # any rate but 0: the masks themselves come from the problem
-    layer = getattr(keras.layers, type(p.cell).__name__)(
+    layer = getattr(keras.layers, COVERS[form_name(p.cell)].called.split("(")[0])(
         p.params["Wh"].shape[0],
         return_sequences=True,
         return_state=True,

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ... import cells
+from ...cells import form_name
+from ...interop.weight_layouts import LAYOUTS
 from ..cases import Problem
-from . import absent, named, seen_x, tensorflow
+from . import absent, lacks, named, seen_x, tensorflow
 
 Array = Any
 NAME = "tf_keras peephole"
-ORDER = (0, 2, 1, 3)  # its gates are i, g, f, o
+COVERS = {"PeepholeLSTM": LAYOUTS["tf1"].rows["PeepholeLSTM"]}  # the other cells of TensorFlow 1 are those of tf.keras
 
 
 def missing() -> str:
@@ -22,10 +23,8 @@ def missing() -> str:
 
 
 def cannot(p: Problem) -> str:
-    if not isinstance(p.cell, cells.PeepholeLSTM):
-        return "only PeepholeLSTM: tf.keras covers the other cells"
-    if p.cell.recurrent_activation != "sigmoid":
-        return "its gates are sigmoid, nothing else"
+    if reason := lacks(NAME, COVERS, p.cell):
+        return reason
     return "Keras 2's hard_sigmoid is another function" if p.cell.activation == "hard_sigmoid" else ""
 
 
@@ -50,10 +49,11 @@ def legacy_cell(tf: Any, p: Problem, params: dict[str, Any]) -> Any:
         warnings.filterwarnings("ignore", ".*LSTMCell` is deprecated", UserWarning)  # that is why it is here
         cell = LSTMCell(H, use_peepholes=True, forget_bias=0.0, activation=p.cell.activation, dtype=str(p.x.dtype))
     rows = tf.concat([wide_weight(tf, params[W], p.options.get(scale)) for W, scale in (("Wx", "x_scale"), ("Wh", "h_scale"))], 0)
+    order = [p.cell.gates.index(gate) for gate in COVERS[form_name(p.cell)].gates.split()]
     by_gate = tf.split(rows, 4, axis=1)
-    cell._kernel = tf.concat([by_gate[g] for g in ORDER], 1)
+    cell._kernel = tf.concat([by_gate[g] for g in order], 1)
     by_gate = tf.split(params["b"], 4) if "b" in params else [tf.zeros(H, p.x.dtype)] * 4
-    cell._bias = tf.concat([by_gate[g] for g in ORDER], 0)
+    cell._bias = tf.concat([by_gate[g] for g in order], 0)
     cell._w_i_diag, cell._w_f_diag, cell._w_o_diag = tf.unstack(params["p"])
     return cell
 

@@ -1,4 +1,4 @@
-"""torch.nn's RNN, LSTM and GRU: a second opinion on everything that needs neither mask nor scale."""
+"""torch.nn's recurrent layers: a second opinion on everything that needs neither mask nor scale."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ... import cells
+from ...cells import form_name
+from ...interop.weight_layouts import LAYOUTS
 from ..cases import Problem
-from . import absent, named
+from . import absent, lacks, named
 
 Array = Any
-NAME = "torch.nn"
+NAME, COVERS = "torch.nn", LAYOUTS["torch"].rows
 
 
 def missing() -> str:
@@ -21,13 +22,7 @@ def missing() -> str:
 def cannot(p: Problem) -> str:
     if set(p.options) - {"initial_state", "go_backwards"}:
         return "no masks (a packed sequence cannot be empty) and no scales"
-    if isinstance(p.cell, cells.SimpleRNN):
-        return "" if p.cell.activation in ("tanh", "relu") else "its RNN is tanh or relu"
-    if isinstance(p.cell, cells.GRU) and not p.cell.reset_after:
-        return "its GRU resets after the product"
-    if not isinstance(p.cell, (cells.LSTM, cells.GRU)):
-        return "torch.nn has no peepholes"
-    return "" if (p.cell.activation, p.cell.recurrent_activation) == ("tanh", "sigmoid") else "tanh and sigmoid are built in"
+    return lacks(NAME, COVERS, p.cell)
 
 
 def solve(p: Problem) -> dict[str, Array]:
@@ -55,14 +50,12 @@ def torch_layer(p: Problem) -> tuple[Any, list[int]]:
     import torch
 
     (I, _), (H, _) = p.params["Wx"].shape, p.params["Wh"].shape
+    row = COVERS[form_name(p.cell)]
     options = {"bias": p.cell.use_bias, "batch_first": True, "dtype": torch.tensor(p.x).dtype}
-    layer: Any
-    if isinstance(p.cell, cells.SimpleRNN):
-        layer, order = torch.nn.RNN(I, H, nonlinearity=p.cell.activation, **options), [0]
-    elif isinstance(p.cell, cells.LSTM):
-        layer, order = torch.nn.LSTM(I, H, **options), [0, 1, 2, 3]
-    else:
-        layer, order = torch.nn.GRU(I, H, **options), [1, 0, 2]  # r, z, n
+    if len(row.activations.split()) > 1:  # where there is a choice
+        options["nonlinearity"] = p.cell.activation
+    layer = getattr(torch.nn, row.called)(I, H, **options)
+    order = [p.cell.gates.index(gate) for gate in row.gates.split()]
     values = {name: p.params[ours_name] for ours_name, name in parameter_names(p).items()}
     if "b" in p.params:
         values["bias_hh_l0"] = np.zeros_like(p.params["b"])  # torch adds two biases
