@@ -30,7 +30,8 @@ ONE_WINDOW = {"steps": 100, "resolution": 0.15, "span": 15.0, "batch_size": 1, "
 LOAD = {
     **COMMON,
     **{"cell": "lstm", "units": 5, "batch_size": 100, "optimizer": "adagrad", "learning_rate": 0.03, "epochs": 11},
-    **{"steps": 5, "period": 96, "horizon": 96, "patience": 3, "client": "", "data": None},
+    **{"steps": 5, "period": 96, "horizon": 96, "patience": 3, "data": None},
+    **{"column": "", "client": "", "decimal": "", "fill": ""},
 }
 CHAR = {
     **COMMON,

@@ -15,7 +15,7 @@ from .. import backends, cells
 from . import FAST, PRESETS
 from .loop import CtrlC
 from .rundir import replace
-from .settings import check, option
+from .settings import check, check_values, option
 from .tensorflow_import import load_tensorflow
 
 NEEDED = ("tensorflow", "keras", "matplotlib")
@@ -63,7 +63,10 @@ def train(
     period: Annotated[int | None, setting("period", "load: rows in a day.")] = None,
     horizon: Annotated[int | None, setting("horizon", "load: rows to forecast at the end.")] = None,
     patience: Annotated[int | None, setting("patience", "load: stop after so many epochs without a better one; 0: never.")] = None,
-    client: Annotated[str | None, setting("client", "load: column of UCI's file, as MT_158.")] = None,
+    column: Annotated[str | None, setting("column", "load: the column to read, in any case; Load unless given.")] = None,
+    client: Annotated[str | None, setting("client", "load: the same, for UCI's file: MT_158.")] = None,
+    decimal: Annotated[str | None, setting("decimal", "load: the mark before a fraction, . or , if it is not plain.")] = None,
+    fill: Annotated[str | None, setting("fill", "load: what fills gaps: previous-day or linear.")] = None,
     embedding: Annotated[int | None, setting("embedding", "char: numbers that stand for a character.")] = None,
     bptt: Annotated[int | None, setting("bptt", "char: how many characters gradients go back.")] = None,
     data: Annotated[
@@ -119,6 +122,9 @@ def predict(
         str | None,
         typer.Option(help=r"mnist: PNG of 28 x 28, IDX file of images, folder of IDX files, or keras; load: CSV. \[default: embedded]"),
     ] = None,
+    column: Annotated[str | None, typer.Option(help="load: the column to read, where it is not the run's.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="load: the mark before a fraction, . or , if it is not the run's.")] = None,
+    fill: Annotated[str | None, typer.Option(help="load: what fills gaps: previous-day or linear, if not the run's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many digits to print, or values to forecast.")] = 10,
     invert: Annotated[bool, typer.Option("--invert", help="mnist: the digits are dark on bright paper.")] = False,
     json: Json = False,
@@ -130,28 +136,31 @@ def predict(
 
     console, options = Console(), {"box": None, "header_style": "bold", "pad_edge": False}
     if training.task_of(run_dir, "mnist", "load") == "load":
-        values, where = load_task.predict(run_dir, data, limit)
+        given = {name: value for name, value in (("column", column), ("decimal", decimal), ("fill", fill)) if value is not None}
+        check_values(given)
+        values, read = load_task.predict(run_dir, data, limit, **given)
         if json:
-            print(json_module.dumps({"source": where, "forecast": values.tolist()}))
+            print(json_module.dumps({"source": read.source, "notes": read.notes, "forecast": values.tolist()}))
             return
-        console.out(f"after the last row of {where}", highlight=False)
+        for line in (*read.notes, f"after the last row of {read.source}"):
+            console.out(line, highlight=False)
         table = Table("steps ahead", "load", **options)  # type: ignore[arg-type]
         for n, value in enumerate(values, 1):
             table.add_row(str(n), f"{value:,.4g}")
         console.print(table)
         return
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
-    read = p.argmax(axis=1)
+    digits = p.argmax(axis=1)
     if json:
-        print(json_module.dumps({"source": where, "read": read.tolist(), "probabilities": p.round(6).tolist()}))
+        print(json_module.dumps({"source": where, "read": digits.tolist(), "probabilities": p.round(6).tolist()}))
         return
     console.out(f"{len(p):,} from {where}", highlight=False)
     table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), **options)  # type: ignore[arg-type]
     for n in range(min(limit, len(p))):
-        table.add_row(str(n), str(read[n]), f"{p[n, read[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
+        table.add_row(str(n), str(digits[n]), f"{p[n, digits[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
     console.print(table)
     if labels is not None:
-        console.print(f"accuracy {(read == labels).mean():.2%} of {len(p):,}", highlight=False)
+        console.print(f"accuracy {(digits == labels).mean():.2%} of {len(p):,}", highlight=False)
 
 
 def generate(

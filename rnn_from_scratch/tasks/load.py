@@ -25,11 +25,12 @@ from .loop import Program
 Array = Any
 LABELS = {"loss": "mean squared error (of standardised load)", "mae": "mean absolute error (of standardised load)"}
 PARTS = ("training", "validation", "test")
+READING = ("column", "client", "decimal", "fill", "period")  # settings that say how to read a file
 STARTS = 200  # forecasts of `horizon` steps are judged from so many places in the test part
 
 
 def prepare(settings: dict[str, Any]) -> Program:
-    values, source = data.load(settings["data"], settings["client"])
+    values, source, notes, filled = data.load(settings["data"], **{name: settings[name] for name in READING})
     parts = divide(values, settings, source)
     mean, spread = standard(parts[0], source)
     standardised = [((part - mean) / spread).astype("float32") for part in parts]
@@ -57,6 +58,8 @@ def prepare(settings: dict[str, Any]) -> Program:
             "source": source,
             "sizes": {f"{name} windows": len(part[0]) for name, part in zip(PARTS, (training, validation, test))},
             "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+            "notes": notes,
+            "filled": filled,
         },
         title=f"load, {models.title(settings)}",
         model=model,
@@ -152,13 +155,18 @@ def forecasts(infer: Callable[[Array], Array], part: Array, mean: float, spread:
     return picture, overall
 
 
-def predict(run_dir: str | Path, source: str | Path | None, horizon: int) -> tuple[Array, str]:
-    """The `horizon` values after the end of a CSV (None: of the embedded data), and where it is. Raises InputError."""
+def predict(run_dir: str | Path, source: str | Path | None, horizon: int, **given: str) -> tuple[Array, data.Load]:
+    """The `horizon` values after the end of a CSV (None: of the embedded data), and what was read; it is read as the run's own was.
+
+    given: the settings of READING that shall differ from the run's. Raises InputError.
+    """
     from .training import load_model, read_json
 
     run, model = load_model(run_dir, "load")
     scale, T = read_json(run.path / "scale.json"), run.settings["steps"]
-    values, where = data.load(source, run.settings["client"] if source else "")
-    if len(values) < T:
-        raise InputError(f"{where}: expected at least {T} rows, got {len(values)}")
-    return extend(models.make_infer(model), values[None, -T:], scale["mean"], scale["spread"], horizon)[0], where
+    if "column" in given:
+        given = {"client": "", **given}
+    read = data.load(source, **({name: run.settings[name] for name in READING} if source else {}) | given)
+    if len(read.values) < T:
+        raise InputError(f"{read.source}: expected at least {T} rows, got {len(read.values)}")
+    return extend(models.make_infer(model), read.values[None, -T:], scale["mean"], scale["spread"], horizon)[0], read

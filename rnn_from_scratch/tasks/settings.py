@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import backends, cells
 from ..data import InputError
+from ..data.load import FILLS
 from . import PRESETS
 
 WHOLE = ("a whole number of at least 1", lambda value: isinstance(value, int) and value >= 1)
@@ -27,6 +28,8 @@ RULES: dict[str, tuple[str, Any]] = {
             ("optimizer", ("adam", "adagrad", "rmsprop", "sgd")),
             ("readout", ("top", "all")),
             ("head", ("stacked", "per_step")),
+            ("decimal", (".", ",")),
+            ("fill", FILLS),
         )
     },
 }
@@ -36,17 +39,23 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def check_values(given: dict[str, Any]) -> None:
+    """Raise InputError for a value out of its range."""
+    for name, value in given.items():
+        expected, holds = RULES.get(name, ("", lambda value: True))
+        if not holds(value):
+            raise InputError(f"{option(name)}: expected {expected}, got {value}")
+
+
 def check(preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The given settings, the cell under its own name. Raises InputError for what is unknown or out of range."""
     if preset not in PRESETS:
         raise InputError(f"task: expected {', '.join(PRESETS)}, got {preset!r}")
     settings = PRESETS[preset][1]
-    for name, value in given.items():
+    for name in given:
         if name not in settings:
             raise InputError(f"{option(name)}: {preset} has no such setting; it has {', '.join(settings)}")
-        expected, holds = RULES.get(name, ("", lambda value: True))
-        if not holds(value):
-            raise InputError(f"{option(name)}: expected {expected}, got {value}")
+    check_values(given)
     wanted = {**settings, **given}
     try:
         cell = cells.by_name(wanted["cell"], activation=wanted["activation"])

@@ -59,6 +59,8 @@ def train(
         run.ground("backend", backend(run.settings))
         run.ground("data", work.data)
         console.out(work.data["source"] + "; " + ", ".join(f"{n:,} {part}" for part, n in work.data["sizes"].items()), highlight=False)
+        for note in work.data.get("notes", ()):
+            console.out(note, highlight=False)
         if drift:
             console.out(f"begun elsewhere, so the last bits of the numbers may differ: {drift}", highlight=False)
         publish = saver(out, work.model)

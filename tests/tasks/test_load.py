@@ -38,10 +38,11 @@ def whole(daily):
 
 
 def test_the_embedded_household_is_whole():
-    values, source = data.load()
+    values, source, notes, filled = data.load()
     assert len(values) == 138_350
     np.testing.assert_allclose([values.mean(), values.std()], [1.089, 0.989], atol=1e-3)
     assert "embedded" in source
+    assert (notes, filled) == ([], 0)
     attribution = (data.EMBEDDED.parent / "ATTRIBUTION.md").read_text(encoding="utf-8")
     assert all(word in attribution for word in ("Hebrail", "10.24432/C58K54", "CC BY 4.0"))
 
@@ -93,8 +94,8 @@ def test_forecasts_are_fed_back():
 
 
 def test_predict_goes_on_after_the_last_row(whole, daily, tmp_path):
-    values, where = load.predict(whole, daily, 6)
-    assert where == str(daily)
+    values, read = load.predict(whole, daily, 6)
+    assert (read.source, read.notes) == (str(daily), [])
     truth = 100 + 30 * np.sin((1600 + np.arange(6)) * np.pi / 2)
     np.testing.assert_allclose(values, truth, atol=10)
     with pytest.raises(InputError, match=r"short\.csv: expected at least 6 rows, got 2"):
@@ -109,27 +110,51 @@ def test_uci_s_file_with_decimal_commas(tmp_path):
     path = tmp_path / "LD.txt.gz"
     rows = ['"";"MT_001";"MT_002"', '"2011-01-01 00:15:00";2,5;1e1', '"2011-01-01 00:30:00";0;3', ""]
     path.write_bytes(gzip.compress("\r\n".join(rows).encode()))
-    np.testing.assert_array_equal(data.load(path, "MT_001").values, [2.5, 0])
-    np.testing.assert_array_equal(data.load(path, "MT_002").values, [10, 3])
-    with pytest.raises(InputError, match=r"gz, line 1: --client: expected one of its columns, MT_001 to MT_002 \(2 in all\); got none"):
+    np.testing.assert_array_equal(data.load(path, client="MT_001").values, [2.5, 0])
+    np.testing.assert_array_equal(data.load(path, "mt_002").values, [10, 3])
+    with pytest.raises(InputError, match=r"gz, line 1: expected a column 'Load', got MT_001, MT_002; --column NAME reads another"):
         data.load(path)
     with pytest.raises(InputError, match=r"LD\.txt\.gz, line 1: expected a column 'MT_9', got MT_001, MT_002"):
-        data.load(path, "MT_9")
-    with pytest.raises(InputError, match="--client MT_001: the embedded data has one house alone"):
-        data.load(None, "MT_001")
+        data.load(path, client="MT_9")
+    with pytest.raises(InputError, match="--column a and --client b: expected one of them, got both"):
+        data.load(path, "a", client="b")
+
+
+@pytest.mark.parametrize(("name", "value"), [("client", "MT_001"), ("decimal", ","), ("fill", "linear")])
+def test_the_embedded_load_takes_no_option_of_files(name, value):
+    with pytest.raises(InputError, match=f"--{name} {value}: the embedded data "):
+        data.load(None, **{name: value})
+
+
+def test_filled_gaps_are_told_and_kept_in_run_json(daily, tmp_path, capsys):
+    """Every hundredth value is missing, filled from the day before; the run, and its resume, note the share."""
+    lines = daily.read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "gaps.csv"
+    path.write_text("\n".join(line.split(",")[0] + "," if n % 100 == 99 else line for n, line in enumerate(lines)), encoding="utf-8")
+    given = {"period": 4, "steps": 6, "horizon": 8, "epochs": 1}
+    with pytest.raises(InputError, match=r"gaps\.csv, line 100: Load: expected a number, got 'nothing'; --fill previous-day or"):
+        training.train("load", tmp_path / "run", data=str(path), **given)
+    training.train("load", tmp_path / "run", data=str(path), fill="previous-day", **given)
+    told = "Load: 16 of 1,600 values (1.00%) were missing and are filled: previous-day"
+    assert told in capsys.readouterr().out
+    training.train("load", tmp_path / "run", resume=True, epochs=2)
+    assert told in capsys.readouterr().out
+    run = record(tmp_path / "run")
+    assert (run["settings"]["fill"], run["data"]["filled"], run["data"]["notes"]) == ("previous-day", 0.01, [told])
+    assert load.predict(tmp_path / "run", path, 6)[1].filled == 0.01
 
 
 WRONG = {
     **UNREADABLE,
     "header alone": (b"Load\n", "holds no row below its header"),
     "one column": (b"time\n1\n", "line 1: expected a column 'Load', got time"),
-    "name": (b"time,load\n1,2\n", "line 1: expected a column 'Load', got time, load"),
-    "text": (b"time,Load\n1,2\n2,many\n", "line 3: Load: expected a number, got 'many'; fill the gap first"),
+    "name": (b"time,load 1\n1,2\n", "line 1: expected a column 'Load', got time, load 1; --column NAME reads another"),
+    "text": (b"time,Load\n1,2\n2,many\n", "line 3: Load: expected a number, got 'many'; correct it, or leave it empty for a gap"),
     "nan": (b"Load\n1\nNaN\n", "line 3: Load: expected a number, got 'NaN'"),
     "infinite": (b"Load\n1\ninf\n", "line 3: Load: expected a number, got 'inf'"),
     "gap": (b"time,Load\n1,2\n2,\n3,1\n", "line 3: Load: expected a number, got 'nothing'"),
-    "empty line": (b"Load\n1\n\n3\n", "line 3: empty, but rows follow"),
-    "short row": (b"time,Load\n1,2\n3\n", "line 3: expected 2 columns, got 1"),
+    "empty line": (b"Load\n1\n\n3\n", "line 3: Load: expected a number, got 'nothing'; --fill previous-day or --fill linear fills gaps"),
+    "short row": (b"time,Load\n1,2\n3\n", "line 3: expected 2 fields, as the first line has, got 1"),
     "few rows": (b"Load\n" + b"1\n2\n" * 300, "expected at least 1,287 rows for --steps and --horizon, got 600"),
     "constant": (b"Load\n" + b"7\n" * 2000, "the load never changes in the training part"),
 }
