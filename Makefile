@@ -1,8 +1,8 @@
 # make demo    install, verify the cells, train on real digits (about two minutes after installation)
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
-# make tables  write the tables in README again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
-# make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE   train every program of the books (hours), write their table in README
+# make tables  write the tables of the guides again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
+# make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE   train every program of the books (hours), write their table
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -39,9 +39,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
 tables: $(VENV)/.installed
-	$(BIN)/python -m rnn_from_scratch.verify.table README.md
+	$(BIN)/python -m rnn_from_scratch.verify.table rnn_from_scratch/verify/README.md
 	$(BIN)/python -m tests.helpers.planned kernels/sequence.md
-	$(BIN)/python -m rnn_from_scratch.verify.mutants.table README.md
+	$(BIN)/python -m rnn_from_scratch.verify.mutants.table rnn_from_scratch/verify/README.md
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
 SHAKESPEARE ?= $(error programs needs SHAKESPEARE=FILE, all plays as text)
@@ -63,7 +63,7 @@ programs: $(VENV)/.installed
 		$(TRAIN) char --cell $$cell --units 128 --epochs 4 --learning-rate 0.004 --out runs/char-$$cell || exit; done
 	$(TRAIN) char --data '$(SHAKESPEARE)' --layers 2 --units 256 --bptt 100 --epochs 6 --learning-rate 0.004 --decay 0.7 --out runs/char
 	$(if $(ABC),$(TRAIN) char --data '$(ABC)' --layers 2 --units 256 --bptt 100 --epochs 11 --learning-rate 0.004 --decay 0.8 --out runs/abc)
-	$(BIN)/python -m rnn_from_scratch.tasks.table runs README.md
+	$(BIN)/python -m rnn_from_scratch.tasks.table runs rnn_from_scratch/tasks/README.md
 
 wheel: $(VENV)/.installed
 	mkdir -p dist

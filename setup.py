@@ -133,9 +133,9 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "data/embedded/*", "verify/book_rnn.json"],
-        "rnn_from_scratch.bench": ["*.cu"],
-        "rnn_from_scratch.kernels": ["*.cu", "*.cpp", "*.h", "**/*.h", "**/*.cpp"],
+        "rnn_from_scratch": ["py.typed", "*/README.md", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch.bench": ["*.cu", "README.md"],
+        "rnn_from_scratch.kernels": ["*.cu", "**/*.cpp", "**/*.h", "**/*.md", "**/*.png"],
     },
     ext_modules=[Extension("rnn_from_scratch.kernels.native", ["kernels/native.cpp"])],
     cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},

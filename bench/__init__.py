@@ -8,11 +8,11 @@
     time_one.py         times one of them, or one of our backends, alone in its process
     interleaved.py       starts those processes in turn, ours and theirs
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
-    report.py           JSON -> tables, plots (plots.py), the table in README;  run.py: the command `rnn-from-scratch bench`
+    report.py           JSON -> tables, plots (plots.py), the table in README.md;  run.py: the command `rnn-from-scratch bench`
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
     pytest bench --benchmark-disable    runs small cases once, untimed
-    pytest bench/test_peers.py -k LSTM --benchmark-json LSTM.json; python -m bench.report *.json --readme README.md    a table in parts
+    pytest bench/test_peers.py -k LSTM --benchmark-json LSTM.json; python -m bench.report *.json --readme bench/README.md    in parts
 
 Run nothing else meanwhile. Settings are handed on to every process: RNN_NUM_THREADS, RNN_NATIVE_ISA, and a peer's own, as in
 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 RNN_NATIVE_ISA=x86-64-v3.

@@ -1,7 +1,7 @@
 """model.fit on the digit models: our layers and tf.keras', each in a process of its own, in turn.
 
     python -m bench.fit                        prints the table
-    python -m bench.fit --readme README.md     and writes it there, between <!-- fit: begin --> and <!-- fit: end -->
+    python -m bench.fit --readme FILE          and writes it into FILE (layers/README.md), between <!-- fit: begin --> and its end
 
 Each process compiles one model, fits two batches to warm up, then times `model.fit` for an epoch three times and keeps the fastest. One
 process more for each of the two: how much memory a fit takes at most, over what the process held with TensorFlow loaded and the data made.

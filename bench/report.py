@@ -1,6 +1,6 @@
-"""Reads the JSON of pytest-benchmark: Markdown tables, the plots, the comparison with an older file, the table in README.
+"""Reads the JSON of pytest-benchmark: Markdown tables, the plots, the comparison with an older file, the table in README.md.
 
-    python -m bench.report out/bench.json --report out --readme README.md        # several files: one table of the rows of all
+    python -m bench.report out/bench.json --report out --readme bench/README.md  # several files: one table of the rows of all
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def where(results: Results) -> str:
 
 
 def readme_table(results: Results) -> str:
-    """What README shows: forward + backward and inference beside the peers."""
+    """What bench/README.md shows: forward + backward and inference beside the peers."""
     training, inference = peers_table(results, TRAIN), peers_table(results, "inference")
     head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} A peer's column is its time divided by ours:"
     head += " above 1 we are faster. Each is timed alone in a process of its own, in turn with ours; the median over the pairs."

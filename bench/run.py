@@ -28,7 +28,7 @@ QUICK = ["--quick", "--within=215", "--seconds=0.1", "--rounds=1", "--benchmark-
 def main(quick: bool, report: Path | None, compare: Path | None) -> int:
     """Time everything, or with `quick` a choice in under 4 minutes; returns the exit code.
 
-    report    folder to make; gets bench.json, bench.md and plots. Not quick, in a checkout: README's table is rewritten too
+    report    folder to make; gets bench.json, bench.md and plots. Not quick, in a checkout: the table of bench/README.md is rewritten too
     compare   bench.json of an earlier run: 1 if a row became slower by more than report.THRESHOLD
 
     1 also if a case failed parity (it has no time then). Raises InputError for what cannot be used, before anything runs.
@@ -38,8 +38,9 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
         raise InputError(f'needs {", ".join(missing)}: pip install "rnn_from_scratch[bench]"')
     if report is not None and report.exists() and not report.is_dir():
         raise InputError(f"--report {report}: expected a folder, got a file")
-    readme = None if quick or report is None else HERE.parent / "README.md"
-    if readme is not None and readme.exists() and readme.read_text(encoding="utf-8").count("<!-- bench: ") != 2:
+    checkout = (HERE.parent / "setup.py").exists()
+    readme = HERE / "README.md" if checkout and report is not None and not quick else None
+    if readme is not None and readme.read_text(encoding="utf-8").count("<!-- bench: ") != 2:
         raise InputError(f"{readme}: expected <!-- bench: begin --> and <!-- bench: end -->, for the table")
     old = None if compare is None else reports.load(compare)
     if report is not None:
@@ -62,7 +63,7 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
     summary(new, console)
     if report is not None:
         console.print(f"\nwrote {report / 'bench.json'}", *reports.write(new, report), sep="\n  ", highlight=False)
-    if readme is not None and readme.exists():
+    if readme is not None:
         rewrite(readme, "bench", reports.readme_table(new))
         console.print(f"rewrote the table in {readme}", highlight=False)
     slower = old is not None and grew(old, new, console)
@@ -114,7 +115,7 @@ def row_name(line: str) -> str:
 
 
 def summary(results: reports.Results, console: Console) -> None:
-    """README's table, on the screen."""
+    """The table of bench/README.md, on the screen."""
     console.print()
     console.print(reports.readme_table(results), markup=False, highlight=False, soft_wrap=True)
 

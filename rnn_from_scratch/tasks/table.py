@@ -1,8 +1,8 @@
 """The books' numbers beside ours, from the run directories of finished runs.
 
-python -m rnn_from_scratch.tasks.table RUNS [README.md]    RUNS: a folder of run directories; prints the table, or writes it between
-                                                           README's markers. Times a whole training step of every model
-                                                           against the same model on tf.keras' layers
+python -m rnn_from_scratch.tasks.table RUNS [FILE]    RUNS: a folder of run directories; prints the table, or writes it between the
+                                                      markers of FILE, which is README.md in this folder. Times a whole training
+                                                      step of every model against the same model on tf.keras' layers
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main() -> int:
         else:
             print(text)
     except (InputError, IndexError) as error:
-        print(f"error: {error}" if isinstance(error, InputError) else "error: expected RUNS [README.md]", file=sys.stderr)
+        print(f"error: {error}" if isinstance(error, InputError) else "error: expected RUNS [FILE]", file=sys.stderr)
         return 2
     return 0
 

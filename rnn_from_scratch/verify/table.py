@@ -1,6 +1,6 @@
-"""The rows of `rnn-from-scratch verify` as a table that a person can read, as JSON, and as the table in README.
+"""The rows of `rnn-from-scratch verify` as a table that a person can read, as JSON, and as the table in README.md.
 
-python -m rnn_from_scratch.verify.table README.md    runs every row and writes the table between README's markers
+python -m rnn_from_scratch.verify.table FILE    runs every row and writes the table between the markers of FILE, README.md beside this
 """
 
 from __future__ import annotations

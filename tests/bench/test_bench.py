@@ -93,7 +93,7 @@ def test_every_implementation_has_a_look():
     assert set(peers.PEERS) - {"emulated"} <= set(plots.LOOKS)
 
 
-def test_readme_is_rewritten_between_the_markers(old, tmp_path, monkeypatch):
+def test_the_guide_is_rewritten_between_the_markers(old, tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["report", str(old), "--report", str(tmp_path / "out"), "--readme", str(readme)])
@@ -101,7 +101,7 @@ def test_readme_is_rewritten_between_the_markers(old, tmp_path, monkeypatch):
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "| 1.50 |" in text
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"bench.md", "time_T_LSTM.png"}
-    assert (ROOT / "README.md").read_text(encoding="utf-8").count("<!-- bench: ") == 2
+    assert (ROOT / "bench/README.md").read_text(encoding="utf-8").count("<!-- bench: ") == 2
 
 
 def test_parts_are_joined_if_one_machine_timed_them(old, tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""Training on two workers, as README shows it: two processes on loopback end where one process with the joined batches does."""
+"""Training on two workers, as the guide of the layers shows it: two processes end where one with the joined batches does."""
 
 import json
 import os
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from ..conftest import ROOT
+from ..helpers.guides import blocks
 
 pytestmark = pytest.mark.check
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## Train Keras models on it")[1].split("\n## ")[0]
-PROGRAM = re.search(r"```python\n(.*?)```", SECTION, re.S)[1]
+PROGRAM = next(code for code in blocks("rnn_from_scratch/layers/README.md") if "MultiWorkerMirroredStrategy" in code)
 FIT = """
 with strategy.scope():
     net = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4), keras.layers.Dense(2)])
@@ -76,7 +76,7 @@ def test_two_workers_end_where_one_does(tmp_path):
 
 
 def test_keras_own_fit_fails_there_for_its_own_layers(tmp_path):
-    """When this fails, Keras has mended it: say in README that fit works."""
+    """When this fails, Keras has mended it: say in layers/README.md that fit works."""
     found = run(PROGRAM.split("for epoch in range(3):")[0] + FIT, tmp_path, 2)
     assert all(code for *_, code in found)
     assert all("PerReplica" in err for _, err, _ in found), found[0][1][-3000:]

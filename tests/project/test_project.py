@@ -11,6 +11,7 @@ import pytest
 from rnn_from_scratch import __version__
 
 from ..conftest import ROOT
+from ..helpers.guides import PAGES
 
 PACKAGE = ROOT / "rnn_from_scratch"
 SOURCES = [p for folder in ("rnn_from_scratch", "kernels", "bench", "tests") for p in (ROOT / folder).rglob("*")]
@@ -74,8 +75,8 @@ def test_importing_is_quick_and_needs_numpy_alone():
 
 def test_the_repository_speaks_of_the_project_alone():
     """No machine paths in any text of the project."""
-    texts = [p for p in ROOT.glob("*") if p.is_file() and p.suffix in {".md", ".py", ".toml", ""} and p.name != ".git"] + SOURCES
-    for path in texts:
+    texts = [p for p in ROOT.glob("*") if p.is_file() and p.suffix in {".py", ".toml", ""} and p.name != ".git"]
+    for path in (*texts, *SOURCES, *(ROOT / page for page in PAGES)):
         if path.name != "test_project.py":
             assert not re.search(r"/(work|home|root|tmp/w)/", path.read_text(encoding="utf-8", errors="ignore")), path
 

@@ -11,6 +11,7 @@ import pytest
 from rnn_from_scratch.backends import emulator as emulated
 
 from ..conftest import ROOT
+from ..helpers.guides import PAGES
 
 pytestmark = pytest.mark.check
 
@@ -48,6 +49,8 @@ def test_holds_what_it_needs_and_no_tests(wheel):
         assert f"rnn_from_scratch/{name}" in names
     for path in (p for folder in ("kernels", "bench") for p in (ROOT / folder).rglob("*") if p.suffix in (".cu", ".h", ".cpp", ".py")):
         assert f"rnn_from_scratch/{path.relative_to(ROOT)}" in names
+    for guide in (page for page in PAGES if page.endswith("/README.md") and not page.startswith("tests/")):
+        assert f"rnn_from_scratch/{guide.removeprefix('rnn_from_scratch/')}" in names
     assert any(name.startswith("rnn_from_scratch/data/embedded/") for name in names)
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 8e6

@@ -2,7 +2,7 @@
 
 equations   outputs, states and saved gates against equations.py, which shares no code with what is mutated
 gradcheck   complex-step derivatives, for every cell and situation of the case table
-invariants    what README and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
+invariants    what the guides and the docstrings promise beside the numbers: nothing in or out is shared or changed, nothing masked is
             seen, gradients come alone as they come together, small sizes and float32 work
 """
 

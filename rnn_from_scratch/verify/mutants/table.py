@@ -1,4 +1,4 @@
-"""python -m rnn_from_scratch.verify.mutants.table README.md    plants every bug, of both lists, and writes the scores into README."""
+"""python -m rnn_from_scratch.verify.mutants.table FILE    plants every bug, of both lists; writes the scores into FILE, ../README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README's section "The CUDA kernels, without a GPU": its commands are run, and say what it shows."""
+"""The guide kernels/README.md, "The CUDA kernels, without a GPU": its commands are run, and say what it shows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 from rnn_from_scratch.backends import emulator as emulated
 
 from ..conftest import ROOT
+from ..helpers.guides import blocks, section
 
 usable, why_not = emulated.available()
 pytestmark = [pytest.mark.check, pytest.mark.skipif(not usable, reason=why_not)]
 
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The CUDA kernels, without a GPU\n")[2].partition("\n## ")[0]
+SECTION = section("kernels/README.md", "The CUDA kernels, without a GPU")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -44,7 +45,7 @@ def test_the_trace():
 
 
 def test_the_race():
-    code = next(b for b in re.findall(r"```python\n(.*?)```", SECTION, re.S) if "column_sum_text" in b)
+    code = next(code for code in blocks("kernels/README.md") if "column_sum_text" in code)
     done = run([sys.executable, "-c", code])
     said = done.stderr.splitlines()[-1]
     assert said.startswith("rnn_from_scratch.backends.emulator.gxx.EmulatorError: column_sum, seed 10: ")
