@@ -11,10 +11,11 @@ from rnn_from_scratch.cells.activations import ACTIVATIONS, Activation
 from rnn_from_scratch.measure import Row, compare, error
 from rnn_from_scratch.verify import parity as table
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
-from rnn_from_scratch.verify.oracles import block_lstm, keras_layers, legacy_peephole, torch_nn
+from rnn_from_scratch.verify.oracles import autodiff, block_lstm, keras_layers, legacy_peephole, onnx_runtime, torch_nn
 from rnn_from_scratch.verify.parity import parity, uncovered
 
-ROWS = {"tf.keras": 216, "tf_keras peephole": 36, "BlockLSTMV2": 4, "torch.nn": 16}  # cells x situations x dtypes it computes
+# cells x situations x dtypes that each computes
+ROWS = {"tf.keras": 216, "tf_keras peephole": 36, "BlockLSTMV2": 4, "torch.nn": 16, "TF autodiff": 54, "ONNX Runtime": 45}
 TABLE = [(oracle, *case) for oracle, *case, reason in table.table(None, None) if not reason]
 PLAIN_CELLS = ("SimpleRNN", "LSTM", "GRU reset after", "GRU reset before")
 
@@ -61,7 +62,7 @@ def test_the_table_covers_everything_but_what_is_known():
     assert Counter(case[0].NAME for case in TABLE) == ROWS
     covered = {tuple(case) for _, *case in TABLE}
     holes = {(name, s, d) for name in CELLS for s in SITUATIONS for d in table.DTYPES} - covered
-    assert {name for name, _, _ in holes} == {"PeepholeLSTM hard_sigmoid"}  # gradcheck covers it
+    assert not holes
     refused = list(uncovered())
     assert len(refused) + len(TABLE) == len(table.ORACLES) * len(CELLS) * len(SITUATIONS) * 2
     assert all(reason and "\n" not in reason for *_, reason in refused)
@@ -162,6 +163,19 @@ def test_a_planted_error_fails(monkeypatch, plant, cell, fail, hold):
     assert not [r for r in rows if r.situation in hold and r.status == "fail"]
 
 
+def test_planted_errors_fail_beside_the_equations_and_onnx_runtime(monkeypatch):
+    needs(autodiff, onnx_runtime)
+    cut_peepholes(monkeypatch)
+    rows = rows_of([autodiff], "PeepholeLSTM")
+    assert len(rows) == 2 * len(SITUATIONS)
+    assert {r.status for r in rows} == {"fail"}
+    right = ACTIVATIONS["tanh"]
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(lambda a: right.f(a) * a.dtype.type(1 + 1e-5), right.derivative))
+    rows = rows_of([onnx_runtime], "GRU reset before")
+    assert len(rows) == 3
+    assert {r.status for r in rows} == {"fail"}
+
+
 def test_float32_rows_fail_when_only_accuracy_is_lost(monkeypatch):
     needs(keras_layers)
     right = ACTIVATIONS["tanh"]
@@ -222,7 +236,7 @@ def test_a_missing_framework_is_a_skipped_row_that_names_it(monkeypatch, module,
 def test_cell_and_dtype_are_filters():
     needs(keras_layers, torch_nn)
     rows = list(parity("peephole-LSTM", dtype="float32"))
-    assert {r.cell for r in rows} == {"PeepholeLSTM", "PeepholeLSTM relu, no bias"}
+    assert {r.cell for r in rows} == {name for name in CELLS if name.startswith("PeepholeLSTM")}
     assert {r.dtype for r in rows} == {"float32"}
     with pytest.raises(ValueError, match=r"^cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'elman'$"):
         next(parity("elman"))

@@ -6,6 +6,8 @@
     missing()        -> what to install, "" if the framework is here
     cannot(p)        -> why the Problem p is outside of what the framework computes, "" if it is inside
     solve(p)         -> the arrays that cases.solve returns for p, all computed by the framework, in p's dtype
+    FLOAT32_ONLY     optional, True: it has no float64
+    OUTPUTS_ONLY     optional, True: it has no gradients, solve returns y and the final states
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from . import absent, lacks, named, tensorflow
 
 Array = Any
 NAME, COVERS = "BlockLSTMV2", LAYOUTS["block_lstm_v2"].rows
+FLOAT32_ONLY = True
 
 
 def missing() -> str:
