@@ -4,11 +4,15 @@ The native backend is optional: without a compiler everything else installs, and
 compiler said. It is no Python extension module but a shared library for ctypes, one for each instruction set level.
 """
 
+import hashlib
 import os
 import platform
 import re
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -19,50 +23,47 @@ try:
 except ImportError:  # setuptools before 70.1
     from wheel.bdist_wheel import bdist_wheel
 
-here = Path(__file__).parent
+here = Path(__file__).resolve().parent
 version = re.search(r'__version__ = "(.+)"', (here / "rnn_from_scratch/__init__.py").read_text(encoding="utf-8")).group(1)
 
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra", "-Werror"]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = {"generic": [], **({level: [f"-march={level}"] for level in ("x86-64-v3", "x86-64-v4")} if X86 else {})}
-UNITS = {  # translation unit -> source, options
-    "native": ["native.cpp"],
-    "pool": ["native/pool.cpp"],
-    "tensorflow_op": ["native/tensorflow_op.cpp"],
-    "cells32": ["native/cells.cpp", "-DREAL=float"],
-    "cells64": ["native/cells.cpp", "-DREAL=double"],
-}
+spec = spec_from_file_location("sources", here / "rnn_from_scratch/backends/native/sources.py")
+sources = module_from_spec(spec)
+spec.loader.exec_module(sources)
+BUILD = Path("build/native")
 
 
 class BuildNative(build_ext):
-    """Compiles kernels/native-LEVEL.so for every level; a level that fails is left out, and the reason logged."""
+    """Compiles kernels/native-LEVEL.so for every level; a level that fails is left out, and the reason logged.
+
+    What is compiled stays in build/native, and is used again as long as the command and all files it was made from say the same.
+    """
 
     def run(self):
         kernels = here / "kernels" if self.inplace else Path(self.build_lib) / "rnn_from_scratch/kernels"
         kernels.mkdir(parents=True, exist_ok=True)
-        Path(self.build_temp).mkdir(parents=True, exist_ok=True)
-        sources = [p for p in (here / "kernels").rglob("*") if p.suffix in (".h", ".cpp")]
-        newest = max(p.stat().st_mtime for p in [*sources, here / "setup.py"])
-        libraries = {level: kernels / f"native-{level}.so" for level in LEVELS}
-        stale = [n for n, p in libraries.items() if self.force or not p.exists() or p.stat().st_mtime < newest]
-        if not stale:
-            return
+        (here / BUILD).mkdir(parents=True, exist_ok=True)
+        units = sources.units(here / "kernels")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = {(level, unit): pool.submit(self.compile, level, unit) for level in stale for unit in UNITS}
-        for level in stale:
-            errors = [e for e in (objects[level, unit].result() for unit in UNITS) if e]
-            errors = errors or [compiler_error(["-shared", *(self.object(level, unit) for unit in UNITS), "-o", libraries[level]])]
+            made = {(level, unit): pool.submit(self.compile, level, unit, *units[unit]) for level in LEVELS for unit in units}
+        for level in LEVELS:
+            objects = [BUILD / f"{level}-{unit}.o" for unit in units]
+            errors = [error for unit in units if (error := made[level, unit].result())]
+            errors = errors or [make(BUILD / f"native-{level}.so", ["-shared", *objects], lambda objects=objects: objects, self.force)]
             (kernels / f"native-{level}.log").write_text(errors[0], encoding="utf-8")
+            library = kernels / f"native-{level}.so"
             if errors[0]:
-                libraries[level].unlink(missing_ok=True)
+                library.unlink(missing_ok=True)
                 print(f"warning: the native backend was not built for {level}: {errors[0]}")
+            else:
+                put_in_place(here / BUILD / library.name, library)
 
-    def object(self, level, unit):
-        return Path(self.build_temp) / f"{level}-{unit}.o"
-
-    def compile(self, level, unit):
-        source, *options = UNITS[unit]
-        return compiler_error([*LEVELS[level], *options, "-c", here / "kernels" / source, "-o", self.object(level, unit)])
+    def compile(self, level, unit, source, *options):
+        listed = BUILD / f"{level}-{unit}.d"
+        arguments = [*LEVELS[level], *options, "-MMD", "-MF", listed, "-c", Path("kernels") / source]
+        return make(BUILD / f"{level}-{unit}.o", arguments, lambda: files_of(listed), self.force)
 
     def get_outputs(self):
         return []
@@ -71,14 +72,53 @@ class BuildNative(build_ext):
         return {}
 
 
-def compiler_error(arguments):
-    """What the compiler says when it fails, else an empty string. CXX and CXXFLAGS are heeded."""
-    command = [os.environ.get("CXX", "c++"), *FLAGS, *os.environ.get("CXXFLAGS", "").split(), *map(str, arguments)]
+def make(target, arguments, files, force):
+    """Have the compiler make a file, unless the same command made it before from files() of the same contents.
+
+    Returns what the compiler says when it fails, else an empty string. CXX and CXXFLAGS are heeded. All paths are seen from here.
+    """
+    command = [os.environ.get("CXX", "c++"), *FLAGS, *os.environ.get("CXXFLAGS", "").split(), *map(str, arguments), "-o", f"{target}.new"]
+    key = here / f"{target}.key"
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        if not force and (here / target).exists() and key.exists() and key.read_text(encoding="utf-8") == key_of(command, files()):
+            return ""
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True)
     except OSError as error:
         return f"{command[0]}: {error.strerror}; a C++17 compiler is needed, named by CXX"
-    return "" if done.returncode == 0 else f"{' '.join(command)}\n{done.stderr}"
+    if done.returncode:
+        return f"{' '.join(command)}\n{done.stderr}"
+    os.replace(here / f"{target}.new", here / target)
+    key.write_text(key_of(command, files()), encoding="utf-8")
+    return ""
+
+
+def key_of(command, files):
+    """A digest of the command, the compiler's version, and the names and contents of files."""
+    total = hashlib.sha256("\0".join([*command, version_of(command[0])]).encode())
+    for file in files:
+        path = here / file
+        total.update(f"\0{file}\0".encode() + (path.read_bytes() if path.exists() else b"is gone"))
+    return total.hexdigest()
+
+
+@cache
+def version_of(compiler):
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+
+
+def files_of(listed):
+    """The files in a list that the compiler wrote in make's language: "target: file file"."""
+    text = (here / listed).read_text(encoding="utf-8") if (here / listed).exists() else ""
+    names = re.findall(r"(?:\\.|\S)+", text.partition(": ")[2].replace("\\\n", " "))
+    return [re.sub(r"\\(.)", r"\1", name) for name in names]
+
+
+def put_in_place(made, library):
+    """Copy a library, whole: a process may have the old one open."""
+    if library.exists() and library.read_bytes() == made.read_bytes():
+        return
+    shutil.copyfile(made, library.with_suffix(".new"))
+    os.replace(library.with_suffix(".new"), library)
 
 
 class Wheel(bdist_wheel):

@@ -6,6 +6,7 @@
 
 #include "native/backward.h"
 #include "native/forward.h"
+#include "native/registry.h"
 
 template <class Run> static int guarded(const Call* call) {
     try {
@@ -25,7 +26,25 @@ EXPORT int rnn_forward_float64(const Call* call) { return guarded<Forward<double
 EXPORT int rnn_backward_float32(const Call* call) { return guarded<Backward<float>>(call); }
 EXPORT int rnn_backward_float64(const Call* call) { return guarded<Backward<double>>(call); }
 
-// The bytes of a Call as this library knows it: a library that was built from other sources must not be called.
+// The form of this name, such as LSTM<Tanh, Sigmoid>: what Call begins with. Null if this library does not have it.
+template <class Real> static const void* find_form(const char* name) {
+    const auto found = registry<Real>().find(name);
+    return found == registry<Real>().end() ? nullptr : &found->second;
+}
+EXPORT const void* rnn_form_float32(const char* name) { return find_form<float>(name); }
+EXPORT const void* rnn_form_float64(const char* name) { return find_form<double>(name); }
+
+// The names of all forms, one a line.
+EXPORT const char* rnn_forms() {
+    static const std::string names = [] {
+        std::string all;
+        for (const auto& form : registry<float>()) all += form.first + "\n";
+        return all;
+    }();
+    return names.c_str();
+}
+
+// The bytes of a Call as this library knows it.
 EXPORT int64_t rnn_call_size() { return sizeof(Call); }
 
 // The widest instruction set of this machine that there is a build for: 2 is x86-64-v4, 1 is x86-64-v3, 0 is any.

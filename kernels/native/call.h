@@ -7,7 +7,7 @@
 #include <cstdint>
 
 struct Call {
-    int64_t cell, activation, recurrent_activation;  // places in the lists of cells.cpp
+    const void* form;  // a Cell, as rnn_form_float32 or rnn_form_float64 gave it
     int64_t B, T, I, H, threads;
     int64_t go_backwards, zero_masked_outputs;
     int64_t x_scale_gates, h_scale_gates;  // 1: one scale for all gates, else one for each gate

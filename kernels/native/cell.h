@@ -72,6 +72,3 @@ template <class T> struct Cell {
     int recurrent_column(int gate) const { return shared || gate + 1 < gates ? gate : gates; }
     int columns() const { return shared ? gates : gates + 1; }
 };
-
-// The cell called by its numbers in Call. Defined in cells.cpp.
-template <class T> Cell<T> find_cell(int64_t cell, int64_t activation, int64_t recurrent_activation);

@@ -1,19 +1,25 @@
-// Every cell with every activation, for the drivers: the one list that a new cell is added to.
-// Compiled once with REAL=float and once with REAL=double.
+// The forms of one cell header with every activation, for the drivers. The build compiles this file once for each header in
+// ../cells/forms.h and value type, and says
+//
+//     REAL                float or double
+//     HEADER              "../cells/gru.h"
+//     FORMS(Phi, Sigma)   FORM(GRU<Phi, Sigma, true>) FORM(GRU<Phi, Sigma, false>)
 #include "pointwise.h"
+#include "registry.h"
 
 #include "../cells/activations.h"
 
-#include "../cells/gru.h"
-#include "../cells/lstm.h"
-#include "../cells/peephole_lstm.h"
-#include "../cells/simple_rnn.h"
+#include HEADER
 
 namespace {
 
 template <class C> Cell<REAL> describe() {
     Cell<REAL> cell{};
-    cell.gates = C::GATES, cell.states = C::STATES, cell.saved = C::SAVED, cell.extras = C::EXTRAS, cell.phases = C::PHASES;
+    cell.gates = C::GATES;
+    cell.states = C::STATES;
+    cell.saved = C::SAVED;
+    cell.extras = C::EXTRAS;
+    cell.phases = C::PHASES;
     cell.shared = C::SHARED;
     cell.first[0] = C::template FIRST<0>, cell.count[0] = C::template COUNT<0>;
     cell.forward[0] = forward_rows<C, 0, REAL>, cell.backward[0] = backward_rows<C, 0, REAL>;
@@ -25,28 +31,16 @@ template <class C> Cell<REAL> describe() {
     return cell;
 }
 
-template <class Phi, class Sigma> Cell<REAL> by_cell(int64_t cell) {
-    switch (cell) {
-        case 1: return describe<LSTM<Phi, Sigma>>();
-        case 2: return describe<PeepholeLSTM<Phi, Sigma>>();
-        case 3: return describe<GRU<Phi, Sigma, true>>();
-        case 4: return describe<GRU<Phi, Sigma, false>>();
-        default: return describe<SimpleRNN<Phi>>();
-    }
-}
-
-template <class Phi> Cell<REAL> by_recurrent(int64_t cell, int64_t recurrent) {
-    return recurrent == 0 ? by_cell<Phi, Sigmoid>(cell) : by_cell<Phi, HardSigmoid>(cell);
-}
+// A type without Sigma comes once for each Sigma: the second time it is known.
+[[maybe_unused]] const bool registered = [] {
+#define FORM(...) registry<REAL>().emplace(#__VA_ARGS__, describe<__VA_ARGS__>());
+#define WITH_EVERY_SIGMA(Phi) FORMS(Phi, Sigmoid) FORMS(Phi, HardSigmoid)
+    WITH_EVERY_SIGMA(Tanh)
+    WITH_EVERY_SIGMA(Relu)
+    WITH_EVERY_SIGMA(Sigmoid)
+    WITH_EVERY_SIGMA(Linear)
+    WITH_EVERY_SIGMA(HardSigmoid)
+    return true;
+}();
 
 }  // namespace
-
-template <> Cell<REAL> find_cell<REAL>(int64_t cell, int64_t activation, int64_t recurrent) {
-    switch (activation) {
-        case 0: return by_recurrent<Tanh>(cell, recurrent);
-        case 1: return by_recurrent<Relu>(cell, recurrent);
-        case 2: return by_recurrent<Sigmoid>(cell, recurrent);
-        case 3: return by_recurrent<Linear>(cell, recurrent);
-        default: return by_recurrent<HardSigmoid>(cell, recurrent);
-    }
-}

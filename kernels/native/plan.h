@@ -20,7 +20,7 @@ inline Range share(int n, int id, int parts) {
 
 template <class T> struct Plan {
     const Call& call;
-    const Cell<T> cell;
+    const Cell<T>& cell;
     const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
     int threads, row_parts, unit_parts, segment, cols;  // steps that a part runs in one go; blocks in a panel
     bool streams;  // the weights are more than a core's own cache holds for sure
@@ -28,7 +28,7 @@ template <class T> struct Plan {
 
     explicit Plan(const Call& call)
         : call(call),
-          cell(find_cell<T>(call.cell, call.activation, call.recurrent_activation)),
+          cell(*static_cast<const Cell<T>*>(call.form)),
           B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
           blocks(ceil_div(H, LANES<T>)), padded(ceil_div(blocks, 2) * 2 * LANES<T>) {
         // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units are divided too, at

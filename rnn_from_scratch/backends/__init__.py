@@ -5,6 +5,7 @@ A backend is a module with available() -> (usable, why not) and the two function
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -46,8 +47,9 @@ def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
     ok, why = native.available()
     if not ok:
         return Choice("reference", f"NumPy arrays, and the native backend is not usable here: {why}")
-    if not native.supports(cell):
-        return Choice("reference", f"native knows the package's own cells only, and {check.cell_name(cell)} is not one of them")
+    why = native.refusal(cell)
+    if why:
+        return Choice("reference", why)
     return Choice("native", "NumPy arrays, and the native backend is usable")
 
 
@@ -59,18 +61,29 @@ def load(name: str) -> Any:
 def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
     """The backend to run: `name` itself, or the choice for "auto". Raises ValueError if it is unknown or cannot run here."""
     if name == "auto":
-        return choose(cell, params, x).name
+        choice = choose(cell, params, x)
+        if choice.name == "reference" and np.asarray(x).dtype != np.complex128 and load("native").outdated(cell):
+            warn_once(choice.reason)
+        return choice.name
     if name not in BACKENDS:
         raise ValueError(f"backend: expected auto or one of {', '.join(BACKENDS)}, got {name!r}")
     ok, why = load(name).available()
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
-    if name == "native" and not load("native").supports(cell):
+    if name == "native" and not cells.is_listed(cell):
         known = cells.listing()
         raise ValueError(f"backend: native runs {known} of this package, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
+    if name == "native" and (why := load("native").refusal(cell)):
+        raise ValueError(f"backend: {why}; backend='reference' or 'auto' runs it meanwhile")
     if check.on_gpu(x) and name != "cuda":
         raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")
     return name
+
+
+@cache
+def warn_once(reason: str) -> None:
+    """Say why a call that could be fast is not."""
+    warnings.warn(f"{reason}. The reference backend runs meanwhile, which takes longer", RuntimeWarning, stacklevel=4)
 
 
 def plan(cell: Any, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:

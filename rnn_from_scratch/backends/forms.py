@@ -18,8 +18,9 @@ def cxx_type(cell: Any) -> str:
     arguments = [cxx_name(cell.activation)]
     if hasattr(cell, "recurrent_activation"):
         arguments.append(cxx_name(cell.recurrent_activation))
-    options = {option: None for variant in getattr(cell, "variants", {}).values() for option in variant}
-    arguments += [str(getattr(cell, option)).lower() for option in options]
+    for options in getattr(cell, "variants", {}).values():
+        if all(getattr(cell, option) == value for option, value in options.items()):
+            arguments += [str(value).lower() for value in options.values()]
     return f"{type(cell).__name__}<{', '.join(arguments)}>"
 
 

@@ -10,11 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..backends import native
 from ..backends.native import call as native_call
-from ..backends.native import threads
+from ..backends.native import loader, threads
 
 Tensor = Any
 # TensorFlow's C functions that the op calls, in the order of struct TensorFlow
@@ -35,7 +36,7 @@ def usable(cell: Any, backend: str) -> bool:
     """Whether this call is to be an RnnCall: it stands in a graph, and the kernels and this TensorFlow can do it."""
     if tf.executing_eagerly() or backend not in ("auto", "native"):
         return False
-    return native.supports(cell) and native.available()[0] and registered()
+    return native.available()[0] and native.supports(cell) and registered()
 
 
 @cache
@@ -49,7 +50,7 @@ def registered() -> bool:
         slower = "graphs call the native kernels through Python, which takes longer"
         warnings.warn(f"{slower}: TensorFlow {tf.__version__}: {error}", stacklevel=2)
         return False
-    register = native.library().rnn_register_op
+    register = loader.library().rnn_register_op
     register.restype = ctypes.c_bool
     default = ctypes.c_int64(threads.default_threads())
     if not register((ctypes.c_void_p * len(addresses))(*addresses), ctypes.byref(threads.chosen), default):
@@ -111,7 +112,7 @@ def call(backward: bool, cell: Any, inputs: dict[str, Tensor], outputs: dict[str
 def constants(cell: Any, inputs: dict[str, Tensor], flags: dict[str, bool]) -> list[int]:
     """A Call without its arrays and without what the op finds out when it runs."""
     fields = dict.fromkeys(native_call.FIELDS, 0)
-    fields["cell"], fields["activation"], fields["recurrent_activation"] = native_call.numbers(cell)
+    fields["form"] = loader.form(cell, np.dtype(inputs["x"].dtype.as_numpy_dtype))
     fields["I"], fields["H"] = inputs["kernel"].shape[0], inputs["recurrent_kernel"].shape[0]
     fields.update({name: int(value) for name, value in flags.items()})
     for name in ("x_scale", "h_scale"):

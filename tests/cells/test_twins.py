@@ -5,30 +5,28 @@ import itertools
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnn_from_scratch import cells
+from rnn_from_scratch.backends.forms import cxx_type
 from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 
 from ..conftest import ROOT
 
 CXX = os.environ.get("CXX", "c++")
-TYPES = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "linear": "Linear", "hard_sigmoid": "HardSigmoid"}
 SPECIAL = [0.0, -0.0, 3.0, -3.0, 1e-300, 800.0, -800.0, np.inf, -np.inf, np.nan]  # relu and hard_sigmoid turn at 0 and 3
 
-SOURCE = """
+PRELUDE = """
 #include <cmath>
 #define RNN_FN inline
 using std::exp;
 using std::tanh;
 #include "activations.h"
-#include "gru.h"
-#include "lstm.h"
-#include "peephole_lstm.h"
-#include "simple_rnn.h"
-
+"""
+SOURCE = """
 // each array is [count][n]: one call of the cell for every column
 template <class C, int K> void forward(int n, double** a) {
     for (int u = 0; u < n; u++) {
@@ -52,19 +50,17 @@ template <class C, int K> void backward(int n, double** a) {
 }
 """
 
-FORMS = [cells.SimpleRNN(activation=phi) for phi in ACTIVATIONS]
-for phi, sigma in itertools.product(ACTIVATIONS, RECURRENT_ACTIVATIONS):
-    FORMS += [kind(activation=phi, recurrent_activation=sigma) for kind in (cells.LSTM, cells.PeepholeLSTM, cells.GRU)]
-    FORMS += [cells.GRU(reset_after=False, activation=phi, recurrent_activation=sigma)]
+
+def with_activations(cell, phi, sigma):
+    recurrent = {"recurrent_activation": sigma} if hasattr(cell, "recurrent_activation") else {}
+    return replace(cell, activation=phi, **recurrent)
 
 
-def cxx_type(cell):
-    names = [TYPES[cell.activation]]
-    if len(cell.gates) > 1:
-        names.append(TYPES[cell.recurrent_activation])
-    if isinstance(cell, cells.GRU):
-        names.append(str(cell.reset_after).lower())
-    return f"{type(cell).__name__}<{', '.join(names)}>"
+FORMS = {
+    cxx_type(cell): cell
+    for default, phi, sigma in itertools.product(cells.forms().values(), ACTIVATIONS, RECURRENT_ACTIVATIONS)
+    for cell in [with_activations(default, phi, sigma)]
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +69,13 @@ def twins(tmp_path_factory):
         pytest.skip(f"needs a C++ compiler: {CXX} (set CXX)")
     folder = tmp_path_factory.mktemp("twins")
     lines = [
-        f'extern "C" void {way}_{i}_{k}(int n, double** a) {{ {way}<{cxx_type(cell)}, {k}>(n, a); }}'
-        for i, cell in enumerate(FORMS)
+        f'extern "C" void {way}_{i}_{k}(int n, double** a) {{ {way}<{form}, {k}>(n, a); }}'
+        for i, (form, cell) in enumerate(FORMS.items())
         for k in range(len(cell.phases))
         for way in ("forward", "backward")
     ]
-    (folder / "twins.cpp").write_text(SOURCE + "\n".join(lines))
+    includes = [f'#include "{stem}.h"' for stem in cells.CELLS]
+    (folder / "twins.cpp").write_text("\n".join([PRELUDE, *includes, SOURCE, *lines]))
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized", "-shared", "-fPIC"]
     command = [CXX, *flags, f"-I{ROOT}/kernels/cells", "twins.cpp", "-o", "twins.so"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -106,9 +103,9 @@ def assert_same(ours, python):
         np.testing.assert_allclose(a, b, rtol=3e-15, atol=3e-15)
 
 
-@pytest.mark.parametrize("index", range(len(FORMS)), ids=[cxx_type(cell) for cell in FORMS])
+@pytest.mark.parametrize("index", range(len(FORMS)), ids=list(FORMS))
 def test_the_cpp_cell_is_the_python_cell(twins, index):
-    cell = FORMS[index]
+    cell = list(FORMS.values())[index]
     rng = np.random.default_rng(index)
     n = 40 + len(SPECIAL)
 
@@ -141,5 +138,3 @@ def test_the_cpp_cell_is_the_python_cell(twins, index):
         assert_same(done[5] if cell.shared else done[6], dhg)
         assert_same(done[7], ds_prev)
         assert_same(done[8], dp)
-
-

@@ -9,18 +9,17 @@ from __future__ import annotations
 import ctypes
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from rnn_from_scratch import backends
-from rnn_from_scratch.backends import native
+from rnn_from_scratch.backends.native import loader
 from rnn_from_scratch.measure import EXACT, compare
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.mutants.planted import of
 
-from ..conftest import ROOT
-from .test_native_build import CXX, UNITS
+from ..helpers import native_build
+from ..helpers.native_build import CXX
 
 PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
 
@@ -135,29 +134,18 @@ def code(text: str) -> str:
 def build(tmp_path_factory):
     """A library that holds every bug; the variable that chooses one, 0 for none."""
     folder = tmp_path_factory.mktemp("planted")
-    shutil.copytree(ROOT / "kernels", folder / "kernels", ignore=shutil.ignore_patterns("*.so"))
+    kernels = native_build.copy_of_kernels(folder)
     (folder / "planted.h").write_text(PLANTED_H)
     for number, m in enumerate(MUTANTS, 1):
-        file = folder / "kernels" / m.file
+        file = kernels / m.file
         text = code(file.read_text())
         assert text.count(m.before) == 1, f"{m.file}: {m.before} occurs {text.count(m.before)} times"
         file.write_text(text.replace(m.before, f"(planted == {number} ? ({m.after}) : ({m.before}))"))
-    common = [CXX, "-std=c++17", "-O1", "-fPIC", "-pthread", "-include", folder / "planted.h"]
-    objects = [folder / f"{i}.o" for i in range(len(UNITS))]
-    for (source, options), target in zip(UNITS, objects):
-        subprocess.run([*common, *options, "-c", folder / "kernels" / source, "-o", target], check=True)
-    subprocess.run([*common, "-shared", *objects, "-o", folder / "native-generic.so"], check=True)
-    loaded = (native.isa, native.library, native.entry)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "KERNELS", folder)
-        patch.setenv("RNN_NATIVE_ISA", "generic")
-        for function in loaded:
-            function.cache_clear()
+    native_build.build(kernels, "-O1", "-include", str(folder / "planted.h"))
+    with native_build.in_use(kernels):
         backends.set_num_threads(2)
-        yield ctypes.c_int.in_dll(native.library(), "planted")
+        yield ctypes.c_int.in_dll(loader.library(), "planted")
         backends.set_num_threads(None)
-    for function in loaded:
-        function.cache_clear()
 
 
 def differs() -> str:

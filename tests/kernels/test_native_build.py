@@ -3,32 +3,34 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from rnn_from_scratch.backends import native
+from rnn_from_scratch.backends.native import sources
 
 from ..conftest import ROOT
+from ..helpers import native_build
+from ..helpers.native_build import CXX
 
-CXX = os.environ.get("CXX", "c++")
-UNITS = [(source, []) for source in ("native.cpp", "native/pool.cpp", "native/tensorflow_op.cpp")]
-UNITS += [("native/cells.cpp", [f"-DREAL={real}"]) for real in ("float", "double")]
 RUN = """
 import sys, pytest
 from pathlib import Path
 from rnn_from_scratch.backends import native
-native.KERNELS = Path(sys.argv[1])
+from rnn_from_scratch.backends.native import loader
+loader.KERNELS = Path(sys.argv[1])
 assert native.available() == (True, ""), native.available()
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
 """
 
 
-def build(folder, **environment):
+def build(folder, project=ROOT, **environment):
     """Run the build of setup.py into a folder; what it printed."""
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", folder, "--build-temp", folder / "temp"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", folder]
+    done = subprocess.run(command, cwd=project, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -37,38 +39,76 @@ def build(folder, **environment):
     ("compiler", "reason"),
     [("/nowhere/c++", "/nowhere/c++: No such file or directory; a C++17 compiler is needed"), ("false", "false -std=c++17")],
 )
-def test_without_a_compiler_the_rest_installs(tmp_path, monkeypatch, compiler, reason):
+def test_without_a_compiler_the_rest_installs(tmp_path, compiler, reason):
     assert f"warning: the native backend was not built for generic: {reason}" in build(tmp_path, CXX=compiler)
-    monkeypatch.setattr(native, "KERNELS", tmp_path / "rnn_from_scratch/kernels")
-    native.isa.cache_clear(), native.library.cache_clear()
-    try:
+    with native_build.in_use(tmp_path / "rnn_from_scratch/kernels"):
         usable, why = native.available()
-        assert not usable
-        assert f"The compiler said: {reason}" in why
-    finally:
-        native.isa.cache_clear(), native.library.cache_clear()
+    assert not usable
+    assert f"The compiler said: {reason}" in why
 
 
-def test_an_unbuilt_tree_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(native, "KERNELS", tmp_path)
-    native.isa.cache_clear(), native.library.cache_clear()
-    try:
+def test_an_unbuilt_tree_says_what_to_do(tmp_path):
+    with native_build.in_use(tmp_path):
         assert native.available() == (False, "it was not built. Install the package again with a C++17 compiler, named by CXX")
-    finally:
-        native.isa.cache_clear(), native.library.cache_clear()
+
+
+# stands for the compiler: writes down what it is asked for, and the list of files, and makes nothing of them
+PRETENDS = f"""#!{sys.executable}
+import subprocess, sys
+from pathlib import Path
+arguments = sys.argv[1:]
+if arguments == ["--version"]:
+    sys.exit()
+target = Path(arguments[arguments.index("-o") + 1])
+target.write_text("made")
+with open("made.txt", "a") as log:
+    print(target.stem, file=log)
+if "-c" in arguments:
+    arguments[arguments.index("-MMD")] = "-MM"
+    sys.exit(subprocess.run([{CXX!r}, *arguments[: arguments.index("-o")]]).returncode)
+"""
+
+
+@pytest.mark.skipif(shutil.which(CXX) is None, reason=f"no compiler {CXX}")
+def test_only_what_uses_a_changed_file_is_compiled_again(tmp_path):
+    shutil.copytree(ROOT / "kernels", tmp_path / "kernels", ignore=shutil.ignore_patterns("*.so", "*.log"))
+    for file in ("setup.py", "README.md", "rnn_from_scratch/__init__.py", "rnn_from_scratch/backends/native/sources.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    compiler = tmp_path / "pretends"
+    compiler.write_text(PRETENDS)
+    compiler.chmod(0o755)
+
+    def made():
+        """The units of the plain level that a build makes."""
+        (tmp_path / "made.txt").write_text("")
+        build(tmp_path / "installed", tmp_path, CXX=str(compiler))
+        names = {line.removesuffix(".o").removesuffix(".so") for line in (tmp_path / "made.txt").read_text().split()}
+        return {name.removeprefix("generic-") for name in names if "generic-" in name}
+
+    units = set(sources.units(tmp_path / "kernels"))
+    assert made() == units
+    assert made() == set()
+    (tmp_path / "kernels/cells/gru.h").touch()  # times of files mean nothing
+    assert made() == set()
+    change(tmp_path / "kernels/cells/gru.h")
+    assert made() == {"gru-float", "gru-double", "digest"}
+    change(tmp_path / "kernels/native/pool.h")
+    assert made() == {"native", "pool", "digest"}
+    change(tmp_path / "kernels/cells/activations.h")
+    assert made() == {name for name in units if name.endswith(("-float", "-double"))} | {"digest"}
+
+
+def change(file):
+    file.write_text(file.read_text() + "// changed\n")
 
 
 def sanitized(folder, flags):
-    """Build the generic level with a sanitizer, wide vectors on x86, into a folder."""
+    """Build the generic level with a sanitizer, wide vectors on x86; where it is."""
+    kernels = native_build.copy_of_kernels(folder)
     wide = ["-march=x86-64-v3"] if platform.machine() == "x86_64" else []
-    common = [CXX, "-std=c++17", "-O1", "-g", "-fPIC", "-pthread", *wide, *flags]
-    objects = [str(folder / f"{i}.o") for i in range(len(UNITS))]
-    compilers = [
-        subprocess.Popen([*common, *options, "-c", ROOT / "kernels" / source, "-o", to])  # minutes: all at once
-        for (source, options), to in zip(UNITS, objects)
-    ]
-    assert [compiler.wait() for compiler in compilers] == [0] * len(UNITS)
-    subprocess.run([*common, "-shared", *objects, "-o", folder / "native-generic.so"], check=True)
+    native_build.build(kernels, "-O1", "-g", *wide, *flags)
+    return kernels
 
 
 def run_tests(folder, runtime, options, *tests):
@@ -83,13 +123,13 @@ def run_tests(folder, runtime, options, *tests):
 
 @pytest.mark.check
 def test_address_and_undefined_behaviour_sanitizers(tmp_path):
-    sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+    kernels = sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
     tests = [f"tests/backends/test_{name}.py" for name in ("native", "recompute")]
-    run_tests(tmp_path, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *tests)
+    run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *tests)
 
 
 @pytest.mark.check
 def test_thread_sanitizer(tmp_path):
-    sanitized(tmp_path, ["-fsanitize=thread"])
+    kernels = sanitized(tmp_path, ["-fsanitize=thread"])
     names = "same_bits_for_any or callers_at_once"
-    run_tests(tmp_path, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, "tests/backends/test_native_threads.py", "-k", names)
+    run_tests(kernels, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, "tests/backends/test_native_threads.py", "-k", names)

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from rnn_from_scratch.backends import native
+from rnn_from_scratch.backends.native import loader
 
 from ..conftest import ROOT
 
@@ -29,12 +29,12 @@ FINER = {np.dtype("float32"): np.float64, np.dtype("float64"): np.longdouble}
 LIMIT = {np.dtype("float32"): 2.0, np.dtype("float64"): 4.0}  # ulp
 
 
-@pytest.fixture(scope="module", params=native.LEVELS)
+@pytest.fixture(scope="module", params=loader.LEVELS)
 def functions(request, tmp_path_factory):
     """exp and tanh compiled for one instruction set level."""
     if not shutil.which(CXX):
         pytest.skip(f"needs a C++ compiler: {CXX} (set CXX)")
-    if not native.path("generic").exists() or native.load("generic").rnn_isa() < native.LEVELS.index(request.param):
+    if not loader.path("generic").exists() or loader.load("generic").rnn_isa() < loader.LEVELS.index(request.param):
         pytest.skip(f"this machine cannot run {request.param}")
     folder = tmp_path_factory.mktemp("math")
     (folder / "math.cpp").write_text(SOURCE)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ... import cells
-from ...cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 from .memory import acquire
 from .threads import num_threads
 
 Array = Any
-KINDS = (cells.SimpleRNN, cells.LSTM, cells.PeepholeLSTM, cells.GRU)  # by the number in Call; 4 is the GRU with reset before
 
 # Field by field the Call of kernels/native/call.h; an array there is one field for each element here.
 LAYOUT = """
-    cell activation recurrent_activation
+    form
     B T I H threads go_backwards zero_masked_outputs x_scale_gates h_scale_gates recompute_every
     x x_stride0 x_stride1 x_stride2 Wx Wh bx bh p live x_scale h_scale
     states0 states1 saved initial0 initial1 y final0 final1
@@ -28,14 +24,6 @@ LAYOUT = """
 """
 FIELDS = tuple(LAYOUT.split())
 CALL = struct.Struct(f"{len(FIELDS)}q")
-
-
-@cache
-def numbers(cell: Any) -> tuple[int, int, int]:
-    """The first three fields."""
-    kind = KINDS.index(type(cell))
-    recurrent = RECURRENT_ACTIVATIONS.index(getattr(cell, "recurrent_activation", "sigmoid"))
-    return 4 if kind == 3 and not cell.reset_after else kind, list(ACTIVATIONS).index(cell.activation), recurrent
 
 
 def address(a: Array) -> int:
@@ -79,11 +67,11 @@ class Arguments:
     and every line of it is then dear.
     """
 
-    def __init__(self, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every):
+    def __init__(self, form, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every):
         B, T, I = x.shape
         self.dtype, self.copies = x.dtype, []
         self.fields = fields = dict.fromkeys(FIELDS, 0)
-        fields["cell"], fields["activation"], fields["recurrent_activation"] = numbers(cell)
+        fields["form"] = form
         fields["B"], fields["T"], fields["I"], fields["H"] = B, T, I, len(params["Wh"])
         fields["threads"] = num_threads()
         fields["go_backwards"], fields["zero_masked_outputs"] = go_backwards, zero_masked_outputs

@@ -1,0 +1,13 @@
+// The forms that this library has, by name: "LSTM<Tanh, Sigmoid>". Each unit made from cells.cpp adds its own when the library
+// is loaded.
+#pragma once
+#include <map>
+#include <string>
+
+#include "cell.h"
+
+// It is never destroyed: threads may still be at work when the process ends.
+template <class T> std::map<std::string, Cell<T>>& registry() {
+    static auto& forms = *new std::map<std::string, Cell<T>>;
+    return forms;
+}
