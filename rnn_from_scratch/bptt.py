@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from .typing import Array, Arrays, Cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Tape:
     processing order. backward makes the rest again.
     """
 
-    cell: Any
+    cell: Cell
     params: dict[str, Array]
     x: Array
-    states: tuple[Array, ...]
+    states: Arrays
     saved: Array | None
     live: Array | None
     go_backwards: bool
@@ -60,11 +60,11 @@ class Tape:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """x [B,T,I], params (dict, shapes as given), initial_state (tuple of [B,H]); None where `wrt` did not ask."""
+    """What backward returns: the gradients that `wrt` asked for. The others are None, whatever their types say."""
 
-    x: Array
-    params: Any
-    initial_state: Any
+    x: Array  # [B,T,I]
+    params: dict[str, Array]  # name -> gradient, in the shape of the parameter
+    initial_state: Arrays  # one [B,H] per state
 
 
 def product(a: Array, W: Array, scale: Array | None) -> Array:
@@ -99,7 +99,7 @@ def started_steps(live: Array, go_backwards: bool) -> Array:
 class Layout:
     """Where a call's rows, gates and slots are: the index arithmetic that forward and backward share."""
 
-    def __init__(self, cell: Any, x: Array, live: Array | None, go_backwards: bool, h_scale: Array | None):
+    def __init__(self, cell: Cell, x: Array, live: Array | None, go_backwards: bool, h_scale: Array | None):
         self.B, self.T, self.I = x.shape
         self.steps = range(self.T - 1, -1, -1) if go_backwards else range(self.T)
         self.before, self.after = (1, 0) if go_backwards else (0, 1)  # slot of s_prev and of s: t + before, t + after
@@ -134,7 +134,10 @@ def columns(W: Array, gates: list[int], G: int) -> Array:
     return W.reshape(*W.shape[:-1], G, H)[..., gates, :].reshape(*W.shape[:-1], len(gates) * H)
 
 
-def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, backend="reference"):
+def forward(
+    cell: Cell, params: dict[str, Array], x: Array, s0: Arrays, live: Array | None, go_backwards: bool, zero_masked_outputs: bool,
+    x_scale: Array | None, h_scale: Array | None, save: bool, backend: str = "reference"
+) -> tuple[Array, Arrays, Tape | None]:
     """Run the cell over x; see backends.forward for the arguments. Returns y [B,T,H], final states, Tape or None."""
     at = Layout(cell, x, live, go_backwards, h_scale)
     G, H = len(cell.gates), params["Wh"].shape[0]
@@ -147,10 +150,11 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
     bh = [columns(params["bh"], g, G) if "bh" in params else None for g in at.gates]
 
     y = np.zeros((at.B, at.T, H), x.dtype)
-    states: tuple[Array, ...] = tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0) if save else ()
-    kept: Array = np.zeros((at.B, at.T, len(cell.saved), H), x.dtype) if save else None
+    states: Arrays = tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0) if save else ()
+    kept: Any = np.zeros((at.B, at.T, len(cell.saved), H), x.dtype) if save else None
     s, out = s0, np.zeros((at.B, H), x.dtype)
-    saved: tuple[Array, ...]
+    saved: Arrays
+    operand: Any  # of the next product [B,H]; after the last phase the new states
     for slots, first in zip(states, s0):
         slots[:, at.T if go_backwards else 0] = first
     for step, t in enumerate(at.steps):
@@ -181,13 +185,14 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
     return y, state, Tape(cell, params, x, states, kept, live, go_backwards, zero_masked_outputs, x_scale, h_scale, backend)
 
 
-def backward(tape, dy, dstate, wrt):
+def backward(tape: Tape, dy: Array | None, dstate: tuple[Array | None, ...], wrt: tuple[str, ...]) -> Gradients:
     """Backpropagation through time over a Tape; dy is in processing order. Returns Gradients."""
     cell, params, x, live = tape.cell, tape.params, tape.x, tape.live
     at = Layout(cell, x, live, tape.go_backwards, tape.h_scale)
     G, H = len(cell.gates), params["Wh"].shape[0]
     Wh = [columns(params["Wh"], g, G) for g in at.gates]
     p = tuple(params["p"]) if cell.extras else ()
+    assert tape.saved is not None
     if dy is not None and live is not None:
         dy_used = live if tape.zero_masked_outputs else started_steps(live, tape.go_backwards)
         dy = np.where((dy_used[:, ::-1] if tape.go_backwards else dy_used)[:, :, None], dy, 0)
@@ -203,8 +208,8 @@ def backward(tape, dy, dstate, wrt):
         m = True if live is None else live[:, t, None]
         if dy is not None:
             ds = (ds[0] + dy[:, step], *ds[1:])  # y_t = h_t
-        d, parts = ds, [0.0] * len(ds)
-        d_operand: tuple[Array, ...] = ()
+        d, parts = ds, list[Any]([0.0] * len(ds))
+        d_operand: Arrays = ()
         for k in reversed(range(len(at.gates))):
             dxg_k, dhg_k, part, dp = cell.backward(k, d + d_operand, saved, s_prev, s, p)
             parts = [a + b for a, b in zip(parts, part)]
@@ -218,13 +223,11 @@ def backward(tape, dy, dstate, wrt):
         parts[0] = parts[0] + d_operand[0]  # phase 0's operand is h_prev
         ds = tuple(parts) if live is None else tuple(np.where(m, a, b) for a, b in zip(parts, d))  # a masked step copies s
 
-    dx = grads = None
     D = at.flat(dxg)
-    if "x" in wrt:
-        dx = at.unflat(product_da(D, params["Wx"], at.per_row(tape.x_scale)))
-    if "params" in wrt:
-        grads = param_gradients(tape, at, D, dhg, dp_sum)
-    return Gradients(dx, grads, tuple(np.array(d) for d in ds) if "initial_state" in wrt else None)
+    dx: Any = at.unflat(product_da(D, params["Wx"], at.per_row(tape.x_scale))) if "x" in wrt else None
+    grads: Any = param_gradients(tape, at, D, dhg, dp_sum) if "params" in wrt else None
+    initial: Any = tuple(np.array(d) for d in ds) if "initial_state" in wrt else None
+    return Gradients(dx, grads, initial)
 
 
 def param_gradients(tape, at, D, dhg, dp_sum):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Array = Any
+from .typing import Array
+
 EXACT = 1e-12  # float64, whatever is compared
 FLOOR = 1e-6  # float32: added to the allowed multiple of NumPy's own float32 error
 

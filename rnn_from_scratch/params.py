@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from .typing import Array, Cell
+
 REAL = (np.dtype("float32"), np.dtype("float64"))
 
 
-def cell_name(cell: Any) -> str:
+def cell_name(cell: Cell) -> str:
     return type(cell).__name__
 
 
-def param_shapes(cell: Any, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+def param_shapes(cell: Cell, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every parameter of `cell`, in order: Wx, Wh, then b (or bx, bh), then p."""
     columns = len(cell.gates) * units
     shapes: dict[str, tuple[int, ...]] = {"Wx": (inputs, columns), "Wh": (units, columns)}
@@ -25,7 +26,7 @@ def param_shapes(cell: Any, inputs: int, units: int) -> dict[str, tuple[int, ...
     return shapes
 
 
-def init_params(cell: Any, inputs: int, units: int, rng: int | np.random.Generator = 0, dtype: str = "float32") -> dict[str, Array]:
+def init_params(cell: Cell, inputs: int, units: int, rng: int | np.random.Generator = 0, dtype: str = "float32") -> dict[str, Array]:
     """New parameters with Keras' defaults: glorot uniform Wx, orthogonal Wh, zero biases but where the cell says otherwise (initial_bias).
 
     inputs, units: I and H, at least 1.  rng: a seed or a NumPy generator.  dtype: float32 or float64.
@@ -64,7 +65,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return (q * np.sign(np.diagonal(r))).T
 
 
-def expect_shape(name: str, array: Array, symbols: str, shape: tuple[int, ...], cell: Any) -> None:
+def expect_shape(name: str, array: Array, symbols: str, shape: tuple[int, ...], cell: Cell) -> None:
     """Raise ValueError unless array has `shape`; `symbols` is the same shape in letters, as in '[H, 4H]'."""
     if tuple(array.shape) != tuple(shape):
         raise ValueError(f"{name}: expected {symbols} = {list(shape)} for {cell_name(cell)}, got {list(array.shape)}")
@@ -102,7 +103,7 @@ def check_x(x: Any) -> Array:
     return x
 
 
-def check_params(cell: Any, params: Any, x: Array) -> dict[str, Array]:
+def check_params(cell: Cell, params: Any, x: Array) -> dict[str, Array]:
     """The parameters as arrays, in the order of param_shapes, after every check against the cell and x."""
     if are_right(cell, params, x):
         return params
@@ -124,7 +125,7 @@ def check_params(cell: Any, params: Any, x: Array) -> dict[str, Array]:
     return arrays
 
 
-def are_right(cell: Any, params: Any, x: Array) -> bool:
+def are_right(cell: Cell, params: Any, x: Array) -> bool:
     """Whether params are what check_params returns. It is quick, and says no more: what is wrong takes longer to tell."""
     if type(params) is not dict or type(x) is not np.ndarray or type(params.get("Wh")) is not np.ndarray:
         return False
@@ -134,12 +135,12 @@ def are_right(cell: Any, params: Any, x: Array) -> bool:
     )
 
 
-def letters(cell: Any) -> str:
+def letters(cell: Cell) -> str:
     """'4H' for an LSTM, 'H' for one gate."""
     return f"{len(cell.gates)}H" if len(cell.gates) > 1 else "H"
 
 
-def check_states(name: str, values: Any, cell: Any, x: Array, units: int) -> tuple[Array | None, ...]:
+def check_states(name: str, values: Any, cell: Cell, x: Array, units: int) -> tuple[Array | None, ...]:
     """A tuple with one [B, H] array, or None, per state of the cell."""
     count = len(cell.states)
     listed = f"a tuple of {count} array{'s' * (count > 1)} ({', '.join(cell.states)})"
@@ -157,7 +158,7 @@ def check_states(name: str, values: Any, cell: Any, x: Array, units: int) -> tup
     return tuple(checked)
 
 
-def check_initial_state(values: Any, cell: Any, x: Array, units: int) -> tuple[Array, ...]:
+def check_initial_state(values: Any, cell: Cell, x: Array, units: int) -> tuple[Array, ...]:
     """The given initial states, or zeros."""
     values = (None,) * len(cell.states) if values is None else values
     states = check_states("initial_state", values, cell, x, units)
@@ -166,7 +167,7 @@ def check_initial_state(values: Any, cell: Any, x: Array, units: int) -> tuple[A
     return tuple(np.zeros((x.shape[0], units), x.dtype) if s is None else s for s in states)
 
 
-def check_mask(mask: Any, lengths: Any, cell: Any, x: Array) -> Array | None:
+def check_mask(mask: Any, lengths: Any, cell: Cell, x: Array) -> Array | None:
     """The mask [B, T] of live steps, bool; None if every step is live. `lengths` means arange(T) < lengths."""
     B, T, _ = x.shape
     if mask is not None and lengths is not None:
@@ -190,7 +191,7 @@ def check_mask(mask: Any, lengths: Any, cell: Any, x: Array) -> Array | None:
     return np.arange(T) < lengths[:, None]
 
 
-def check_scale(name: str, scale: Any, width: tuple[str, int], cell: Any, x: Array) -> Array | None:
+def check_scale(name: str, scale: Any, width: tuple[str, int], cell: Cell, x: Array) -> Array | None:
     """A dropout scale: None, [B, width] or [G, B, width]."""
     if scale is None:
         return None

@@ -15,11 +15,11 @@ import numpy as np
 from .. import cells
 from .. import params as check
 from ..bptt import Gradients, Tape
+from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
 
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
 
-Array = Any
 # name -> module, in the order in which `doctor` lists them
 BACKENDS = {"reference": ".reference", "native": ".native", "cuda": ".gpu.cuda", "emulated": ".emulator"}
 STORAGES = ("float16", "bfloat16")
@@ -37,7 +37,7 @@ def available() -> dict[str, tuple[bool, str]]:
     return {name: load(name).available() for name in BACKENDS}
 
 
-def choose(cell: Any, params: dict[str, Array], x: Array) -> Choice:
+def choose(cell: Cell, params: dict[str, Array], x: Array) -> Choice:
     """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
     if check.on_gpu(x):
         return Choice("cuda", "CuPy arrays")
@@ -58,7 +58,7 @@ def load(name: str) -> Any:
     return import_module(BACKENDS[name], __name__)
 
 
-def usable(name: str, cell: Any, params: dict[str, Array], x: Array) -> str:
+def usable(name: str, cell: Cell, params: dict[str, Array], x: Array) -> str:
     """The backend to run: `name` itself, or the choice for "auto". Raises ValueError if it is unknown or cannot run here."""
     if name == "auto":
         choice = choose(cell, params, x)
@@ -86,7 +86,7 @@ def warn_once(reason: str) -> None:
     warnings.warn(f"{reason}. The reference backend runs meanwhile, which takes longer", RuntimeWarning, stacklevel=4)
 
 
-def plan(cell: Any, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:
+def plan(cell: Cell, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:
     """How the CUDA kernels run this call: a planner.Plan with the tier, its tiles, the predicted times and the reason.
 
     backend: "cuda" or "emulated". Raises ValueError if it is not usable here.
@@ -123,10 +123,10 @@ def check_recompute(every: int | None, name: str, save: bool) -> None:
 
 
 def forward(
-    cell: Any,
+    cell: Cell,
     params: dict[str, Array],
     x: Array,
-    initial_state: tuple[Array, ...] | None = None,
+    initial_state: tuple[Array | None, ...] | None = None,
     lengths: Array | None = None,
     mask: Array | None = None,
     go_backwards: bool = False,
@@ -138,7 +138,7 @@ def forward(
     backend: str = "auto",
     storage: str | None = None,
     recompute_every: int | None = None,
-) -> tuple[Array, tuple[Array, ...], Any]:
+) -> tuple[Array, tuple[Array, ...], Tape | None]:
     """Run a cell over a batch of sequences.
 
     x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype

@@ -18,7 +18,7 @@ def available() -> tuple[bool, str]:
 def forward(*args: Any, recompute_every: int | None = None) -> tuple:
     """As bptt.forward; recompute_every as in backends.forward."""
     y, state, tape = bptt.forward(*args)
-    if recompute_every is None:
+    if tape is None or recompute_every is None:
         return y, state, tape
     ordered = (s[:, ::-1] if tape.go_backwards else s for s in tape.states)
     kept = tuple(s[:, :-1:recompute_every].copy() for s in ordered)

@@ -14,19 +14,18 @@ import numpy as np
 
 from .. import params as check
 from ..bptt import Gradients
+from ..typing import Array, Cell
 from . import backward, forward
-
-Array = Any
 
 
 def truncated_bptt(
-    cell: Any,
+    cell: Cell,
     params: dict[str, Array],
     x: Array,
     dy_fn: Callable[[Array, int, int], Array],
     k1: int,
     k2: int,
-    initial_state: tuple[Array, ...] | None = None,
+    initial_state: tuple[Array | None, ...] | None = None,
     *,
     update: Callable[[Gradients], None] | None = None,
     x_scale: Array | None = None,
@@ -59,7 +58,7 @@ def truncated_bptt(
     T, state, start = x.shape[1], initial_state, 0  # state stands before step `start`
     outputs: list[Array] = []
     sums: dict[str, Array] = {}
-    dx, dstate = np.zeros_like(x), tuple(0.0 for _ in cell.states)
+    dx, dstate = np.zeros_like(x), tuple[Any, ...](0.0 for _ in cell.states)
     for t0 in range(0, T, k1):
         t1 = min(t0 + k1, T)
         y, final, tape = forward(cell, params, x[:, start:t1], state, x_scale=x_scale, h_scale=h_scale, backend=backend)
@@ -68,7 +67,6 @@ def truncated_bptt(
         dy = np.zeros_like(y)
         dy[:, t0 - start :] = check_dy(dy_fn(outputs[-1], t0, t1), outputs[-1], cell)
         grads = backward(tape, dy)
-        assert grads.params is not None and grads.initial_state is not None
         dx[:, start:t1] += grads.x
         sums = {name: sums.get(name, 0) + g for name, g in grads.params.items()}
         if start == 0:
@@ -80,7 +78,7 @@ def truncated_bptt(
     return np.concatenate(outputs, axis=1), final, Gradients(dx, sums, dstate)
 
 
-def check_dy(dy: Any, y: Array, cell: Any) -> Array:
+def check_dy(dy: Any, y: Array, cell: Cell) -> Array:
     dy = np.asarray(dy)
     check.expect_shape("dy_fn", dy, "[B, t1 - t0, H]", y.shape, cell)
     check.expect_dtype("dy_fn", dy, y.dtype)

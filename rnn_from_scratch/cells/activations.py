@@ -7,11 +7,11 @@ and is written so that NaN falls through it instead of becoming 0. Nothing overf
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Array = Any  # a NumPy array: float32, float64, or complex128 (forward only)
+from ..typing import Array, ListedCell
 
 
 class Activation(NamedTuple):
@@ -61,7 +61,7 @@ ACTIVATIONS = {
 RECURRENT_ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 
 
-def check_names(cell: Any) -> None:
+def check_names(cell: ListedCell) -> None:
     """Raise ValueError unless the cell's activation names are known."""
     name = type(cell).__name__
     if cell.activation not in ACTIVATIONS:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..typing import Array, Arrays, StepGradients
 from .activations import ACTIVATIONS, check_names
 
 
@@ -38,26 +39,26 @@ class GRU:
     candidates: ClassVar = ("n",)
     variants: ClassVar = {"reset after": {"reset_after": True}, "reset before": {"reset_after": False}}
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_names(self)
 
     @property
-    def saved(self):
+    def saved(self) -> tuple[str, ...]:
         return ("z", "r", "n", "q") if self.reset_after else ("z", "r", "n")
 
     @property
-    def shared(self):
+    def shared(self) -> bool:
         return not self.reset_after
 
     @property
-    def phases(self):
+    def phases(self) -> tuple[tuple[int, ...], ...]:
         return ((0, 1, 2),) if self.reset_after else ((0, 1), (2,))
 
-    def operand(self, k, saved, s_prev):
+    def operand(self, k: int, saved: Arrays, s_prev: Arrays) -> Array:
         """What the product after phase k takes: m = r * h_prev."""
         return saved[1] * s_prev[0]
 
-    def forward(self, k, xg, hg, s_prev, saved, p):
+    def forward(self, k: int, xg: Array, hg: Array, s_prev: Arrays, saved: Arrays, p: Arrays) -> tuple[Array | Arrays, Arrays]:
         """Reset after: one phase -> ((h,), (z, r, n, q)). Reset before: phase 0 -> (m, (z, r)), phase 1 -> ((h,), (n,))."""
         phi, sigma = ACTIVATIONS[self.activation].f, ACTIVATIONS[self.recurrent_activation].f
         (h_prev,) = s_prev
@@ -71,7 +72,7 @@ class GRU:
         (z, _), (n,) = saved, phi(xg + hg)
         return (z * h_prev + (1 - z) * n,), (n,)
 
-    def backward(self, k, d, saved, s_prev, s, p):
+    def backward(self, k: int, d: Arrays, saved: Arrays, s_prev: Arrays, s: Arrays, p: Arrays) -> StepGradients:
         """d: (dh,) in the last phase; (dh, dm) in phase 0 of reset-before -> dxg, dhg, ds_prev, dp."""
         phi_derivative, sigma_derivative = ACTIVATIONS[self.activation].derivative, ACTIVATIONS[self.recurrent_activation].derivative
         z, r, n = saved[:3]

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..typing import Array, Arrays, StepGradients
 from .activations import ACTIVATIONS, check_names
 
 
@@ -43,10 +44,10 @@ class PeepholeLSTM:
     candidates: ClassVar = ("g",)
     initial_bias: ClassVar = {"f": 1.0}
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_names(self)
 
-    def forward(self, k, xg, hg, s_prev, saved, p):
+    def forward(self, k: int, xg: Array, hg: Array, s_prev: Arrays, saved: Arrays, p: Arrays) -> tuple[Arrays, Arrays]:
         """xg, hg: [4, B, H] pre-activations; s_prev: (h, c) of [B, H]; p: three [H] -> ((h, c), (i, f, g, o))."""
         phi, sigma = ACTIVATIONS[self.activation].f, ACTIVATIONS[self.recurrent_activation].f
         _, c_prev = s_prev
@@ -58,7 +59,7 @@ class PeepholeLSTM:
         h = o * phi(c)
         return (h, c), (i, f, g, o)
 
-    def backward(self, k, d, saved, s_prev, s, p):
+    def backward(self, k: int, d: Arrays, saved: Arrays, s_prev: Arrays, s: Arrays, p: Arrays) -> StepGradients:
         """d: (dh, dc) of [B, H] -> dxg, dhg (the same four arrays), ds_prev, dp: three [B, H]."""
         phi, phi_derivative = ACTIVATIONS[self.activation]
         sigma_derivative = ACTIVATIONS[self.recurrent_activation].derivative

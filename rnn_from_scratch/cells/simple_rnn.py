@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..typing import Array, Arrays, StepGradients
 from .activations import ACTIVATIONS, check_names
 
 
@@ -35,17 +36,17 @@ class SimpleRNN:
     phases: ClassVar = ((0,),)
     candidates: ClassVar = ("h",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_names(self)
 
-    def forward(self, k, xg, hg, s_prev, saved, p):
+    def forward(self, k: int, xg: Array, hg: Array, s_prev: Arrays, saved: Arrays, p: Arrays) -> tuple[Arrays, Arrays]:
         """xg, hg: [1, B, H] pre-activations -> ((h,), ()); h: [B, H]."""
         phi = ACTIVATIONS[self.activation].f
         (a,) = xg + hg
         h = phi(a)
         return (h,), ()
 
-    def backward(self, k, d, saved, s_prev, s, p):
+    def backward(self, k: int, d: Arrays, saved: Arrays, s_prev: Arrays, s: Arrays, p: Arrays) -> StepGradients:
         """d: (dh,), dh: [B, H] -> dxg, dhg, ds_prev (nothing flows back but through the product), dp."""
         phi_derivative = ACTIVATIONS[self.activation].derivative
         (dh,), (h,) = d, s

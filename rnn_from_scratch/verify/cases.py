@@ -9,8 +9,7 @@ import numpy as np
 
 from .. import backends, cells
 from ..params import param_shapes
-
-Array = Any
+from ..typing import Array, ListedCell
 
 # form -> label -> options: what is tried beside the defaults of a form, where the rule in `others` is not what is wanted
 OTHERS: dict[str, dict[str, dict[str, Any]]] = {
@@ -29,7 +28,7 @@ OTHERS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def others(form: str, cell: Any) -> dict[str, dict[str, Any]]:
+def others(form: str, cell: ListedCell) -> dict[str, dict[str, Any]]:
     """Label -> options of a form's further cases: relu, and another activation without bias."""
     if form in OTHERS:
         return OTHERS[form]
@@ -37,9 +36,9 @@ def others(form: str, cell: Any) -> dict[str, dict[str, Any]]:
     return {"relu": {"activation": "relu"}, f"{label}, no bias": {option: label, "use_bias": False}}
 
 
-def case_cells() -> dict[str, Any]:
+def case_cells() -> dict[str, ListedCell]:
     """Name -> cell: for every form of cells.CELLS its defaults, then the others. "LSTM relu", but "GRU reset before, relu"."""
-    found = {}
+    found: dict[str, ListedCell] = {}
     for form, cell in cells.forms().items():
         found[form] = cell
         separator = ", " if " " in form else " "
@@ -135,6 +134,7 @@ def solve(p: Problem, backend: str = "reference", storage: str | None = None) ->
 def solve_rounded(p: Problem, dtype: np.dtype) -> dict[str, Array]:
     """The reference, with y and the tape rounded to 16 bits: what storage= may be off is measured against this."""
     y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+    assert tape is not None and tape.saved is not None
 
     def rounded(a: Array) -> Array:
         return a.astype(dtype).astype(a.dtype)

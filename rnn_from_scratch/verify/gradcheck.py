@@ -16,15 +16,15 @@ from .. import backends
 from ..bptt import product
 from ..measure import EXACT, budget, error
 from ..params import cell_name, check_initial_state, param_shapes
+from ..typing import Array, Cell
 from .report import Entry, ErrorOrigin, Report
 
-Array = Any
 STEP = 1e-200
 ELEMENTS = 1 << 20  # of x in one stacked forward
 
 
 def gradcheck(
-    cell: Any,
+    cell: Cell,
     params: dict[str, Array] | None = None,
     x: Array | None = None,
     *,
@@ -72,7 +72,7 @@ def gradcheck(
     return Report(report.cell, report.backend, report.dtype, report.entries, check.birth())
 
 
-def assert_gradcheck(cell: Any, *args: Any, **options: Any) -> None:
+def assert_gradcheck(cell: Cell, *args: Any, **options: Any) -> None:
     """Raise AssertionError, with the whole report as its text, unless gradcheck (same arguments) finds everything right."""
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     report = gradcheck(cell, *args, **options)
@@ -86,6 +86,7 @@ class Check:
     def __init__(self, cell, params, x, options, dy, dstate, backend):
         self.cell, self.params, self.x, self.options, self.dy, self.dstate = cell, params, x, options, dy, dstate
         _, _, tape = backends.forward(cell, params, x, **options, backend=backend)
+        assert tape is not None
         self.backend, self.tape = tape.backend, tape
         self.grads = gradients(backends.backward(tape, dy, dstate), cell)
 
@@ -202,7 +203,7 @@ class Check:
         return error(ours, truth) <= (EXACT if ours.dtype == np.float64 else 1e-4)
 
 
-def gradients(grads: Any, cell: Any) -> dict[str, Array]:
+def gradients(grads: Any, cell: Cell) -> dict[str, Array]:
     """Gradients by name: x, the parameters, 'initial h', 'initial c'."""
     return {"x": grads.x, **grads.params, **{f"initial {s}": g for s, g in zip(cell.states, grads.initial_state)}}
 
@@ -217,7 +218,7 @@ def repeat(name: str, value: Any, copies: int) -> Any:
     return np.concatenate([value] * copies, axis=0)
 
 
-def blocks(cell: Any, name: str, shape: tuple[int, ...], index: Array) -> Iterator[tuple[str, Array]]:
+def blocks(cell: Cell, name: str, shape: tuple[int, ...], index: Array) -> Iterator[tuple[str, Array]]:
     """(gate, which of the indices belong to it) for a gradient array."""
     if name in ("Wx", "Wh", "b", "bx", "bh"):
         units = shape[-1] // len(cell.gates)

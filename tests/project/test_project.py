@@ -17,7 +17,7 @@ PACKAGE = ROOT / "rnn_from_scratch"
 SOURCES = [p for folder in ("rnn_from_scratch", "kernels", "bench", "tests") for p in (ROOT / folder).rglob("*")]
 SOURCES = [p for p in SOURCES if p.suffix in {".py", ".cpp", ".h", ".cu", ".cuh"}]
 # imports only run to the left
-LAYERS = [("cells", "measure"), "params", "bptt", "backends", ("data", "interop"), "verify", "layers", "tasks", "doctor", "cli"]
+LAYERS = ["typing", ("cells", "measure"), "params", "bptt", "backends", ("data", "interop"), "verify", "layers", "tasks", "doctor", "cli"]
 HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "cupy", "matplotlib", "onnx", "onnxruntime"}
 
 

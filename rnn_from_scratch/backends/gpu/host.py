@@ -85,12 +85,13 @@ def backward(device, storage, tape, dy, dstate, wrt):
     tier(call).backward(call, (saved, *tapes), dy, ds, dxg, dhg, dp, first)
 
     dx = input_gradient(call, dxg) if "x" in wrt else None
-    grads = None
+    grads: Any = None
     if "params" in wrt:
         grads = {name: device.get(g) for name, g in param_gradients(call, (*tapes, saved), dxg, dhg, dp).items()}
-    initial = tuple(device.get(ds[k]) for k in range(S)) if "initial_state" in wrt else None
+    initial: Any = tuple(device.get(ds[k]) for k in range(S)) if "initial_state" in wrt else None
     device.check()
-    return Gradients(None if dx is None else device.get(dx), grads, initial)
+    dx_there: Any = None if dx is None else device.get(dx)
+    return Gradients(dx_there, grads, initial)
 
 
 def input_gradient(call: GpuCall, dxg: Array) -> Array:

@@ -83,7 +83,9 @@ def backward(tape, dy, dstate, wrt):
     arguments.give_states("dfinal", dstate)
     if dy is not None:
         arguments.walk("dy", dy, 2)
-    dx, grads, initial = None, None, None
+    dx: Any = None
+    grads: Any = None
+    initial: Any = None
     if "x" in wrt:
         (dx,) = arguments.new(("dx",), x.shape)
     if "params" in wrt:

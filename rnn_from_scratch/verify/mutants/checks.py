@@ -75,6 +75,7 @@ def gradients(cells: list[str]) -> Iterator[str]:
 def outputs(cells: list[str]) -> Iterator[str]:
     for where, p in problems([name for name in cells if equations.covers(CELLS[name])]):
         y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+        assert tape is not None
         truth = equations.run(p.cell, p.params, p.x, **p.options)
         last = 0 if p.options.get("go_backwards") else -1
         pairs = {"y": (y, truth.y)}
@@ -178,6 +179,7 @@ def gradients_come_alone(p: Problem) -> Iterator[str]:
 def refusal(p: Problem, name: str = "no such gate", **more: Any) -> str:
     """What tape.gate says to a name that was not saved."""
     _, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, **more, backend="reference")
+    assert tape is not None
     try:
         tape.gate(name)
     except ValueError as error:

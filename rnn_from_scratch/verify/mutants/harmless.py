@@ -28,10 +28,10 @@ HARMLESS = {
     "bptt.py Layout.__init__: self.rows = every if live is None else every[live.reshape(-2)]": "NumPy takes any negative size as -1",
     "bptt.py Layout.flat: return (rows[self.rows])": COPIES,
     "bptt.py Layout.unflat: if len(self.rows) <= self.B * self.T:": COPIES,
-    "bptt.py forward: states: tuple[Array, ...] = (tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0))": (
+    "bptt.py forward: states: Arrays = (tuple(np.empty((at.B, at.T + 1, H), x.dtype) for _ in s0))": (
         "made, filled and dropped with save=False"
     ),
-    "bptt.py forward: kept: Array = (np.zeros((at.B, at.T, len(cell.saved), H), x.dtype))": "made, filled and dropped with save=False",
+    "bptt.py forward: kept: Any = (np.zeros((at.B, at.T, len(cell.saved), H), x.dtype))": "made, filled and dropped with save=False",
     "bptt.py forward: m = live[:, None, t]": "the same [B,1] as live[:, t, None]",
     "bptt.py backward: m = True if live is None else live[:, None, t]": "the same [B,1] as live[:, t, None]",
     "bptt.py backward: dhg = (np.zeros_like(dxg))": "shared: two arrays with the same values in place of one",
