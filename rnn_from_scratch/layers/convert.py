@@ -6,18 +6,17 @@ from typing import Any
 
 import keras
 
-from .recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
-from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
+from .recurrent import LAYERS
 
-TWINS = {keras.saving.get_registered_name(cls): cls.twin for cls in (SimpleRNN, LSTM, GRU, SimpleRNNCell, LSTMCell, GRUCell)}
-NO_TWIN = {keras.saving.get_registered_name(cls): cls for cls in (PeepholeLSTM, PeepholeLSTMCell)}
+# as Keras names it in a saved model -> our layer or cell; its `twin` is the tf.keras class that computes the same, if there is one
+OURS = {keras.saving.get_registered_name(cls): cls for layer in LAYERS.values() for cls in (layer, layer.cell_class)}
 
 
 def to_keras(model: Any) -> Any:
     """The same model, or the same layer, with the same weights and outputs, on tf.keras layers; also inside of wrappers.
 
     model: a Keras model or layer that can be serialized (get_config) and is built.
-    Raises ValueError for PeepholeLSTM, which tf.keras does not have, and for a model that is not built.
+    Raises ValueError for a layer that tf.keras does not have, such as PeepholeLSTM, and for a model that is not built.
     """
     if not model.built:
         raise ValueError(f"to_keras: expected a built model, got {model.name!r} without weights; call it once on data")
@@ -35,10 +34,10 @@ def translated(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     config = {name: translated(part) for name, part in config.items()}
-    name = config.get("registered_name")
-    if name in NO_TWIN:
-        raise ValueError(f"to_keras: {NO_TWIN[name].__name__} has no tf.keras twin")
-    if name in TWINS:
-        config.update(module="keras.layers", class_name=TWINS[name].__name__, registered_name=None)
+    cls = OURS.get(config.get("registered_name"))
+    if cls is not None:
+        if cls.twin is None:
+            raise ValueError(f"to_keras: {cls.__name__} has no tf.keras twin")
+        config.update(module="keras.layers", class_name=cls.twin.__name__, registered_name=None)
         config["config"] = {key: value for key, value in config["config"].items() if key != "backend"}
     return config

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .. import backends
+from .. import backends, cells
 from .bridge import params_of, weight_names
 from .refusals import refuse_savedmodel
 from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
@@ -41,12 +41,13 @@ class Recurrent(keras.layers.RNN):
     unroll and use_cudnn are accepted and change nothing: no loop is unrolled here and cuDNN is never called.
     """
 
-    twin: Any = None  # the Keras layer whose arguments this one takes
+    parent: Any = None  # the Keras layer whose arguments this one takes
+    twin: Any = None  # the tf.keras class with the same weights and outputs
     cell_class: Any = None
     cell_name = ""  # as Keras names the cell
 
     def __init__(self, *args: Any, **kwargs: Any):
-        options = dict(inspect.signature(self.twin).bind(*args, **kwargs).arguments)
+        options = dict(inspect.signature(self.parent).bind(*args, **kwargs).arguments)
         options.update(options.pop("kwargs", {}))
         use_cudnn = options.pop("use_cudnn", "auto")
         if use_cudnn not in ("auto", True, False):
@@ -130,41 +131,63 @@ def as_bool(mask: Any) -> Tensor | None:
     return mask[:, :, 0] if len(mask.shape) == 3 else mask
 
 
-@register
+LAYERS: dict[Any, type[Recurrent]] = {}  # class of cells.CELLS -> the layer that runs it; each class below puts itself in
+
+
+def layer_of_a_cell(cls: Any) -> Any:
+    """Registers a layer with Keras, for saving, and in LAYERS."""
+    LAYERS[cls.cell_class.maths_class] = cls
+    return register(cls)
+
+
+def layer_for(cell: str) -> type[Recurrent]:
+    """The layer of a cell, by its name as in cells.by_name. Raises ValueError for an unknown cell and for one without a layer."""
+    wanted = type(cells.by_name(cell))
+    if wanted not in LAYERS:
+        known = ", ".join(layer.__name__ for layer in LAYERS.values())
+        raise ValueError(f"cell: {wanted.__name__} has no Keras layer; layers has {known}")
+    return LAYERS[wanted]
+
+
+@layer_of_a_cell
 class SimpleRNN(Recurrent, keras.layers.SimpleRNN):
     """Fully connected RNN: h = activation(x Wx + b + h_prev Wh). Drop-in for keras.layers.SimpleRNN; also takes backend.
 
     Like its twin it accepts activity_regularizer and does not apply it.
     """
 
-    twin, cell_class, cell_name = keras.layers.SimpleRNN, SimpleRNNCell, "simple_rnn_cell"
+    parent = twin = keras.layers.SimpleRNN
+    cell_class, cell_name = SimpleRNNCell, "simple_rnn_cell"
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.activity_regularizer = None
 
 
-@register
+@layer_of_a_cell
 class LSTM(Recurrent, keras.layers.LSTM):
     """Long short-term memory. Drop-in for keras.layers.LSTM; also takes backend."""
 
-    twin, cell_class, cell_name = keras.layers.LSTM, LSTMCell, "lstm_cell"
+    parent = twin = keras.layers.LSTM
+    cell_class, cell_name = LSTMCell, "lstm_cell"
 
 
-@register
+@layer_of_a_cell
 class GRU(Recurrent, keras.layers.GRU):
     """Gated recurrent unit, reset after or before. Drop-in for keras.layers.GRU; also takes backend."""
 
-    twin, cell_class, cell_name = keras.layers.GRU, GRUCell, "gru_cell"
+    parent = twin = keras.layers.GRU
+    cell_class, cell_name = GRUCell, "gru_cell"
 
 
-@register
+@layer_of_a_cell
 class PeepholeLSTM(Recurrent, keras.layers.LSTM):
     """LSTM whose gates see the cell state. The arguments of keras.layers.LSTM, backend, and peephole_initializer (None is glorot
     uniform for each of the three vectors [H]), peephole_regularizer, peephole_constraint for the weights `peepholes` [3,H].
     """
 
-    twin, cell_class, cell_name = keras.layers.LSTM, PeepholeLSTMCell, "peephole_lstm_cell"
+    parent = keras.layers.LSTM
+    cell_class, cell_name = PeepholeLSTMCell, "peephole_lstm_cell"
 
     def get_config(self) -> dict[str, Any]:
         extra = {name: value for name, value in self.cell.get_config().items() if name.startswith("peephole_")}

@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .. import cells, layers
+from .. import cells
+from ..data import InputError
+from ..layers.recurrent import layer_for
 
 Array = Any
 OPTIMIZERS = {
@@ -31,12 +33,16 @@ def stack(x: Any, settings: dict[str, Any], states: list[Any] | None = None) -> 
     Returns every layer's output [B,T,H] and all final states, flat.
     """
     outputs, final = [], []
-    kind, S = getattr(layers, class_name(settings)), len(cells.by_name(settings["cell"]).states)
+    try:
+        layer_class = layer_for(settings["cell"])
+    except ValueError as error:  # a cell of the table without a layer: the user's choice, not a bug
+        raise InputError(f"--{error}") from error
+    S = len(cells.by_name(settings["cell"]).states)
     for n in range(settings["layers"]):
         if settings["dropout"]:
             x = keras.layers.Dropout(settings["dropout"], name=f"dropout_{n + 1}")(x)
         options = {"activation": settings["activation"], "backend": settings["backend"], "name": f"{settings['cell']}_{n + 1}"}
-        layer = kind(settings["units"], **options, return_sequences=True, return_state=True)
+        layer = layer_class(settings["units"], **options, return_sequences=True, return_state=True)
         x, *last = layer(x, initial_state=states[S * n : S * (n + 1)] if states else None)
         outputs.append(x)
         final += last

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_from_scratch import backends, layers
+from rnn_from_scratch.layers.recurrent import LAYERS
 from rnn_from_scratch.measure import error
 
 from ..helpers.layer_pairs import KINDS, MASK, B, H, I, T, fill, float32_budget, initial_states, pair, random, results, some_checked, worst
@@ -17,7 +18,7 @@ from ..helpers.layer_pairs import KINDS, MASK, B, H, I, T, fill, float32_budget,
 # Keras 3.15 saves with np.array(variable), whose __array__ NumPy 2 finds old-fashioned; tf.keras' own layers warn alike
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 
-NAMES = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU"]
+NAMES = [layer.__name__ for layer in LAYERS.values()]
 OPTIONS = {
     "last": ({}, None),
     "last, masked": ({"return_state": True}, MASK),

@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnn_from_scratch import backends, layers
+from rnn_from_scratch import backends, cells, layers
+from rnn_from_scratch.data import InputError
+from rnn_from_scratch.layers.recurrent import LAYERS, layer_for
 from rnn_from_scratch.measure import error
+from rnn_from_scratch.tasks import models
 
 from ..helpers.layer_pairs import B, H, I, T, fill, pair, random
 
@@ -138,3 +142,25 @@ def test_a_missing_tensorflow_is_one_line(missing):
     code = f"import sys; sys.modules[{missing!r}] = None\ntry:\n import rnn_from_scratch.layers\nexcept ImportError as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == 'rnn_from_scratch.layers needs TensorFlow: pip install "rnn_from_scratch[tensorflow]"\n'
+
+
+@dataclass(frozen=True)
+class Newcomer(cells.LSTM):
+    """A cell of the table that no layer runs."""
+
+
+def test_a_cell_without_a_layer_is_named(monkeypatch):
+    monkeypatch.setitem(cells.CELLS, "newcomer", Newcomer)
+    known = ", ".join(layer.__name__ for layer in LAYERS.values())
+    with pytest.raises(ValueError, match=f"^cell: Newcomer has no Keras layer; layers has {known}$"):
+        layer_for("newcomer")
+    with pytest.raises(InputError, match="^--cell: Newcomer has no Keras layer"):
+        models.stack(keras.Input((T, I)), {"cell": "newcomer", "layers": 1, "dropout": 0.0})
+
+
+def test_every_layer_is_listed_and_exported_with_its_cell():
+    exported = set(layers.__all__) - {"to_keras"}
+    assert exported == {cls.__name__ for layer in LAYERS.values() for cls in (layer, layer.cell_class)}
+    for cell, layer in LAYERS.items():
+        assert (layer.__name__, layer.cell_class.__name__) == (cell.__name__, f"{cell.__name__}Cell")
+        assert (layer.twin is None) == (layer.cell_class.twin is None)
