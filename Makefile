@@ -46,7 +46,7 @@ tables: $(VENV)/.installed
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
 SHAKESPEARE ?= $(error programs needs SHAKESPEARE=FILE, all plays as text)
 TRAIN := $(BIN)/rnn-from-scratch train --overwrite
-CELLS := simple_rnn lstm peephole_lstm gru
+CELLS  = $(shell $(BIN)/python -c 'from rnn_from_scratch import cells; print(*cells.CELLS)')
 ADAM  := --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200
 
 programs: $(VENV)/.installed

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnn_from_scratch import backends, cells, init_params
+from rnn_from_scratch.interop.weight_layouts import LAYOUTS
 from rnn_from_scratch.verify.cases import Problem, rows_mask
 
 PASSES = ("inference", "forward", "forward+backward")  # forward without a tape, with one, and with all gradients
 TRAIN = "forward+backward"
 
-CELLS: dict[str, Any] = {
-    "LSTM": cells.LSTM(),
-    "GRU": cells.GRU(),
-    "SimpleRNN": cells.SimpleRNN(),
-    "PeepholeLSTM": cells.PeepholeLSTM(),
-    "GRU reset before": cells.GRU(reset_after=False),
-    "SimpleRNN relu": cells.SimpleRNN(activation="relu"),
-    "LSTM relu": cells.LSTM(activation="relu"),
-    "GRU relu": cells.GRU(activation="relu"),
-}
-PLAIN = ("LSTM", "GRU", "SimpleRNN")
-EVERY = (*PLAIN, "PeepholeLSTM", "GRU reset before")
+# every form of cells.CELLS, the default one of a cell by the name of its class: LSTM, GRU, GRU reset before
+FORMS = {type(cell).__name__ if cell == type(cell)() else form: cell for form, cell in cells.forms().items()}
+EVERY = tuple(FORMS)
+PLAIN = tuple(name for name, cell in FORMS.items() if cells.form_name(cell) in LAYOUTS["torch"].rows)  # those that all frameworks have
+CELLS: dict[str, Any] = {**FORMS, **{f"{name} relu": replace(FORMS[name], activation="relu") for name in PLAIN}}
 
 
 class Shape(NamedTuple):

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from . import machine
-from .cases import TRAIN, gates, sizes
+from .cases import CELLS, TRAIN, gates, sizes
 from .parity import RefusedError
 
 Job = tuple[str, str, str]  # cell, shape, pass
@@ -78,8 +78,8 @@ def bound(job: Job, seconds: float) -> float:
 
 @cache
 def products(G: int, shape: tuple[int, int, int, int], train: bool, seconds: float) -> float:
-    """The bound depends on this much: an LSTM and a peephole LSTM share it, and so do the passes that run forward alone."""
-    cell = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}[G]
+    """The bound depends on this much: cells with as many gates share it, and so do the passes that run forward alone."""
+    cell = next(name for name in CELLS if gates(name) == G)
     job = (cell, ",".join(map(str, shape)), TRAIN if train else "forward")
     return process("gemm", (job,), seconds)[0]["ms"]
 

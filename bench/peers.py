@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_from_scratch import backends, cells
+from rnn_from_scratch import backends
+from rnn_from_scratch.cells import form_name
+from rnn_from_scratch.interop.conventions import to_framework
+from rnn_from_scratch.interop.to_onnx import OPERATORS, attributes_of
 from rnn_from_scratch.verify.cases import Problem
-from rnn_from_scratch.verify.oracles import keras_layers, torch_nn
+from rnn_from_scratch.verify.oracles import block_lstm, keras_layers, lacks, torch_nn
 
 from .cases import TRAIN, runner
 
@@ -117,38 +120,23 @@ def swap(a: Any) -> Array:
 
 
 def block_cannot(p: Problem, what: str) -> str:
-    lstm = isinstance(p.cell, (cells.LSTM, cells.PeepholeLSTM)) and p.cell.use_bias
-    plain = lstm and (p.cell.activation, p.cell.recurrent_activation) == ("tanh", "sigmoid")
-    return "" if plain else "an LSTM with bias, tanh and sigmoid, with or without peepholes, nothing else"
+    return lacks(block_lstm.NAME, block_lstm.COVERS, p.cell) or ("" if p.cell.use_bias else "it is timed with bias")
 
 
 def onnx_build(p: Problem, what: str) -> Any:
-    """One ONNX operator. Gate order i, o, f, g or z, r, n; two biases; peepholes i, o, f."""
+    """One ONNX operator, time-major and without what to_onnx puts around it."""
     import onnx
     import onnxruntime
     from onnx import helper
 
-    kind = {"SimpleRNN": "RNN", "PeepholeLSTM": "LSTM"}.get(type(p.cell).__name__, type(p.cell).__name__)
     (B, T, I), (H, _) = p.x.shape, p.params["Wh"].shape
-    order = [0, 3, 1, 2] if kind == "LSTM" else list(range(len(p.cell.gates)))
-
-    def gates(a: Array) -> Array:
-        """[..., G*H] in our order -> [1, G*H, ...] in ONNX' order."""
-        return a.T.reshape(len(order), H, *a.shape[:-1])[order].reshape(1, len(order) * H, *a.shape[:-1])
-
-    bx = p.params["bx" if "bx" in p.params else "b"]
-    bias = np.concatenate([gates(bx), gates(p.params.get("bh", np.zeros_like(bx)))], axis=1)
-    weights = {"W": gates(p.params["Wx"]), "R": gates(p.params["Wh"]), "b": bias}
-    if "p" in p.params:
-        weights["p"] = p.params["p"][[0, 2, 1]].reshape(1, 3 * H)
-    attributes: dict[str, Any] = {"linear_before_reset": int(p.cell.reset_after)} if kind == "GRU" else {}
-    phi = p.cell.activation.capitalize()
-    attributes["activations"] = {"RNN": [phi], "GRU": ["Sigmoid", phi], "LSTM": ["Sigmoid", phi, phi]}[kind]
-    inputs = ["x", "W", "R", "b"] + (["", "", "", "p"] if "p" in weights else [])
-    node = helper.make_node(kind, inputs, ["y"], hidden_size=H, **attributes)
+    weights = to_framework("onnx", p.cell, p.params)
+    inputs = ["x", "W", "R", "B"] + (["", "", "", "P"] if "P" in weights else [])
+    operator = OPERATORS[form_name(p.cell)].name
+    node = helper.make_node(operator, inputs, ["y"], hidden_size=H, **attributes_of(p.cell))
     floats = onnx.TensorProto.FLOAT
     x_info, y_info = (helper.make_tensor_value_info(n, floats, s) for n, s in (("x", [T, B, I]), ("y", [T, 1, B, H])))
-    initial = [onnx.numpy_helper.from_array(np.ascontiguousarray(a), n) for n, a in weights.items()]
+    initial = [onnx.numpy_helper.from_array(a, n) for n, a in weights.items()]
     graph = helper.make_graph([node], "layer", [x_info], [y_info], initial)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     options = onnxruntime.SessionOptions()
@@ -161,6 +149,8 @@ def onnx_build(p: Problem, what: str) -> Any:
 def onnx_cannot(p: Problem, what: str) -> str:
     if what != "inference":
         return "its recurrent operators are for inference"
+    if form_name(p.cell) not in OPERATORS:
+        return f"to_onnx has no {form_name(p.cell)}"
     plain = getattr(p.cell, "recurrent_activation", "sigmoid") == "sigmoid" and p.cell.activation in ("tanh", "relu")
     return "" if plain and p.cell.use_bias else "tanh or relu, sigmoid, with bias"
 

@@ -9,11 +9,10 @@ OURS = cases.ours()
 PEERS = [name for name in peers.PEERS if name not in cases.backends.BACKENDS]
 PEERS += [name for name in cases.timed_backends() if name != OURS]
 QUICK = {  # cell, shape -> peers of forward+backward; the other passes of these rows are not quick
+    **{(cell, "char"): ("gemm", "torch", "keras") for cell in cases.PLAIN},
     ("LSTM", "mnist"): ("gemm", "torch", "keras"),
     ("LSTM", "char"): ("gemm", "torch", "keras", "keras-xla", "blocklstm", "reference"),
     ("LSTM", "latency"): ("gemm", "torch", "keras"),
-    ("GRU", "char"): ("gemm", "torch", "keras"),
-    ("SimpleRNN", "char"): ("gemm", "torch", "keras"),
 }
 QUICK_INFERENCE = {(cell, "char", peer) for cell in ("LSTM", "GRU") for peer in ("torch", "onnxruntime")}
 SMOKE = {("LSTM", "series", peer, cases.TRAIN) for peer in PEERS} | {("LSTM", "series", "onnxruntime", "inference")}
