@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from . import InputError
 Array = Any
 EMBEDDED = Path(__file__).parent / "embedded"
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises for a PNG that is
 
 
 class Digits(NamedTuple):
@@ -123,20 +125,40 @@ def write_idx(path: Path, array: Array) -> None:
 
 
 def read_png(path: Path) -> Array:
-    """[1, 28, 28] uint8 from a PNG of 28 x 28, grey or colour; transparent is black. Needs matplotlib. Raises InputError."""
-    from matplotlib.image import imread
+    """[1, 28, 28] uint8 from a PNG of 28 x 28, 0 black to 255 white, colours as the mean of the three. Needs Pillow. Raises InputError.
+
+    What is transparent shows white paper; black, where white would hide all that is drawn.
+    """
+    from PIL import Image
 
     try:
-        image = imread(path, format="png")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a damaged PNG
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pictures with far too many pixels, which are refused here
+            with Image.open(path, formats=["PNG"]) as image:
+                size, deep = image.size, image.mode.startswith("I")  # deep: 16 bits a pixel
+                if size != (28, 28):
+                    raise InputError(f"{path}: expected an image of 28 x 28, got {size[0]} x {size[1]}; scale it down first")
+                picture = np.asarray(image) / 257 if deep else np.asarray(image.convert("RGBA"), float)
+    except InputError:
+        raise
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable PNG: {error}") from error
-    if image.shape[:2] != (28, 28):
-        raise InputError(f"{path}: expected an image of 28 x 28, got {image.shape[1]} x {image.shape[0]}; scale it down first")
-    image = image.astype(float) / (255 if image.dtype == np.uint8 else 1)
-    if image.ndim == 3:
-        opaque = image[:, :, 3] if image.shape[2] == 4 else 1
-        image = image[:, :, :3].mean(axis=2) * opaque
-    return np.rint(image * 255).astype(np.uint8)[None]
+    if deep:
+        pixels = np.rint(picture).astype(np.uint8)
+    else:
+        opaque, colour = picture[:, :, 3] / 255, picture[:, :, :3].mean(axis=2)
+        pixels = np.rint(colour * opaque + 255 * (1 - opaque)).astype(np.uint8)
+        if np.ptp(pixels) == 0:
+            pixels = np.rint(colour * opaque).astype(np.uint8)
+    if np.ptp(pixels) == 0:
+        raise InputError(f"{path}: every pixel is alike, so no digit is drawn")
+    return pixels[None]
+
+
+def on_bright_paper(image: Array) -> bool:
+    """Is the border of an image [28, 28] bright? Then its digit is dark; MNIST's are bright on black."""
+    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+    return bool(np.median(border) > 127)
 
 
 def make_sample(source: str | Path, out: Path, train: int = 600, test: int = 100, seed: int = 0) -> None:

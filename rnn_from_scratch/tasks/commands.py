@@ -19,6 +19,7 @@ from .settings import check, check_values, option
 from .tensorflow_import import load_tensorflow
 
 NEEDED = ("tensorflow", "keras", "matplotlib")
+GUESS = 0.6  # a digit whose probability is below this is told as one
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -126,7 +127,9 @@ def predict(
     decimal: Annotated[str | None, typer.Option(help="load: the mark before a fraction, . or , if it is not the run's.")] = None,
     fill: Annotated[str | None, typer.Option(help="load: what fills gaps: previous-day or linear, if not the run's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many digits to print, or values to forecast.")] = 10,
-    invert: Annotated[bool, typer.Option("--invert", help="mnist: the digits are dark on bright paper.")] = False,
+    invert: Annotated[
+        bool | None, typer.Option("--invert/--no-invert", help="mnist: the digits are dark on bright paper; else a PNG's border decides.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Use a trained model: digits and how sure they are; the load that comes after the last row."""
@@ -152,15 +155,20 @@ def predict(
     p, labels, where = mnist.predict(run_dir, data, invert=invert)
     digits = p.argmax(axis=1)
     if json:
-        print(json_module.dumps({"source": where, "read": digits.tolist(), "probabilities": p.round(6).tolist()}))
+        guess = (p.max(axis=1) < GUESS).tolist()
+        print(json_module.dumps({"source": where, "read": digits.tolist(), "guess": guess, "probabilities": p.round(6).tolist()}))
         return
     console.out(f"{len(p):,} from {where}", highlight=False)
     table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), **options)  # type: ignore[arg-type]
     for n in range(min(limit, len(p))):
-        table.add_row(str(n), str(digits[n]), f"{p[n, digits[n]]:.1%}", *([] if labels is None else [str(labels[n])]))
+        table.add_row(str(n), str(digits[n]), sureness(p[n, digits[n]]), *([] if labels is None else [str(labels[n])]))
     console.print(table)
     if labels is not None:
         console.print(f"accuracy {(digits == labels).mean():.2%} of {len(p):,}", highlight=False)
+
+
+def sureness(p: float) -> str:
+    return f"{p:.1%}" + (", a guess" if p < GUESS else "")
 
 
 def generate(

@@ -139,28 +139,31 @@ def batches(split: Split, settings: dict[str, Any], epoch: int, first: int = 0) 
         yield pixels(split.x[rows]), split.y[rows].astype("int32")
 
 
-def predict(run_dir: str | Path, source: str | Path | None = None, *, invert: bool = False) -> tuple[Array, Array | None, str]:
+def predict(run_dir: str | Path, source: str | Path | None = None, *, invert: bool | None = None) -> tuple[Array, Array | None, str]:
     """Read digits with the model of a run directory.
 
     source: a PNG of 28 x 28, an IDX file of images, a folder of the four IDX files or "keras" (their test digits); None: the test
-    digits of the embedded sample. invert: for dark digits on bright paper.
+    digits of the embedded sample. invert: are the digits dark on bright paper? None: a PNG's border decides, others are as MNIST's.
     Returns probabilities [N,10], the labels [N] where known, and where the digits are from. Raises InputError.
     """
     from .training import load_model
 
-    x, y, where = images(source)
+    x, y, where, png = images(source)
+    if png and invert is None:
+        invert = data.on_bright_paper(x[0])
+        where += ", read as dark ink on bright paper; --no-invert if not" if invert else ""
     _, model = load_model(run_dir, "mnist")
     return np.exp(make_reader(model)(255 - x if invert else x)), y, where
 
 
-def images(source: str | Path | None) -> tuple[Array, Array | None, str]:
-    """uint8 [N,28,28], the labels or None, and where they are from, for predict."""
+def images(source: str | Path | None) -> tuple[Array, Array | None, str, bool]:
+    """uint8 [N,28,28], the labels or None, where they are from, and whether that is a PNG, for predict."""
     path = Path(source) if source is not None else None
     if path is None or str(source) == "keras" or path.is_dir():
         digits = data.load(source)
-        return digits.x_test, digits.y_test, f"the test digits of {digits.source}"
+        return digits.x_test, digits.y_test, f"the test digits of {digits.source}", False
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder")
     with open(path, "rb") as file:
         png = file.read(8) == b"\x89PNG\r\n\x1a\n"
-    return (data.read_png(path) if png else data.read_images(path)), None, str(path)
+    return (data.read_png(path) if png else data.read_images(path)), None, str(path), png

@@ -4,7 +4,6 @@ import gzip
 
 import numpy as np
 import pytest
-from matplotlib.image import imsave
 
 from rnn_from_scratch.data import InputError, mnist
 
@@ -116,25 +115,3 @@ def test_keras_download(digits, monkeypatch):
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
     with pytest.raises(InputError, match="--data keras: Keras could not load MNIST: URL fetch failure on somewhere; give a folder"):
         mnist.load("keras")
-
-
-def test_png_grey_colour_and_transparent(digits, tmp_path):
-    digit, path = digits.x_train[3], tmp_path / "digit.png"
-    grey = digit / 255
-    for image in (np.stack([grey] * 3, axis=2), np.stack([np.ones((28, 28))] * 3 + [grey], axis=2)):  # colour; ink as opacity
-        imsave(path, image)
-        np.testing.assert_array_equal(mnist.read_png(path), digit[None])
-    from PIL import Image
-
-    Image.fromarray(digit).save(path)
-    np.testing.assert_array_equal(mnist.read_png(path), digit[None])
-
-
-def test_a_wrong_png_is_refused(digits, tmp_path):
-    path = tmp_path / "digit.png"
-    imsave(path, np.zeros((27, 30)))
-    with pytest.raises(InputError, match=r"digit\.png: expected an image of 28 x 28, got 30 x 27"):
-        mnist.read_png(path)
-    cut(path, 40)
-    with pytest.raises(InputError, match=r"digit\.png: not a readable PNG"):
-        mnist.read_png(path)

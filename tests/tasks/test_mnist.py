@@ -117,6 +117,12 @@ def test_predict_reads_folders_idx_files_and_pictures(whole, folder, tmp_path):
         one, _, where = mnist.predict(whole, tmp_path / "digit.png", **options)
         np.testing.assert_allclose(one, p[4:5], rtol=1e-5)
         assert where.endswith("digit.png")
+    one, _, where = mnist.predict(whole, tmp_path / "digit.png")  # dark ink on white
+    np.testing.assert_allclose(one, p[4:5], rtol=1e-5)
+    assert where.endswith("digit.png, read as dark ink on bright paper; --no-invert if not")
+    other, _, where = mnist.predict(whole, tmp_path / "digit.png", invert=False)
+    assert np.abs(other - one).max() > 0.01
+    assert where.endswith("digit.png")
     with pytest.raises(InputError, match=r"missing\.png: no such file or folder"):
         mnist.predict(whole, tmp_path / "missing.png")
 
