@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rnn_from_scratch.data import InputError
+from rnn_from_scratch.tasks.rundir import check_writable
 from rnn_from_scratch.verify.table import rewrite
 
 from . import report as reports
@@ -44,7 +45,11 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
         raise InputError(f"{readme}: expected <!-- bench: begin --> and <!-- bench: end -->, for the table")
     old = None if compare is None else reports.load(compare)
     if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
+        try:
+            report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--report {report}: cannot be made: {error.strerror}") from error
+        check_writable(report, f"--report {report}")
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "bench.json"
         try:

@@ -5,7 +5,9 @@ What the user got wrong ends with one line and exit code 2; a failed check with 
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +19,7 @@ from rich.markup import escape
 
 from . import __version__, backends, cells
 from .data import InputError
-from .tasks import commands, rundir
+from .tasks import commands, rundir, using
 from .tasks.tensorflow_import import load_tensorflow
 
 app = typer.Typer(
@@ -36,12 +38,31 @@ Backend = Annotated[str, typer.Option(help=f"Whose results: auto, {', '.join(bac
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # what the layers run on
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks is written as \\u2019
     try:
-        return app(args, standalone_mode=False) or 0
+        code = app(args, standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code
     except (InputError, UsageError) as error:
         text = str(error) if isinstance(error, InputError) else error.format_message()
-        typer.echo("error: " + " ".join(text.split()), err=True)
-        return 2
+    except OSError as error:
+        if not output_is_closed():
+            raise
+        text = f"standard output cannot be written: {error.strerror or error}"
+    typer.echo("error: " + " ".join(text.split()), err=True)
+    return 2
+
+
+def output_is_closed() -> bool:
+    """Does standard output refuse even a new line? Then the rest goes nowhere, or Python would fail on it again at its end."""
+    try:
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @app.callback(invoke_without_command=True)
@@ -70,6 +91,8 @@ def verify(
 ) -> None:
     """Check outputs and gradients: the book's numbers, complex-step derivatives, other frameworks. Exit code 1 if a row fails."""
     check_names(cell, backend)
+    if mutants and (cell or strict or json or backend != "reference"):
+        raise InputError("--mutants: plants bugs in every cell on the reference; leave --cell, --backend, --strict and --json out")
     if mutants:
         from .verify import mutants as planted
 
@@ -78,6 +101,8 @@ def verify(
         return
     if json is not None and not json.absolute().parent.is_dir():
         raise InputError(f"--json {json}: no such folder: {json.parent}")
+    if json is not None:
+        rundir.check_writable(json.parent, f"--json {json}")
     load_tensorflow()
     from .verify import coverage, suite, table
 
@@ -110,7 +135,7 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-for command in (commands.train, commands.presets, commands.predict, commands.generate):
+for command in (commands.train, commands.presets, using.predict, using.generate):
     app.command()(command)
 
 

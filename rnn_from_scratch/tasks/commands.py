@@ -1,4 +1,4 @@
-"""The commands that train and use models; cli.py adds them to its own. TensorFlow is loaded only once one of them runs."""
+"""The commands train and presets; cli.py adds them to its own. TensorFlow is loaded only once a model is trained."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import backends, cells
+from ..data import InputError
 from . import FAST, PRESETS
 from .loop import CtrlC
-from .rundir import replace
-from .settings import check, check_values, option
+from .settings import check, option
 from .tensorflow_import import load_tensorflow
 
 NEEDED = ("tensorflow", "keras", "matplotlib")
-GUESS = 0.6  # a digit whose probability is below this is told as one
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def setting(name: str, text: str) -> Any:
@@ -84,6 +82,8 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every epoch and for the results.")] = False,
 ) -> None:
     """Train a model. The run directory gets settings, metrics, checkpoint, model, TensorBoard logs and pictures."""
+    if quiet and json:
+        raise InputError("--quiet and --json: expected one of them, got both")
     options = {name: value for name, value in locals().items() if value is not None and name in known_settings()}
     check(task, options)
     load()
@@ -115,100 +115,3 @@ def presets(fast: Annotated[bool, typer.Option("--fast", help="What --fast sets 
         shown = FAST[name] if fast else {key: value for key, value in settings.items() if value not in (None, "")}
         table.add_row(name, " ".join(f"{option(key)} {shlex.quote(str(value))}" for key, value in shown.items()))
     Console().print(table)
-
-
-def predict(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of an mnist task or of load.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help=r"mnist: PNG of 28 x 28, IDX file of images, folder of IDX files, or keras; load: CSV. \[default: embedded]"),
-    ] = None,
-    column: Annotated[str | None, typer.Option(help="load: the column to read, where it is not the run's.")] = None,
-    decimal: Annotated[str | None, typer.Option(help="load: the mark before a fraction, . or , if it is not the run's.")] = None,
-    fill: Annotated[str | None, typer.Option(help="load: what fills gaps: previous-day or linear, if not the run's.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many digits to print, or values to forecast.")] = 10,
-    invert: Annotated[
-        bool | None, typer.Option("--invert/--no-invert", help="mnist: the digits are dark on bright paper; else a PNG's border decides.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Use a trained model: digits and how sure they are; the load that comes after the last row."""
-    load()
-    from . import load as load_task
-    from . import mnist, training
-
-    console, options = Console(), {"box": None, "header_style": "bold", "pad_edge": False}
-    if training.task_of(run_dir, "mnist", "load") == "load":
-        given = {name: value for name, value in (("column", column), ("decimal", decimal), ("fill", fill)) if value is not None}
-        check_values(given)
-        values, read = load_task.predict(run_dir, data, limit, **given)
-        if json:
-            print(json_module.dumps({"source": read.source, "notes": read.notes, "forecast": values.tolist()}))
-            return
-        for line in (*read.notes, f"after the last row of {read.source}"):
-            console.out(line, highlight=False)
-        table = Table("steps ahead", "load", **options)  # type: ignore[arg-type]
-        for n, value in enumerate(values, 1):
-            table.add_row(str(n), f"{value:,.4g}")
-        console.print(table)
-        return
-    p, labels, where = mnist.predict(run_dir, data, invert=invert)
-    digits = p.argmax(axis=1)
-    if json:
-        guess = (p.max(axis=1) < GUESS).tolist()
-        print(json_module.dumps({"source": where, "read": digits.tolist(), "guess": guess, "probabilities": p.round(6).tolist()}))
-        return
-    console.out(f"{len(p):,} from {where}", highlight=False)
-    table = Table("image", "read as", "sure", *([] if labels is None else ["truly"]), **options)  # type: ignore[arg-type]
-    for n in range(min(limit, len(p))):
-        table.add_row(str(n), str(digits[n]), sureness(p[n, digits[n]]), *([] if labels is None else [str(labels[n])]))
-    console.print(table)
-    if labels is not None:
-        console.print(f"accuracy {(digits == labels).mean():.2%} of {len(p):,}", highlight=False)
-
-
-def sureness(p: float) -> str:
-    return f"{p:.1%}" + (", a guess" if p < GUESS else "")
-
-
-def generate(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of char or of a series task.")],
-    length: Annotated[int, typer.Option(min=1, help="char: characters to write; series: values to make.")] = 300,
-    prime: Annotated[str, typer.Option(help=r"char: what the text begins with; \n is a new line.")] = r"\n",
-    temperature: Annotated[float, typer.Option(min=0.01, help="char: below 1 is surer, above 1 is bolder.")] = 1.0,
-    argmax: Annotated[bool, typer.Option("--argmax", help="char: always the likeliest character.")] = False,
-    tunes: Annotated[int, typer.Option(min=0, help="char: so many ABC tunes instead, judged at the end.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="char: of the drawing.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="series: the picture. Default: creation.png in the run.", dir_okay=False)] = None,
-    json: Json = False,
-) -> None:
-    """Let a trained model go on by itself: text after --prime; values of the series from zeros and from a real window."""
-    load()
-    from . import plots, sampling, series, training
-
-    heat = 0.0 if argmax else temperature
-    if training.task_of(run_dir, "char", "series") == "series":
-        plots.check_name(out)
-        created, picture = series.generate(run_dir, length)
-        replace(out or run_dir / "creation.png", lambda path: picture.savefig(path, dpi=160))
-        if json:
-            print(json_module.dumps({name: values.tolist() for name, values in created.items()}))
-        for name, values in () if json else created.items():
-            new = values[-length:]
-            print(f"from {name}: {length} new values from {new.min():.3g} to {new.max():.3g}")
-    elif tunes:
-        from ..data import abc
-
-        made = sampling.generate_tunes(run_dir, tunes, heat, seed)
-        print(json_module.dumps(made) if json else "\n\n".join(made))
-        typer.echo(f"{abc.accepted(made):.0%} of {tunes} are well formed", err=True)
-    else:
-        start = prime.replace("\\n", "\n")
-        text = sampling.generate(run_dir, start, length, heat, seed)
-        if json:
-            print(json_module.dumps(start + "".join(text)))
-            return
-        print(start, end="")
-        for character in text:
-            print(character, end="", flush=True)
-        print()

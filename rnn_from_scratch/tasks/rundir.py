@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -45,6 +46,14 @@ def replace(path: Path, save: Callable[[Path], Any]) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path, what: str) -> None:
+    """Raise InputError, which begins with `what`, unless a file can be made in the folder."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{what}: cannot be written: {error.strerror}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,15 @@ def sample(model: keras.Model, prime: Array, temperature: float, seed: int) -> I
         yield picked
 
 
-def generate(run_dir: str | Path, prime: str, length: int, temperature: float, seed: int) -> Iterator[str]:
-    """`length` characters after `prime`, one by one. Raises InputError."""
+def generate(run_dir: str | Path, prime: str | None, length: int, temperature: float, seed: int) -> Iterator[str]:
+    """`prime`, then `length` characters one by one; None: a new line, or what the text of the training has instead. Raises InputError."""
     model, characters = load(run_dir)
-    codes = data.numbers_of(prime, characters, "--prime")
-    if not len(codes):
+    if prime is None:
+        prime = next((character for character in "\n " if character in characters), characters[0])
+    if not prime:
         raise InputError("--prime: expected at least one character")
-    drawn = sample(model, codes[None], temperature, seed)
-    return (characters[next(drawn)[0]] for _ in range(length))
+    drawn = sample(model, data.numbers_of(prime, characters, "--prime")[None], temperature, seed)
+    return itertools.chain([prime], (characters[next(drawn)[0]] for _ in range(length)))
 
 
 def generate_tunes(run_dir: str | Path, count: int, temperature: float, seed: int) -> list[str]:

@@ -46,7 +46,11 @@ def train(
         tell = tell or (lambda row, line: console.print(line, highlight=False, soft_wrap=True))
         if resume and overwrite:
             raise InputError("--resume and --overwrite: expected one of them, got both")
-        given = check(preset, {**(FAST[preset] if fast and not resume else {}), **given})
+        if resume and fast:
+            raise InputError("--resume and --fast: a run goes on with its own settings; leave --fast out")
+        if allow_drift and not resume:
+            raise InputError("--allow-drift: only a run that --resume goes on with can drift; leave it out")
+        given = check(preset, {**(FAST[preset] if fast else {}), **given})
         task, settings = PRESETS[preset]
         out = Path(out)
         run = rundir.reopen(out, preset, given) if resume else rundir.begin(out, preset, {**settings, **given}, overwrite)

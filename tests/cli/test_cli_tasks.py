@@ -1,6 +1,9 @@
 """The commands that train and use models, as a user types them."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -39,6 +42,8 @@ def test_generate_writes_text(tmp_path, capsys):
     assert len(text) == 3 + 20 + 1
     assert cli.main(["generate", run, "--prime", "b\\na", "--length", "20", "--argmax", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) + "\n" == text
+    assert cli.main(["generate", run, "--length", "20"]) == 0
+    assert capsys.readouterr().out.startswith("\n")
     assert cli.main(["generate", run, "--prime", "abc"]) == 2
     assert capsys.readouterr().err == "error: --prime: character 3 is 'c', which the text of the training never had\n"
 
@@ -56,3 +61,19 @@ def test_predict_forecasts_the_load(tmp_path, capsys):
     assert cli.main(["predict", run, *data, "--limit", "3", "--json"]) == 0
     forecast = json.loads(capsys.readouterr().out)["forecast"]
     assert [f"{value:,.4g}" for value in forecast] == [line.split()[1] for line in out[2:]]
+
+
+@pytest.mark.parametrize(("text", "first"), [("ACGTTGCA" * 300, "A"), ("a–b c’d " * 300, " ")], ids=["no line break", "no ASCII"])
+def test_generate_begins_and_ends_on_any_text_and_terminal(text, first, tmp_path, capsys):
+    """Without --prime it begins with what the text has; what a terminal's encoding lacks is escaped."""
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    run, args = str(tmp_path / "run"), ["--units", "4", "--epochs", "1", "--batch-size", "4", "--bptt", "9"]
+    assert cli.main(["train", "char", "--quiet", "--data", str(tmp_path / "a.txt"), "--out", run, *args]) == 0
+    assert cli.main(["generate", run, "--length", "20"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(first) and len(out) == 1 + 20 + 1
+    for encoding in ("ascii", "cp1252"):
+        command = [sys.executable, "-m", "rnn_from_scratch", "generate", run, "--length", "40", "--temperature", "5"]
+        done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, timeout=120)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+        assert (b"\\u2019" in done.stdout) == ("’" in text and encoding == "ascii")
