@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from rnn_from_scratch import backends
+from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends.gpu import call, cuda, planner, sequence
 from rnn_from_scratch.backends.gpu.planner import TIERS
 from rnn_from_scratch.backends.gpu.storage import storage_dtype
@@ -19,8 +19,9 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, prob
 from .gpu_timing import tier
 
 RUNS, MET, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
-MEETING = ("PeepholeLSTM", "GRU reset after", "GRU reset before", "SimpleRNN")  # cells that run in as many blocks as there is room for
+MEETING = tuple(cells.forms())  # cells that run in as many blocks as there is room for
 MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
+FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
     "step": {
         "masks ignored": MASKS,
@@ -106,7 +107,7 @@ def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:
             for (module, name), make in zip(places, kept):
                 setattr(module, name, lambda *a, make=make, old=old, new=new: make(*a).replace(old, new))
             wrong = []
-            for cell in ("PeepholeLSTM", "GRU reset before"):
+            for cell in FEW:
                 p = problem(CELLS[cell], "any mask, reversed, zeroed")
                 truth = solve(p)
                 wrong.append(compare(solve(p, backend), truth, dict.fromkeys(truth, EXACT))[1] > EXACT)

@@ -17,6 +17,7 @@ import numpy as np
 
 from rnn_from_scratch import backends
 from rnn_from_scratch.backends.gpu import cuda, planner, sequence, source
+from rnn_from_scratch.verify.oracles import torch_nn
 
 from . import gpu_model
 from .cases import CELLS, SHAPES, SIX, problem, sizes
@@ -87,20 +88,19 @@ def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Itera
                 if plan.us[name] is not None:
                     with tier(name):
                         row[name] = median_ms(partial(forward, False), wait), median_ms(train, wait)
-            yield {**row, "torch": torch_ms(cell, p)}
+            yield {**row, "torch": torch_ms(p)}
 
 
-def torch_ms(cell: str, p: Any) -> tuple[float, float] | None:
+def torch_ms(p: Any) -> tuple[float, float] | None:
     """The same of torch.nn in float32 without TF32; None where torch, its GPU part or the cell is missing."""
     try:
         import torch
     except ImportError:
         return None
-    makers = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU, "SimpleRNN": torch.nn.RNN}
-    if not torch.cuda.is_available() or cell not in makers:
+    if not torch.cuda.is_available() or torch_nn.cannot(p):
         return None
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    layer = makers[cell](p.x.shape[2], p.params["Wh"].shape[0], batch_first=True).cuda()
+    layer = torch_nn.torch_layer(p)[0].cuda()
     x, dy = torch.tensor(p.x, device="cuda", requires_grad=True), torch.tensor(p.dy, device="cuda")
 
     def infer():

@@ -12,6 +12,7 @@ from itertools import count
 import pytest
 
 from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
+from bench.cases import PLAIN
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.emulator.program import Program
 from rnn_from_scratch.backends.gpu import call, cuda
@@ -146,18 +147,17 @@ def test_layers_are_held_to_keras(small, monkeypatch):
 def test_torch_is_timed_on_the_same_problem(monkeypatch):
     """On the CPU, with the calls that need a GPU taken away."""
     torch = pytest.importorskip("torch")
-    p = gpu_timing.problem("GRU", "load")
-    assert gpu_timing.torch_ms("PeepholeLSTM", p) is None
-    assert torch.cuda.is_available() or gpu_timing.torch_ms("GRU", p) is None
+    assert gpu_timing.torch_ms(gpu_timing.problem("PeepholeLSTM", "load")) is None
+    assert torch.cuda.is_available() or gpu_timing.torch_ms(gpu_timing.problem("GRU", "load")) is None
     tensor, ran = torch.tensor, []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: ran.append("wait"))
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
-    monkeypatch.setattr(torch, "tensor", lambda a, device, **options: tensor(a, **options))
+    monkeypatch.setattr(torch, "tensor", lambda a, device=None, **options: tensor(a, **options))
     monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
-    for cell in ("SimpleRNN", "LSTM", "GRU"):
-        assert gpu_timing.torch_ms(cell, p) == (1.0, 1.0)
-    assert ran == ["wait"] * 6
+    for cell in PLAIN:
+        assert gpu_timing.torch_ms(gpu_timing.problem(cell, "load")) == (1.0, 1.0)
+    assert ran == ["wait"] * 2 * len(PLAIN)
     assert torch.backends.cudnn.allow_tf32 is False
 
 
