@@ -1,13 +1,14 @@
 # make demo    install, verify the cells, train on real digits (about two minutes after installation)
 # make test    the quick tests            make check   the long ones         make lint   ruff and mypy
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
+# make docs    the guides and the API reference as static pages, in build/docs
 # make tables  write the tables of the guides again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
 # make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE   train every program of the books (hours), write their table
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint bench gpu-check wheel tables programs clean
+.PHONY: demo test check lint docs bench gpu-check wheel tables programs clean
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
@@ -15,7 +16,7 @@ $(VENV)/.installed: setup.py pyproject.toml $(wildcard kernels/*.cpp kernels/nat
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "needs Python 3.10 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,docs]'
 	touch $@
 
 demo: $(VENV)/.installed
@@ -31,6 +32,9 @@ check: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed
+	$(BIN)/python -W error .ci/docs.py build/docs
 
 gpu-check:
 	$(PYTHON) -m bench.gpu_check
