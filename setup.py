@@ -16,12 +16,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-
-try:
-    from setuptools.command.bdist_wheel import bdist_wheel
-except ImportError:  # setuptools before 70.1
-    from wheel.bdist_wheel import bdist_wheel
 
 here = Path(__file__).resolve().parent
 version = re.search(r'__version__ = "(.+)"', (here / "rnn_from_scratch/__init__.py").read_text(encoding="utf-8")).group(1)
@@ -121,11 +117,26 @@ def put_in_place(made, library):
     os.replace(library.with_suffix(".new"), library)
 
 
+# N of manylinux_2_N -> the newest GLIBCXX_3.4.M of the libstdc++ beside that glibc (PEP 600; the policies of auditwheel)
+LIBSTDCXX = {17: 19, 24: 22, 27: 24, 31: 28, 34: 29, 35: 30, 39: 33}
+
+
+def platform_tag(plain, libraries):
+    """manylinux_2_N for the oldest systems that have every symbol of the libraries; else `plain`, the platform's own tag."""
+    text = b"".join(library.read_bytes() for library in libraries)
+    glibc, libstdcxx = (max(map(int, re.findall(name + rb"(\d+)", text)), default=0) for name in (rb"GLIBC_2\.", rb"GLIBCXX_3\.4\."))
+    if not plain.startswith("linux_") or not glibc:
+        return plain
+    least = next((n for n, newest in LIBSTDCXX.items() if n >= glibc and newest >= libstdcxx), None)
+    return f"manylinux_2_{least}_{plain.removeprefix('linux_')}" if least else plain
+
+
 class Wheel(bdist_wheel):
     """The library serves every Python: one wheel per platform."""
 
     def get_tag(self):
-        return ("py3", "none", super().get_tag()[2])
+        kernels = Path(self.get_finalized_command("build").build_lib) / "rnn_from_scratch/kernels"
+        return ("py3", "none", platform_tag(super().get_tag()[2], kernels.glob("native-*.so")))
 
 
 LINUX = '; platform_system == "Linux"'
@@ -146,8 +157,9 @@ extras = {
         "onnxruntime>=1.18",
         "ruff>=0.6",
         "mypy>=1.11",
-        "setuptools>=68",
+        "setuptools>=77",
         "wheel",
+        f"auditwheel>=6{LINUX}",
         "ml_dtypes>=0.4",
         # CUDA's compiler and disassembler, of one release; no GPU and no driver needed
         f"nvidia-cuda-nvrtc==13.5.37{LINUX}",
@@ -156,6 +168,7 @@ extras = {
         f"nvidia-cuda-nvrtc-cu12==12.9.86{LINUX}",
     ],
 }
+extras["docs"] = ["pdoc>=14"]
 extras["all"] = sorted({requirement for name in ("tensorflow", "bench") for requirement in extras[name]})
 
 setup(
@@ -164,7 +177,23 @@ setup(
     description="RNNs from the inside out: readable cells and BPTT, fused kernels, Keras layers, and the tools to check them",
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
+    keywords=["RNN", "LSTM", "GRU", "BPTT", "gradient check", "NumPy", "Keras", "CUDA", "education"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: Microsoft :: Windows",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: C++",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",  # the one that the tests have run with
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Software Development :: Testing",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=[
         *find_packages(include=["rnn_from_scratch", "rnn_from_scratch.*"]),
@@ -181,5 +210,9 @@ setup(
     cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
     install_requires=["numpy>=1.26", "typer>=0.12", "rich>=13"],
     extras_require=extras,
-    entry_points={"console_scripts": ["rnn-from-scratch = rnn_from_scratch.cli:main"]},
+    entry_points={
+        "console_scripts": ["rnn-from-scratch = rnn_from_scratch.__main__:main"],
+        # the name is the module's: pytest then knows it for the one that a conftest.py may name in pytest_plugins
+        "pytest11": ["rnn_from_scratch.verify.plugin = rnn_from_scratch.verify.plugin"],
+    },
 )

@@ -1,9 +1,12 @@
 """The wheel, in a bare environment with nothing but what it depends on."""
 
 import os
+import platform
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,15 @@ for cell in (cells.SimpleRNN(), cells.LSTM(), cells.PeepholeLSTM(), cells.GRU(),
     assert np.isfinite(backward(tape, np.ones_like(y)).x).all()
     assert gradcheck(cell).ok
 print(tape.backend, sorted({"tensorflow", "torch", "cupy"} & set(sys.modules)))
+"""
+
+
+# a test with the fixture, which fails
+USERS_TEST = """
+import numpy as np
+
+def test_wrong(assert_gradients):
+    assert_gradients(np.tanh, lambda a, dy: dy * (1 - np.tanh(a) * 2), [np.ones((2, 3))], names=["a"])
 """
 
 
@@ -54,6 +66,21 @@ def test_holds_what_it_needs_and_no_tests(wheel):
     assert any(name.startswith("rnn_from_scratch/data/embedded/") for name in names)
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 8e6
+
+
+def test_says_what_it_is(wheel):
+    metadata = zipfile.ZipFile(wheel).read("rnn_from_scratch-0.1.0.dist-info/METADATA").decode()
+    assert "\nLicense-Expression: MIT\n" in metadata
+    assert "\nLicense-File: LICENSE\n" in metadata
+    assert "\nClassifier: Programming Language :: Python :: 3.11\n" in metadata
+
+
+@pytest.mark.skipif(platform.system() != "Linux" or not find_spec("auditwheel"), reason="needs auditwheel, on Linux")
+def test_the_tag_is_what_auditwheel_reports(wheel):
+    done = subprocess.run([sys.executable, "-m", "auditwheel", "show", wheel], capture_output=True, text=True, check=True)
+    (reported,) = re.findall(r'following platform tag:\s+"(\w+)"', done.stdout)
+    assert reported.startswith("manylinux_2_")
+    assert wheel.name.endswith(f"-py3-none-{reported}.whl")
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +116,24 @@ def test_runs_with_what_it_depends_on_alone(binaries, tmp_path):
     assert refused.returncode == 2
     assert "rnn_from_scratch[tensorflow]" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("conftest", ["", 'pytest_plugins = ["rnn_from_scratch.verify.plugin"]'], ids=["installed", "named in conftest"])
+def test_pytest_has_the_fixture(conftest, binaries, tmp_path):
+    subprocess.run([binaries / "python", "-m", "pip", "install", "--quiet", "pytest>=8"], env=outside(), check=True)
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_users.py").write_text(USERS_TEST)
+    command = [binaries / "python", "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, env=outside(), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "AssertionError: gradients are WRONG" in done.stdout
+
+
+def test_the_command_says_that_typer_is_missing(wheel, tmp_path):
+    """A wheel without the packages it depends on, but for NumPy."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "poor"], check=True)
+    for what in (["--no-deps", wheel], ["numpy"]):
+        subprocess.run([tmp_path / "poor/bin/python", "-m", "pip", "install", "--quiet", *what], env=outside(), check=True)
+    done = subprocess.run([tmp_path / "poor/bin/rnn-from-scratch", "doctor"], env=outside(), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "error: rnn-from-scratch needs typer and rich: pip install typer rich\n"
