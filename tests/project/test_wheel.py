@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rnn_from_scratch import __version__
 from rnn_from_scratch.backends import emulator as emulated
 
 from ..conftest import ROOT
@@ -69,7 +70,7 @@ def test_holds_what_it_needs_and_no_tests(wheel):
 
 
 def test_says_what_it_is(wheel):
-    metadata = zipfile.ZipFile(wheel).read("rnn_from_scratch-0.1.0.dist-info/METADATA").decode()
+    metadata = zipfile.ZipFile(wheel).read(f"rnn_from_scratch-{__version__}.dist-info/METADATA").decode()
     assert "\nLicense-Expression: MIT\n" in metadata
     assert "\nLicense-File: LICENSE\n" in metadata
     assert "\nClassifier: Programming Language :: Python :: 3.11\n" in metadata
