@@ -11,7 +11,7 @@ import pytest
 from ..conftest import ROOT
 
 pytestmark = pytest.mark.check
-SOME_TESTS = ["tests/cells/test_cells.py", "tests/backends/test_native.py", "tests/interop", "tests/project/test_guides.py"]
+SOME_TESTS = ["tests/cells/test_cells.py", "tests/backends/test_native.py", "tests/interop/test_conventions.py", "tests/data"]
 WHERE = "import rnn_from_scratch; from rnn_from_scratch.backends import native; print(rnn_from_scratch.__file__, native.library()._name)"
 
 
