@@ -23,7 +23,7 @@ from pdoc.render_helpers import to_html  # noqa: E402
 
 # pdoc goes from a module to those in its __all__, or to all if it has none; the others are named here
 MODULES = [
-    *("rnn_from_scratch", "rnn_from_scratch.params", "rnn_from_scratch.bptt", "rnn_from_scratch.measure"),
+    *("rnn_from_scratch", "rnn_from_scratch.typing", "rnn_from_scratch.params", "rnn_from_scratch.bptt", "rnn_from_scratch.measure"),
     *("rnn_from_scratch.backends.truncated", "rnn_from_scratch.data", "rnn_from_scratch.interop"),
     *("rnn_from_scratch.verify", "rnn_from_scratch.verify.cases", "rnn_from_scratch.verify.parity", "rnn_from_scratch.verify.books"),
     *("rnn_from_scratch.verify.mutants", "rnn_from_scratch.verify.plugin", "rnn_from_scratch.layers", "rnn_from_scratch.tasks"),
