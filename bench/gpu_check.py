@@ -25,7 +25,7 @@ from rnn_from_scratch.measure import EXACT, error
 from . import gpu_parity, gpu_timing
 from .gpu_timing import tier
 
-PATIENCE = 120  # seconds for each tool of compute-sanitizer
+SANITIZER_SECONDS = 120  # for each tool of compute-sanitizer
 
 
 def bridge() -> str:
@@ -64,9 +64,9 @@ def sanitizer() -> dict[str, str]:
     for check in ("memcheck", "racecheck") if tool else ():
         command = [str(tool), "--tool", check, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu_check", "--tiny"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SANITIZER_SECONDS)
         except subprocess.TimeoutExpired:
-            found[check] = f"skipped: no end in {PATIENCE} s"
+            found[check] = f"skipped: no end in {SANITIZER_SECONDS} s"
             continue
         found[check] = "clean" if done.returncode == 0 else f"exit code {done.returncode}: {done.stdout[-500:]}"
     return found
@@ -89,8 +89,8 @@ def milliseconds(ms: tuple[float, float] | None, predicted: tuple[float, float] 
     """Of both passes, with the predicted ones in brackets."""
     if ms is None:
         return "-"
-    told = [f" ({p:.3g})" for p in predicted] if predicted else ["", ""]
-    return "; ".join(f"{value:.3g}{p}" for value, p in zip(ms, told))
+    brackets = [f" ({p:.3g})" for p in predicted] if predicted else ["", ""]
+    return "; ".join(f"{value:.3g}{p}" for value, p in zip(ms, brackets))
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(any(not row["error"] <= row["allowed"] for row in gpu_parity.in_both_tiers(gpu_parity.FEW)))
     start = time.perf_counter()
     report: dict[str, Any] = {"facts": facts(cupy), "limits": cuda.limits(0)._asdict(), "runs": gpu_parity.RUNS, "bridge": bridge()}
-    report |= {"parity": [*gpu_parity.in_both_tiers(tuple(gpu_parity.CELLS)), *gpu_parity.meetings()], "planted": {}, "same bits": True}
+    report |= {"parity": [*gpu_parity.in_both_tiers(tuple(gpu_parity.CELLS)), *gpu_parity.many_blocks()], "planted": {}, "same bits": True}
     for name in TIERS:
         with tier(name):
             report["planted"] |= {f"{name}: {what}": seen for what, seen in gpu_parity.planted("cuda", gpu_parity.PLANTED[name]).items()}

@@ -190,16 +190,16 @@ def roofline(costs: Costs | None = None) -> Any:
                 item = 4 if who.endswith("fp32") else 2
                 place = 8 * B * H * H / (item * (4 * H * H + 12 * B * H)), 8 * B * H * H / ahead / 1e6
                 axes.plot(*place, "k*", markersize=9)
-                told = f"{who}, {B} x {H}" if where == device else f"{where}: {who}, {B} x {H}"
+                label = f"{who}, {B} x {H}" if where == device else f"{where}: {who}, {B} x {H}"
                 axes.plot([0.08, place[0]], [place[1]] * 2, color="black", linewidth=0.4)
-                axes.text(0.08, place[1], told, fontsize=6.5, va="bottom", bbox={"color": "white", "pad": 0.3}, zorder=1)
+                axes.text(0.08, place[1], label, fontsize=6.5, va="bottom", bbox={"color": "white", "pad": 0.3}, zorder=1)
         axes.set(xscale="log", yscale="log", xlabel="operations for each byte of a step", title=f"{device}: predicted", ylim=(1e-3, 200))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("TFLOP/s of the recurrent product, forward")
     handles = {label: h for axes in figure.axes for h, label in zip(*axes.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False)
-    told = "No GPU has run this: hollow marks are a model's word, stars are what others published."
-    figure.suptitle(f"{told} Roofs: memory, level 2 cache (dashed)", fontsize=9)
+    note = "No GPU has run this: hollow marks are a model's word, stars are what others published."
+    figure.suptitle(f"{note} Roofs: memory, level 2 cache (dashed)", fontsize=9)
     return figure
 
 

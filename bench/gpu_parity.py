@@ -18,8 +18,8 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, prob
 
 from .gpu_timing import tier
 
-RUNS, MET, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
-MEETING = tuple(cells.forms())  # cells that run in as many blocks as there is room for
+RUNS, REPEATS, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
+WAITING = tuple(cells.forms())  # run in as many blocks as there is room for, which wait for each other
 MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
 FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
@@ -34,7 +34,7 @@ PLANTED = {  # tier -> what, what is replaced by what: none of these is right on
         "states of the wrong slot": ("before = rev ? t + 1 : t;", "before = rev ? t : t + 1;"),
         "weights of the next unit": ("j = SLICE * OWN + column % OWN;", "j = (SLICE * OWN + column % OWN + 1) % H;"),
         "a part of each sum left out": ("layer < SPLIT; layer++", "layer < SPLIT - 1; layer++"),
-        "the other slot of the mail": ("product.run(mail + round % 2 * slot", "product.run(mail + (round + 1) % 2 * slot"),
+        "the other slot of the exchange": ("run(exchange + round % 2 * slot", "run(exchange + (round + 1) % 2 * slot"),
     },
 }
 
@@ -78,16 +78,16 @@ def most_blocks(limits: planner.Limits, cell: Any, B: int, H: int, dtype: str) -
     return list(found.values())
 
 
-def meetings() -> Iterator[dict[str, Any]]:
+def many_blocks() -> Iterator[dict[str, Any]]:
     """The sequence tier where many blocks wait for each other, which no emulator can prove: right, and always the same bits?"""
     planned, (B, _, _, H) = cuda.CupyDevice.plan, RUN_SIZES
-    for name, dtype in product(MEETING, ("float64", "float32")):
+    for name, dtype in product(WAITING, ("float64", "float32")):
         p = problem(CELLS[name], "any mask", dtype, RUN_SIZES)
         for tiles in most_blocks(cuda.limits(0), p.cell, B, H, dtype):
             plan = planner.with_tiles(tiles, p.cell, B, H, dtype, False)
             cuda.CupyDevice.plan = lambda *_, plan=plan: plan  # type: ignore[method-assign]
             try:
-                every = [solve(p, "cuda") for _ in range(MET)]
+                every = [solve(p, "cuda") for _ in range(REPEATS)]
             finally:
                 cuda.CupyDevice.plan = planned  # type: ignore[method-assign]
             where = f"any mask, {plan.grid[0]} x {plan.grid[1]} blocks, weights in {'registers' if tiles.held else 'shared memory'}"

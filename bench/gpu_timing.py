@@ -118,7 +118,7 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
     """Microseconds of a launch, of a small product, and of a barrier among some blocks."""
     wait = cupy.cuda.get_current_stream().synchronize
     module = cupy.RawModule(code=micro_text(), options=cuda.OPTIONS, enable_cooperative_groups=True)
-    nothing, meet, device = module.get_function("nothing"), module.get_function("meet"), cuda.CupyDevice()
+    nothing, barrier, device = module.get_function("nothing"), module.get_function("barrier"), cuda.CupyDevice()
     a, out = cupy.zeros((32, 32), np.dtype("float32")), cupy.zeros((32, 32), np.dtype("float32"))
 
     def many(run: Callable[[], Any], count: int = 200) -> float:
@@ -130,7 +130,7 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
 
         def ping(count: int, blocks: int = blocks) -> float:
             def run() -> None:
-                meet((1, blocks, 1), (32, 1, 1), (cupy.zeros((1,), np.dtype("uint32")), np.int32(count)))
+                barrier((1, blocks, 1), (32, 1, 1), (cupy.zeros((1,), np.dtype("uint32")), np.int32(count)))
 
             return median_ms(run, wait) * 1e3
 

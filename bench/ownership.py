@@ -12,7 +12,7 @@ from rnn_from_scratch.backends.gpu import planner
 B, H, TILES = 10, 12, planner.Tiles(own=4, rows=4, threads=32, chunk=12, held=False)
 CELL = cells.LSTM()
 COLOURS = ("#0072B2", "#E69F00", "#009E73")  # of the slices of units
-STAGES = [("fetch xg", 1.0), ("meet", 0.6), ("product", 2.0), ("cell", 0.8), ("post h", 0.6)]
+STAGES = [("fetch xg", 1.0), ("barrier", 0.6), ("product", 2.0), ("cell", 0.8), ("publish h", 0.6)]
 
 
 def draw(path: Path) -> None:
@@ -44,7 +44,7 @@ def own_states(axes: Any, plan: planner.Plan) -> None:
         if group:
             axes.axhline(group * TILES.rows, color="black", linewidth=4)
     axes.set(xlim=(0, H), ylim=(B, 0), xticks=range(0, H + 1, TILES.own), yticks=range(0, B + 1, 2))
-    axes.set(xlabel="units", ylabel="rows of the batch", title=f"h [{B}, {H}]\nrow groups never meet")
+    axes.set(xlabel="units", ylabel="rows of the batch", title=f"h [{B}, {H}]\nrow groups are independent")
 
 
 def own_weights(axes: Any) -> None:
@@ -66,12 +66,12 @@ def one_step(axes: Any, plan: planner.Plan) -> None:
     for s in range(slices):
         at = late[s]
         for name, length in STAGES:
-            width = together - at if name == "meet" else length
-            box(axes, at, s + 0.15, width, 0.7, s, 0.15 if name == "meet" else 0.85, linewidth=0.8)
+            width = together - at if name == "barrier" else length
+            box(axes, at, s + 0.15, width, 0.7, s, 0.15 if name == "barrier" else 0.85, linewidth=0.8)
             axes.text(at + width / 2, s + 0.5, name, ha="center", va="center", fontsize=8, rotation=90)
             at += width
     axes.axvline(together, color="black", linewidth=3)
-    axes.text(together - 0.1, -0.1, "all have posted", ha="right", fontsize=9)
+    axes.text(together - 0.1, -0.1, "all have published", ha="right", fontsize=9)
     axes.set(xlim=(0, at + 0.2), ylim=(slices, -0.3), xticks=[], yticks=[s + 0.5 for s in range(slices)])
     axes.set_yticklabels([f"block ({s}, 0)" for s in range(slices)])
     axes.set(xlabel="time of one step", title="one barrier for each product")

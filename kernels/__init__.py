@@ -1,8 +1,10 @@
 """Kernels: the cell maths in C++ and CUDA, twins of ../rnn_from_scratch/cells, line by line. Read in this order:
 
     cells/simple_rnn.h      what a cell is here; then activations.h and the other cells
+    prelude.h               what step.cu and sequence.cu begin with: the cell and its sizes, phases, masks
     step.cu                 one time step of any cell on a GPU, both ways; ../rnn_from_scratch/backends/gpu/per_step.py launches it
-    sequence.cu             the whole time loop in one launch, with product.h and row_group.h; sequence.md has a picture
+    sequence.cu             the whole time loop in one launch, with product.h and row_group.h; sequence.md has a picture;
+                            sequence_backward.cu is the way back
     column_sum.cu           the gradients of biases: sums in one fixed order, with a barrier
     storage.h, barrier.h    16-bit storage; release and acquire between blocks
     emulator/               CUDA on the CPU: interface.h (what a kernel calls), cuda.h (the dialect), machine.h (threads, blocks,

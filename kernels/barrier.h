@@ -1,4 +1,4 @@
-// Counting barriers between blocks, in release and acquire of gpu scope, without any header. The emulator has its own.
+// Counting barriers between blocks, by release and acquire of gpu scope. The emulator has its own.
 #ifndef EMULATOR
 __device__ __forceinline__ void add_release(unsigned* counter, unsigned value) {
     asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");

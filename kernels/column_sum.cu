@@ -1,9 +1,9 @@
-// Column sums in one fixed order: the gradients of biases and peepholes. x [N,C] becomes sums [ceil(N/256),C], each of at most
-// 256 rows; the host launches it again on its own result until one row is left. No atomics, so the same bits every time,
-// and short sums of short sums are more exact than one long one.
+// Column sums in one fixed order, for biases and extras: x [N,C] -> sums [ceil(N/256),C], each of at most 256
+// rows; the host launches it again on its own result until one row is left. The same bits every time, and
+// short sums of short sums are more exact than a long one.
 //
-// A block of 32 x 8 threads owns 32 columns of one chunk. Thread (x, y) adds rows y, y+8, y+16, ...; the eight parts of a
-// column meet in shared memory.
+// A block of 32 x 8 threads owns 32 columns of one chunk. Thread (x, y) adds rows y, y+8, y+16, ...; then
+// thread (x, 0) adds the eight parts of a column, which lie in shared memory.
 
 extern "C" __global__ void __launch_bounds__(256) column_sum(const REAL* x, REAL* sums, long long N, int C) {
     __shared__ REAL part[8][32];

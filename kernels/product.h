@@ -1,12 +1,15 @@
-// The product that a block of sequence.cu makes at every step: for each part, [ROWS,K] operand times [K,COLUMNS] weights.
+// The product that a block of sequence.cu makes at every step: for each part, [ROWS,K] operand times
+// [K,COLUMNS] weights.
 //
-// The weights stay on chip for the whole sequence: in shared memory, or (HELD) spread over the registers of the threads. The
-// operand comes from memory, a chunk of k at a time, into a tile in shared memory. A thread adds up RM rows x 4 columns over
-// every SPLIT-th group of four k; its 128-bit loads bring four k of a row, or four columns of a weight row. The SPLIT partial
-// sums meet in `sums`, and whoever needs one adds them up in their one order.
+// The weights stay on chip for the whole sequence: in shared memory, or (HELD) spread over the registers of
+// the threads. The operand comes from memory, a chunk of k at a time, into a tile in shared memory. A thread
+// adds up RM rows x 4 columns over every SPLIT-th group of four k; its 128-bit loads bring four k of a row,
+// or four columns of a weight row. The SPLIT partial sums lie in `sums`, and whoever needs one adds them up
+// in one order.
 //
-//     ACROSS threads side by side    four columns each          DOWN threads below each other    RM rows each, GROUPS apart
-//     SPLIT layers of them           k = 4 * layer, 4 * (layer + SPLIT), ...
+//     ACROSS threads side by side      four columns each
+//     DOWN threads below each other    RM rows each, GROUPS apart
+//     SPLIT layers of them             k = 4 * layer, 4 * (layer + SPLIT), ...
 
 constexpr int least(int a, int b) { return a < b ? a : b; }
 constexpr int most(int a, int b) { return a > b ? a : b; }
@@ -24,32 +27,46 @@ RNN_FN Four fetch(const float* p) {
     return {{REAL(a.x), REAL(a.y), REAL(a.z), REAL(a.w)}};
 }
 RNN_FN Four fetch(const double* p) {
-    double2 a = __ldcg(reinterpret_cast<const double2*>(p)), b = __ldcg(reinterpret_cast<const double2*>(p + 2));
+    double2 a = __ldcg(reinterpret_cast<const double2*>(p));
+    double2 b = __ldcg(reinterpret_cast<const double2*>(p + 2));
     return {{REAL(a.x), REAL(a.y), REAL(b.x), REAL(b.y)}};
 }
 
 template <int PARTS_, int K_, int COLUMNS_>
 struct Product {
     static constexpr int PARTS = PARTS_, K = K_, COLUMNS = COLUMNS_, WIDTH = rounded_up(COLUMNS, 4);
+
+    // Who adds what. A thread has PASSES groups of rows, one after the other.
     static constexpr int RM = ROWS % 4 == 0 ? 4 : ROWS % 2 == 0 ? 2 : 1, GROUPS = ROWS / RM;
     static constexpr int ACROSS = WIDTH / 4, DOWN = HELD ? 1 : least(GROUPS, THREADS / ACROSS);
-    static constexpr int SPLIT = least(least(THREADS / (ACROSS * DOWN), K / 4), HELD ? 64 : 32), PASSES = (GROUPS + DOWN - 1) / DOWN;
+    static constexpr int SPLIT = least(least(THREADS / (ACROSS * DOWN), K / 4), HELD ? 64 : 32);
+    static constexpr int PASSES = (GROUPS + DOWN - 1) / DOWN;
+
+    // The chunks of k; a thread has TURNS groups of four k in each.
     static constexpr int KC = least(CHUNK, K), PITCH = KC + 4, CHUNKS = (K + KC - 1) / KC;
-    static constexpr int TURNS = (KC / 4 + SPLIT - 1) / SPLIT;  // groups of four k of a thread in one chunk
-    static constexpr int WEIGHTS = HELD ? 0 : PARTS * K * WIDTH, TILE = ROWS * PITCH, SUMS = SPLIT * PARTS * ROWS * WIDTH;
-    static_assert(K % 4 == 0 && CHUNK % 4 == 0 && ACROSS <= THREADS && (!HELD || CHUNKS == 1), "the planner made this");
+    static constexpr int TURNS = (KC / 4 + SPLIT - 1) / SPLIT;
+
+    // Elements of shared memory.
+    static constexpr int WEIGHTS = HELD ? 0 : PARTS * K * WIDTH;
+    static constexpr int TILE = ROWS * PITCH;
+    static constexpr int SUMS = SPLIT * PARTS * ROWS * WIDTH;
+
+    static_assert(K % 4 == 0 && CHUNK % 4 == 0, "the planner made this");
+    static_assert(ACROSS <= THREADS && (!HELD || CHUNKS == 1), "the planner made this");
 
     const REAL* weights;  // [PARTS,K,WIDTH] in shared memory
     Four held[HELD ? PARTS * TURNS * 4 : 1];
     int across, down, layer;
 
-    // weight(part, k, column); room: WEIGHTS elements of shared memory. Before the first run there must be a barrier.
+    // weight(part, k, column); room: WEIGHTS elements of shared memory. Before the first run comes a barrier.
     template <class F>
     RNN_FN void load(REAL* room, F weight) {
         int thread = threadIdx.x;
         across = thread % ACROSS, down = thread / ACROSS % DOWN, layer = thread / (ACROSS * DOWN);
         weights = room;
-        auto padded = [&](int part, int k, int column) { return column < COLUMNS ? weight(part, k, column) : 0; };
+        auto padded = [&](int part, int k, int column) {
+            return column < COLUMNS ? weight(part, k, column) : 0;
+        };
         if constexpr (HELD) {
 #pragma unroll
             for (int i = 0; i < PARTS * TURNS * 4; i++)
@@ -59,11 +76,12 @@ struct Product {
                     held[i].v[c] = layer < SPLIT && k < K ? padded(i / 4 / TURNS, k, 4 * across + c) : 0;
                 }
         } else {
-            for (int e = thread; e < WEIGHTS; e += THREADS) room[e] = padded(e / WIDTH / K, e / WIDTH % K, e % WIDTH);
+            for (int e = thread; e < WEIGHTS; e += THREADS)
+                room[e] = padded(e / WIDTH / K, e / WIDTH % K, e % WIDTH);
         }
     }
 
-    // operand [PARTS,B,K], of which rows begin .. begin+ROWS-1 are ours; tile: TILE, sums: SUMS elements of shared memory.
+    // operand [PARTS,B,K], of which rows begin .. begin+ROWS-1 are ours; tile and sums: in shared memory.
     RNN_FN void run(const REAL* operand, REAL* tile, REAL* sums, int begin, int B) const {
 #pragma unroll
         for (int part = 0; part < PARTS; part++)
@@ -74,7 +92,7 @@ struct Product {
                 REAL sum[RM][4] = {};
                 for (int chunk = 0; chunk < CHUNKS; chunk++) {
                     if (CHUNKS > 1 || pass == 0) {
-                        if (part + pass + chunk > 0) __syncthreads();  // all have read the tile that is overwritten now
+                        if (part + pass + chunk > 0) __syncthreads();  // all have read the last tile
                         load_tile(operand + size_t(part) * B * K, tile, chunk * KC, begin, B);
                         __syncthreads();
                     }
@@ -83,7 +101,8 @@ struct Product {
                 if (busy)
 #pragma unroll
                     for (int m = 0; m < RM; m++) {
-                        Four& place = four(&sums[((layer * PARTS + part) * ROWS + group + m * GROUPS) * WIDTH + 4 * across]);
+                        int row = group + m * GROUPS;
+                        Four& place = four(&sums[((layer * PARTS + part) * ROWS + row) * WIDTH + 4 * across]);
                         place = {{sum[m][0], sum[m][1], sum[m][2], sum[m][3]}};
                     }
             }
@@ -94,7 +113,8 @@ struct Product {
         for (int e = threadIdx.x; e < ROWS * (KC / 4); e += THREADS) {
             int row = e / (KC / 4), k = 4 * (e % (KC / 4));
             bool inside = begin + row < B && from + k < K;
-            four(&tile[row * PITCH + k]) = inside ? fetch(&operand[size_t(begin + row) * K + from + k]) : Four{};
+            four(&tile[row * PITCH + k]) =
+                inside ? fetch(&operand[size_t(begin + row) * K + from + k]) : Four{};
         }
     }
 
@@ -108,7 +128,8 @@ struct Product {
             for (int m = 0; m < RM; m++) h[m] = four(&tile[(group + m * GROUPS) * PITCH + k]);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                Four w = HELD ? held[HELD ? (part * TURNS + turn) * 4 + i : 0] : four(&weights[((part * K) + at + i) * WIDTH + 4 * across]);
+                Four w = HELD ? held[HELD ? (part * TURNS + turn) * 4 + i : 0]
+                              : four(&weights[(part * K + at + i) * WIDTH + 4 * across]);
 #pragma unroll
                 for (int m = 0; m < RM; m++)
 #pragma unroll
@@ -120,7 +141,8 @@ struct Product {
     static RNN_FN REAL total(const REAL* sums, int part, int row, int column) {
         REAL sum = 0;
 #pragma unroll 4
-        for (int layer = 0; layer < SPLIT; layer++) sum += sums[((layer * PARTS + part) * ROWS + row) * WIDTH + column];
+        for (int layer = 0; layer < SPLIT; layer++)
+            sum += sums[((layer * PARTS + part) * ROWS + row) * WIDTH + column];
         return sum;
     }
 };

@@ -1,4 +1,4 @@
-// How arrays that live from forward to backward are kept: REAL as it is, or 16 bits with arithmetic in REAL = float.
+// How arrays that live from forward to backward are kept: as REAL, or in 16 bits (then REAL is float).
 #define RNN_FN __device__ __forceinline__
 
 #if STORAGE == 0

@@ -175,14 +175,14 @@ def test_wrong_launches_are_refused(cupy, wrong):
 
 def test_cooperative_grids_and_shared_memory_are_held_to_their_rules(cupy):
     module = cupy.RawModule(code=micro_text(), enable_cooperative_groups=True)
-    meet, args = module.get_function("meet"), (cupy.zeros((1,), "uint32"), np.int32(1))
-    meet((1, 3, 1), (32, 1, 1), args)
+    barrier, args = module.get_function("barrier"), (cupy.zeros((1,), "uint32"), np.int32(1))
+    barrier((1, 3, 1), (32, 1, 1), args)
     with pytest.raises(AssertionError, match="shrink a one-dimensional cooperative grid"):
-        meet((3, 1, 1), (32, 1, 1), args)
+        barrier((3, 1, 1), (32, 1, 1), args)
     with pytest.raises(AssertionError, match="set before the launch"):
-        meet((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
-    meet.max_dynamic_shared_size_bytes = 64 << 10
-    meet((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
+        barrier((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
+    barrier.max_dynamic_shared_size_bytes = 64 << 10
+    barrier((1, 1, 1), (32, 1, 1), (cupy.zeros((1,), "uint32"), np.int32(1)), shared_mem=64 << 10)
 
 
 def test_wrong_leading_dimensions_are_refused(cupy, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from rnn_from_scratch import cells
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.emulator import program as emulator
+from rnn_from_scratch.backends.gpu.call import tape_arguments
 from rnn_from_scratch.backends.gpu.source import step_text
 
 from ..helpers.emulator_cases import put
@@ -42,16 +43,17 @@ def last_step(program, T):
         return rng.standard_normal(shape).astype("f4")
 
     xg, y, dy, dxg = promised((B, T, 4, H)), promised((B, T, H)), promised((B, T, H)), promised((B, T, 4, H))
-    tape_h, tape_c = promised((B, T + 1, H)), promised((B, T + 1, H))
+    tape0, tape1 = promised((B, T + 1, H)), promised((B, T + 1, H))
     xg[:, -1], s = normal(B, 4, H), put(normal(2, B, H))
-    tape_h[:, -2], tape_c[:, -2] = s
+    tape0[:, -2], tape1[:, -2] = s
+    tapes = tape_arguments([tape0, tape1])
     shared = [np.int32(n) for n in (0, T - 1, B, T, H, 0, 0, 0)]  # phase, step, sizes, scales, rev, zero_masked
-    arrays = [xg, None, put(normal(4 * H)), None, None, s, xg, tape_h, tape_c, None, None, y, None]
+    arrays = [xg, None, put(normal(4 * H)), None, None, s, xg, *tapes, None, None, y, None]
     program.launch("forward", (1, 1, 1), (32, B, 1), [*arrays, *shared])
     dy[:, -1], ds, back = normal(B, H), put(normal(2, B, H)), put(normal(1, B, H))
-    arrays = [xg, tape_h, tape_c, None, dy, ds, None, back, None, dxg, None, None, None, None]
+    arrays = [xg, *tapes, None, dy, ds, None, back, None, dxg, None, None, None, None]
     program.launch("backward", (1, 1, 1), (32, B, 1), [*arrays, *shared])
-    return [np.array(a) for a in (y[:, -1], tape_h[:, -1], tape_c[:, -1], xg[:, -1], s, dxg[:, -1], ds)]
+    return [np.array(a) for a in (y[:, -1], tape0[:, -1], tape1[:, -1], xg[:, -1], s, dxg[:, -1], ds)]
 
 
 def test_a_sequence_of_33_million_steps():

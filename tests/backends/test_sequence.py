@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends
+from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.emulator.program import Program
 from rnn_from_scratch.backends.gpu import sequence, source
@@ -15,11 +15,11 @@ from rnn_from_scratch.measure import EXACT, budget, compare, error
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
 
 from ..helpers import pairwise
-from ..helpers.sequence_cases import DESERTED, PATIENCE, SMALL, VARIANTS, Broken, Ordered, bits, on_device
+from ..helpers.sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS, VARIANTS, Broken, Ordered, bits, form, on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
-FOUR = ["SimpleRNN", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
+FORMS = list(cells.forms())
 
 
 def check(p, tiles, storage=None):
@@ -39,13 +39,13 @@ def check(p, tiles, storage=None):
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FORMS)
 def test_every_situation_equals_the_reference(name, situation):
     check(problem(CELLS[name], situation), SMALL)
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", [name for name in CELLS if name not in FOUR])
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in FORMS])
 def test_every_cell_equals_the_reference(name):
     for situation in SITUATIONS:
         check(problem(CELLS[name], situation), SMALL)
@@ -57,7 +57,7 @@ def same_bits_as_step(name, situation, tiles, dtype="float64", storage=None, siz
     assert {n for n in one if one[n] != other[n]} == set()
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FORMS)
 def test_same_order_of_sums_same_bits_as_the_step_tier(name):
     for situation in SITUATIONS:
         same_bits_as_step(name, situation, SMALL)
@@ -70,7 +70,7 @@ def test_float32_and_16_bits_give_the_bits_of_the_step_tier(dtype, storage):
 
 @pytest.mark.check
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FORMS)
 def test_every_variant_gives_the_bits_of_the_step_tier(name, variant):
     for situation in ("any mask, reversed", "scale per gate, any mask"):
         same_bits_as_step(name, situation, VARIANTS[variant])
@@ -81,7 +81,7 @@ def test_variants_give_the_bits_of_the_step_tier(variant):
     same_bits_as_step("GRU reset before", "any mask, reversed", VARIANTS[variant])
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FORMS)
 def test_20_schedules_give_the_same_bits(name):
     p = problem(CELLS[name], "any mask", sizes=(5, 3, 2, 5))
     every = [bits(p, emulated.EmulatedDevice(seed, tiles=SMALL)) for seed in range(20)]
@@ -97,7 +97,9 @@ def test_40_schedules_of_every_variant(variant):
 
 
 FACTORS = {
-    "cell": ("SimpleRNN relu", "LSTM", "PeepholeLSTM hard_sigmoid", "GRU reset after", "GRU reset before"),
+    "cell": tuple(FORMS),
+    "activation": ("tanh", "relu"),
+    "recurrent": ("sigmoid", "hard_sigmoid"),
     "kind": ("float64", "float32", "float16", "bfloat16"),
     "situation": ("plain", "lengths", "any mask, reversed, zeroed", "one scale", "scale per gate, any mask", "scale per gate, reversed"),
     "H": (1, 4, 7, 18),
@@ -117,7 +119,8 @@ TABLE = pairwise.table(FACTORS)
 def test_pairwise_table_of_odd_sizes(row):
     tiles = Tiles(row["own"], row["rows"], row["threads"], 512 if row["held"] else row["chunk"], row["held"])
     dtype = "float64" if row["kind"] == "float64" else "float32"
-    p = problem(CELLS[row["cell"]], row["situation"], dtype, (row["B"], row["T"], 3, row["H"]), seed=5)
+    cell = form(row["cell"], row["activation"], row["recurrent"])
+    p = problem(cell, row["situation"], dtype, (row["B"], row["T"], 3, row["H"]), seed=5)
     p.params["Wh"][...] /= np.sqrt(row["H"])
     check(p, tiles, row["kind"] if row["kind"] in backends.STORAGES else None)
 
@@ -183,9 +186,9 @@ def test_an_empty_batch_launches_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, name):
-    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
+    monkeypatch.setattr(sequence, "SPINS", SPINS_IN_TESTS)
     p, device = problem(CELLS["LSTM"]), Broken(name, SMALL, *DESERTED)
-    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so much patience is enough if all blocks are there
+    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so many spins are enough if all blocks are there
     with pytest.raises(emulated.EmulatorError, match="a block waited in vain for the others of its row group, and the results are NaN"):
         on_device(p, device)
     assert device.failed[0] == 0  # the next call may try again
@@ -194,7 +197,7 @@ def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, na
 @pytest.mark.parametrize("cell", ["LSTM", "SimpleRNN relu", "GRU reset before"])
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch, name, cell):
-    monkeypatch.setattr(sequence, "SPINS", PATIENCE)
+    monkeypatch.setattr(sequence, "SPINS", SPINS_IN_TESTS)
     monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
     ours, _ = on_device(problem(CELLS[cell]), Broken(name, SMALL, *DESERTED))
     for array in ("y", "h") if name == "forward" else ("dh0",):

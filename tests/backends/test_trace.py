@@ -46,8 +46,8 @@ reversed.cu:6: if (i < n) y[i] = s[(7 - i) / 4][(7 - i) % 4];
     writes y[5] = 4
 """
     for program, seed in product(map(Program, (REVERSED, REVERSED), ("-O0", "-O1")), range(5)):  # whatever the others do in between
-        told = program.launch("reversed", (1, 1, 1), (8, 1, 1), [x, y, np.int32(8)], seed=seed, traced=((0, 0, 0), (5, 0, 0)))
-        assert told == expected
+        output = program.launch("reversed", (1, 1, 1), (8, 1, 1), [x, y, np.int32(8)], seed=seed, traced=((0, 0, 0), (5, 0, 0)))
+        assert output == expected
     assert np.array_equal(y, [14, 12, 10, 8, 6, 4, 2, 0])
 
 
@@ -57,11 +57,11 @@ def test_a_thread_that_is_not_there_does_nothing(thread):
     assert Program(REVERSED).launch("reversed", (1, 1, 1), (8, 1, 1), args, traced=thread) == ""
 
 
-def test_null_pointers_and_two_names_of_one_memory_are_told():
+def test_null_pointers_and_two_names_of_one_memory_are_named():
     x = memory((2, 3), np.float32)
     signature = [Parameter(name, "float32", True) for name in "abc"] + [Parameter("T", "int32", False)]
-    told = trace.arguments(signature, [x, None, x, np.int32(4)])
-    assert told == "  arrays:  a [2,3], c [2,3] (the memory of a)\n  null:    b\n  numbers: T = 4\n"
+    output = trace.arguments(signature, [x, None, x, np.int32(4)])
+    assert output == "  arrays:  a [2,3], c [2,3] (the memory of a)\n  null:    b\n  numbers: T = 4\n"
 
 
 def test_an_index_outside_of_the_argument_stays_flat():
@@ -70,14 +70,14 @@ def test_an_index_outside_of_the_argument_stays_flat():
     assert trace.index("", (2, 3)) == ""
 
 
-def told_by(capsys, *arguments):
+def traced_by(capsys, *arguments):
     command.main(list(arguments))
     return capsys.readouterr().out
 
 
 def test_the_numbers_are_those_of_the_cell(capsys):
     """Every value that unit 3 of row 1 reads and writes at step 1 of an LSTM, beside the reference."""
-    told = told_by(capsys, "--trace", "lstm_forward", "--thread", "3,1,0").split("launch ")[2]
+    output = traced_by(capsys, "--trace", "lstm_forward", "--thread", "3,1,0").split("launch ")[2]
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 2, 3))
     p = init_params(cells.LSTM(), 3, 5, dtype="float64")
@@ -90,8 +90,8 @@ def test_the_numbers_are_those_of_the_cell(capsys):
     expected |= {"reads  s[0,1,3]": h[3], "reads  s[1,1,3]": c[3], "reads  y[1,0,3]": y[1, 0, 3]}
     expected |= {f"writes xg[1,1,{g},3]": tape.saved[1, 1, g, 3] for g in range(4)}
     expected |= {"writes s[0,1,3]": y[1, 1, 3], "writes s[1,1,3]": tape.states[1][1, 2, 3]}
-    expected |= {"writes tape_h[1,2,3]": y[1, 1, 3], "writes tape_c[1,2,3]": tape.states[1][1, 2, 3], "writes y[1,1,3]": y[1, 1, 3]}
-    found = dict(re.findall(r"(reads  \w+\[[\d,]+\]|writes \w+\[[\d,]+\]) = (\S+)", told))
+    expected |= {"writes tape0[1,2,3]": y[1, 1, 3], "writes tape1[1,2,3]": tape.states[1][1, 2, 3], "writes y[1,1,3]": y[1, 1, 3]}
+    found = dict(re.findall(r"(reads  \w+\[[\d,]+\]|writes \w+\[[\d,]+\]) = (\S+)", output))
     assert set(found) == set(expected)
     for what, value in expected.items():
         assert float(found[what]) == pytest.approx(value, rel=1e-8, abs=1e-12), what
@@ -109,9 +109,9 @@ def test_the_numbers_are_those_of_the_cell(capsys):
     ],
 )
 def test_the_command(capsys, arguments, beginning, line):
-    told = told_by(capsys, "--trace", *arguments)
-    assert told.startswith(beginning)
-    assert line in told
+    output = traced_by(capsys, "--trace", *arguments)
+    assert output.startswith(beginning)
+    assert line in output
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def small(monkeypatch):
     monkeypatch.setattr(gpu_parity, "SITUATIONS", {k: SITUATIONS[k] for k in ("any mask", "any mask, reversed, zeroed")})
     monkeypatch.setattr(gpu_parity, "RUNS", 2)
     monkeypatch.setattr(gpu_parity, "RUN_SIZES", (3, 2, 2, 4))
-    monkeypatch.setattr(gpu_parity, "MEETING", ("GRU reset after",))
-    monkeypatch.setattr(gpu_parity, "MET", 2)
+    monkeypatch.setattr(gpu_parity, "WAITING", ("GRU reset after",))
+    monkeypatch.setattr(gpu_parity, "REPEATS", 2)
     monkeypatch.setattr(gpu_check, "sanitizer", dict)
     monkeypatch.setattr(gpu_check.gpu_timing, "timings", lambda cupy, gpu: list(TIMINGS(cupy, gpu, ("load",))))
     monkeypatch.setattr(gpu_check.gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
@@ -95,13 +95,13 @@ def test_runs_that_differ_are_seen(small, monkeypatch):
 @pytest.mark.check
 def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
     real, solve, shifts = gpu_parity.sequence.sequence_text, gpu_parity.solve, count()
-    assert all(row["error"] <= row["allowed"] for row in gpu_parity.meetings())
+    assert all(row["error"] <= row["allowed"] for row in gpu_parity.many_blocks())
     other = gpu_parity.PLANTED["sequence"]["weights of the next unit"]
     monkeypatch.setattr(gpu_parity.sequence, "sequence_text", lambda *args: real(*args).replace(*other))
-    assert all(row["error"] > row["allowed"] for row in gpu_parity.meetings())
+    assert all(row["error"] > row["allowed"] for row in gpu_parity.many_blocks())
     monkeypatch.setattr(gpu_parity.sequence, "sequence_text", real)
     monkeypatch.setattr(gpu_parity, "solve", lambda p, *a: {k: v + next(shifts) * 1e-15 * bool(a) for k, v in solve(p, *a).items()})
-    assert {row["array"] for row in gpu_parity.meetings() if row["kind"] == "float64"} == {"the bits of one run and another"}
+    assert {row["array"] for row in gpu_parity.many_blocks() if row["kind"] == "float64"} == {"the bits of one run and another"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
     ],
 )
 def test_what_compute_sanitizer_says_is_passed_on(monkeypatch, tmp_path, script, says):
-    monkeypatch.setattr(gpu_check, "PATIENCE", 0.5)
+    monkeypatch.setattr(gpu_check, "SANITIZER_SECONDS", 0.5)
     tool = tmp_path / "compute-sanitizer"
     tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{script}\n')
     tool.chmod(0o755)

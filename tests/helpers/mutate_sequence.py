@@ -1,4 +1,4 @@
-"""Breaks sequence.cu, row_group.h and product.h in one place at a time, and says what nobody noticed.
+"""Breaks sequence.cu, sequence_backward.cu, row_group.h and product.h in one place at a time, and says what nobody noticed.
 
     python -m tests.helpers.mutate_sequence        # every barrier, index, bound and selection; about five minutes
 
@@ -26,16 +26,16 @@ from rnn_from_scratch.measure import EXACT, compare, error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from .planted_changes import MASKS, Mutant, mutants, planted, survivors
-from .sequence_cases import DESERTED, PATIENCE, SMALL, Broken, on_device
+from .sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
-FILES = ("sequence.cu", "row_group.h", "product.h")
-LOCAL = {"state", "bias", "bias_h", "extras", "kept", "shown", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "part", "dps", "given"}
-LOCAL |= {"on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
+FILES = ("sequence.cu", "sequence_backward.cu", "row_group.h", "product.h")
+LOCAL = {"state", "bias", "bias_h", "extras", "kept", "last_output", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "ds_sum", "dps"}
+LOCAL |= {"dy_step", "tapes", "on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
 SELECTIONS = MASKS | {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],
-    r"lost = lost \|\| !meet\([^;]*;": [";"],
+    r"lost = lost \|\| !group_barrier\([^;]*;": [";"],
     r"round \* BLOCKS": ["round * BLOCKS - 1", "(round - 1) * BLOCKS"],
     r"round \+ 1, failed": ["round, failed"],
     r"arrived \+ GROUP \* 32": ["arrived", "arrived + SLICE * 32"],
@@ -59,7 +59,7 @@ SELECTIONS = MASKS | {  # what is replaced by what
     r"k < H && j < H \?": ["j < H ?", "k < H ?"],
     r"unit < H && j < H \?": ["j < H ?", "unit < H ?"],
     r"\+ i\) \* B \+ b;": ["+ 0) * B + b;"],
-    r"if \(STORE\* tape = (k == 0 \? tape_h : tape_c)\)": [r"if (STORE* tape = \1; true)"],
+    r"if \(tapes\[k\]\)": ["if (true)"],
     r"if \(saved\)": ["if (true)", "if (false)"],
     r"\b(bx|bh) \?": ["true ?", "false ?"],
     r"\b(k < S|g < G|g < COUNT|e < E|a < A)\b(?=; \w\+\+)": [r"1 + \1"],
@@ -85,7 +85,7 @@ SELECTIONS = MASKS | {  # what is replaced by what
     r"m \* GROUPS": ["m"],
 }
 
-LOST = "whoever meets a block that gave up waits in vain next, and all that follows is NaN"
+LOST = "whoever waits for a block that gave up waits in vain next, and all that follows is NaN"
 KNOWN = {  # (what, where): what changes nothing, and why
     ("layer < SPLIT && k < K ? -> k < K ?", "held[i].v[c] = layer < SPLIT && k < K ? padded(i / 4 / TURNS, k, 4 * across + c) : 0;"): (
         "threads beyond the last layer would hold weights that they never use"
@@ -94,12 +94,12 @@ KNOWN = {  # (what, where): what changes nothing, and why
         "a masked step has saved 0: with r = z = 0 every dhg of the GRU is 0"
     ),
     ("if (lost) return; -> ;", "if (lost) return;"): LOST,
-    ("if (!lost) -> if (true)", "if (!lost) mail[round % 2 * slot + line * PADDED + j] = dh;"): LOST,
-    ("if (!lost) -> if (true)", "if (!lost) product.run(mail + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + line * PADDED + j] = dh;"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);"): LOST,
     ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("if (on[i]) -> if (true)", "if (on[i]) dps[i][e] += dp_step[e];"): (
-        "a masked step has saved 0: the slopes of the gates are 0 there, and so is dp"
+        "a masked step has saved 0: the derivatives of the gates are 0 there, and so is dp"
     ),
 }
 LIMIT = 3600  # seconds for all of them
@@ -142,7 +142,7 @@ def check_giving_up(name: str) -> None:
     """A block that waits in vain says so, and its results are NaN; and so does at once one that finds others missing."""
     p = problem(CELLS["GRU reset before"], "scale per gate, any mask", sizes=(6, 3, 2, 5))
     for device in (Broken(name, SMALL, *DESERTED), Broken(name, grid=(1, 2, 2)), Broken(name, grid=(1, 3, 1))):
-        spins = sequence.SPINS if device.grid else PATIENCE
+        spins = sequence.SPINS if device.grid else SPINS_IN_TESTS
         with patch.object(sequence, "SPINS", spins), patch.object(emulated.EmulatedDevice, "check", lambda self: None):
             found = on_device(p, device)[0]
         assert device.failed[0] == 1, f"{name}: nobody says that blocks are missing"
@@ -160,7 +160,7 @@ def check_nothing_kept() -> None:
 
 CHECKS = [partial(check, *run) for run in RUNS]
 CHECKS += [partial(check_dead_row, *RUNS[0]), check_nothing_kept, partial(check_giving_up, "forward"), partial(check_giving_up, "backward")]
-SOONER = {r"lost|late|gridDim": CHECKS[-2:], r"saved|tape|b[xh] \?": [check_nothing_kept]}  # what a mutant is -> what sees it
+SOONER = {r"lost|late|gridDim": CHECKS[-2:], r"saved|tapes|b[xh] \?": [check_nothing_kept]}  # what a mutant is -> what sees it
 
 
 def check_all(what: str = "") -> None:

@@ -19,13 +19,7 @@ from rnn_from_scratch.verify.table import rewrite
 from . import nvrtc
 
 ARCHITECTURES = {"T4": "sm_75", "A100": "sm_80", "H100": "sm_90", "B200": "sm_100"}
-CELLS = {
-    "SimpleRNN": cells.SimpleRNN(),
-    "LSTM": cells.LSTM(),
-    "PeepholeLSTM": cells.PeepholeLSTM(),
-    "GRU": cells.GRU(),
-    "GRU reset before": cells.GRU(reset_after=False),
-}
+CELLS = cells.forms()
 SHAPES = [(1, 128), (150, 150), (64, 256), (64, 512), (16, 1024)]  # B, H
 KINDS = [("float32", None, False), ("float64", None, False), ("float32", "bfloat16", True), ("float64", None, True)]
 

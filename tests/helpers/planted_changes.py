@@ -19,7 +19,6 @@ MASKS = {  # a choice by mask, direction or state that every kernel makes -> wha
     r"\bon(\[i\])? \?": ["true ?", "false ?"],
     r"\bif \(on(\[i\])?\)": ["if (true)", "if (false)"],
     r"\brev \?": ["!rev ?"],
-    r"\bk == 0\b": ["k != 0"],
     r"!zero_masked && step >= (first|first_live)\[b\]": [r"step >= \1[b]", "!zero_masked"],
     r"!live \|\| on(\[i\])? \|\|": ["!live ||"],
 }
@@ -64,7 +63,7 @@ def subscripts(code: str) -> Iterator[tuple[str, int, int]]:
     """(array, start, end) of what is inside every pair of brackets that is an index, not a declaration or a capture."""
     for opened in re.finditer(r"(\w+|\))(\[)", code):
         line = code[code.rfind("\n", 0, opened.start()) + 1 : opened.start()]
-        if re.search(r"^\s*(extern|REAL|Four|bool|RNN_FN|__shared__)\s", line) and "=" not in line:
+        if re.search(r"^\s*((const )?(extern|REAL|STORE\*|Four|bool|RNN_FN|__shared__))\s", line) and "=" not in line:
             continue
         depth, end = 1, opened.end()
         while depth:
@@ -82,6 +81,12 @@ def left_out(file: str, mutated: list[Mutant], names: str) -> list[str]:
     return [f"{file}:{n}: {line.strip()}" for n, line in lines if need.search(line) and n not in broken]
 
 
+def out_of_date(files: tuple[str, ...], selections: dict[str, list[str]]) -> list[str]:
+    """The patterns that match nothing in these files."""
+    texts = [(source.folder() / file).read_text(encoding="utf-8") for file in files]
+    return [pattern for pattern in selections if not any(re.search(pattern, text) for text in texts)]
+
+
 @contextmanager
 def planted(mutant: Mutant, *makers: tuple[ModuleType, str]) -> Iterator[None]:
     """The texts that these functions, (module, name), make hold the mutant in place of its file."""
@@ -96,7 +101,7 @@ def planted(mutant: Mutant, *makers: tuple[ModuleType, str]) -> Iterator[None]:
 
 
 def survivors(every: list[Mutant], caught: Callable[[Mutant], str], known: dict[tuple[str, str], str], limit: float) -> list[Mutant]:
-    """The mutants that `caught` does not notice; each is told with its fate. known: (what, where) -> why it changes nothing.
+    """The mutants that `caught` does not notice; each is printed with its fate. known: (what, where) -> why it changes nothing.
 
     Raises TimeoutError after `limit` seconds.
     """

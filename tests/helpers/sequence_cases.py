@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from rnn_from_scratch import cells
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.gpu import host
 from rnn_from_scratch.backends.gpu.planner import Tiles, product_sizes, up
@@ -20,6 +23,12 @@ VARIANTS = {
     "two warps": Tiles(2, 8, 64, 16, False),
     "two warps, in registers": Tiles(3, 8, 64, 64, True),
 }
+
+
+def form(name: str, activation: str, recurrent: str, **options):
+    """The cell of a form with these activations, the recurrent one where it has one."""
+    cell = replace(cells.forms()[name], activation=activation, **options)
+    return replace(cell, recurrent_activation=recurrent) if hasattr(cell, "recurrent_activation") else cell
 
 
 def on_device(p, device, storage=None):
@@ -87,5 +96,5 @@ class Broken(emulated.EmulatedDevice):
         super().launch(text, name, grid, block, args, shared)
 
 
-PATIENCE = 10_000  # looks at a counter, in place of sequence.SPINS: three times what a launch needs in the emulator
+SPINS_IN_TESTS = 10_000  # looks at a counter, in place of sequence.SPINS: three times what a launch needs in the emulator
 DESERTED = "unsigned round = 0;", "if (SLICE == 2) return; unsigned round = 0;"  # a block of each row group leaves before the first step

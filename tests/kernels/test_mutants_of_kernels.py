@@ -1,4 +1,4 @@
-"""Every barrier, index, bound and selection of step.cu and column_sum.cu is needed: without it a test fails."""
+"""Every barrier, index, bound and selection of prelude.h, step.cu and column_sum.cu is needed: without it a test fails."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import pytest
 
 from rnn_from_scratch.backends import emulator as emulated
 
-from ..helpers.mutate_kernels import FILES, KNOWN, every, unexplained
-from ..helpers.planted_changes import left_out
+from ..helpers.mutate_kernels import FILES, KNOWN, SELECTIONS, every, unexplained
+from ..helpers.planted_changes import left_out, out_of_date
 
 usable, why_not = emulated.available()
 
 
 def test_the_script_finds_what_there_is_to_break():
-    step, sums = ([m for m in every() if m.file == file] for file in FILES)
+    prelude, step, sums = ([m for m in every() if m.file == file] for file in FILES)
+    assert len(prelude) > 3
     assert len(step) > 120
     assert len(sums) > 15
+    assert out_of_date(FILES, SELECTIONS) == []
     assert [m.what for m in sums if "__syncthreads" in m.what] == ["__syncthreads(); -> ;"]
 
 

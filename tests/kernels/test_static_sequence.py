@@ -79,7 +79,7 @@ BROKEN = {  # what the checks must see
     "ld.acquire.gpu": ("ld.relaxed.gpu", "0 cache invalidations for 1 barriers"),
     "float4 a = __ldcg(": ("float4 a = __ldg(", "loads past the coherent caches"),
     "__ldcg(reinterpret_cast<const float4*>(p))": ("*reinterpret_cast<const float4*>(p)", "wide load that may come from the level 1 cache"),
-    "lost = lost || !meet(arrived + GROUP * 32, round, failed);": ("", "fences for 1 barriers"),
+    "lost = lost || !group_barrier(arrived + GROUP * 32, round, failed);": ("", "fences for 1 barriers"),
     "__launch_bounds__(THREADS, 1)": ("__launch_bounds__(THREADS, 6)", "bytes of stack"),
     "const Four& four(const REAL* p) { return *reinterpret_cast<const Four*>(p); }": (
         "Four four(const volatile REAL* p) { return {{p[0], p[1], p[2], p[3]}}; }",

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     device = EmulatedDevice(options.seed, (kernel, options.block, options.thread))
     example(device, cell, options.sizes, options.mask)
     nobody = f"no launch of {kernel} has a thread {options.thread} in a block {options.block} that touches memory"
-    print(device.told.strip() or nobody)
+    print(device.trace.strip() or nobody)
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ class EmulatedDevice:
     """A device (see ../gpu/call.py) with memory of its own in this process. Every launch checks itself, and raises EmulatorError.
 
     seed     of the schedules: launch n of a device always runs in the same order
-    trace    (kernel, block, thread): `told` gathers what that thread reads and writes
+    traced   (kernel, block, thread): `trace` gathers what that thread reads and writes
     tiles    planner.Tiles for a launch of the whole sequence; None leaves it to the planner
     """
 
-    def __init__(self, seed: int = 0, trace: tuple | None = None, tiles: planner.Tiles | None = None):
-        self.seed, self.trace, self.told, self.tiles = seed, trace, "", tiles
-        self.launches, self.level = 0, "-O0" if trace else "-O1"
+    def __init__(self, seed: int = 0, traced: tuple | None = None, tiles: planner.Tiles | None = None):
+        self.seed, self.traced, self.trace, self.tiles = seed, traced, "", tiles
+        self.launches, self.level = 0, "-O0" if traced else "-O1"
         self.failed = self.zeros((1,), np.int32)
 
     def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
@@ -77,8 +77,8 @@ class EmulatedDevice:
     def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple, shared: int = 0) -> None:
         self.launches += 1
         seed = self.seed * 1_000_003 + self.launches
-        traced = self.trace[1:] if self.trace and self.trace[0] == name else None
-        told = program(text, self.level).launch(name, grid, block, args, shared=shared, seed=seed, traced=traced)
-        if traced and told:
+        traced = self.traced[1:] if self.traced and self.traced[0] == name else None
+        trace = program(text, self.level).launch(name, grid, block, args, shared=shared, seed=seed, traced=traced)
+        if traced and trace:
             where = f"grid {grid}, block size {block}; thread {traced[1]} of block {traced[0]}"
-            self.told += f"launch {self.launches}: {name}, {where}\n{told}\n"
+            self.trace += f"launch {self.launches}: {name}, {where}\n{trace}\n"

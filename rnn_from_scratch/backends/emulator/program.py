@@ -100,7 +100,7 @@ class Program:
 
         args: one per parameter: an array from `memory` (or None for a null pointer) or a NumPy scalar of the exact type.
         shared: bytes of dynamic shared memory. seed: of the schedule. resident: threads alive at once.
-        traced: (block, thread) whose accesses are told, each (x, y, z). Raises EmulatorError for every fault found.
+        traced: (block, thread) whose accesses are traced, each (x, y, z). Raises EmulatorError for every fault found.
         """
         values: list[Any] = []
         owners: dict[int, tuple[str, Guarded, np.dtype]] = {}
@@ -134,8 +134,8 @@ class Program:
             "".join(d.kind for d in dtypes).encode(),
             number(traced, grid, block),
         )
-        report, told = ctypes.c_char_p(), ctypes.c_char_p()
-        failed = self.library.emu_launch(ctypes.byref(launch), ctypes.byref(report), ctypes.byref(told))
+        report, accesses = ctypes.c_char_p(), ctypes.c_char_p()
+        failed = self.library.emu_launch(ctypes.byref(launch), ctypes.byref(report), ctypes.byref(accesses))
         if failed:
             raise EmulatorError(f"{name}, seed {seed}: {self.with_lines((report.value or b'').decode())}")
         for owner, whole in zip(names, wholes):
@@ -143,8 +143,8 @@ class Program:
                 raise EmulatorError(f"{name}, seed {seed}: the guard bytes around {owner} were overwritten")
         shapes = {p.name: value.shape for p, value in zip(self.signatures[name], args) if p.pointer and value is not None}
         shapes |= {a: tuple(map(int, re.findall(r"\d+", size))) for _, a, size in STATIC.findall(self.text) if "[" in size}
-        did = trace.readable(self.with_lines((told.value or b"").decode()), self.text, shapes)
-        return trace.arguments(self.signatures[name], args) + did if did else ""
+        lines = trace.readable(self.with_lines((accesses.value or b"").decode()), self.text, shapes)
+        return trace.arguments(self.signatures[name], args) + lines if lines else ""
 
     def with_lines(self, text: str) -> str:
         """The text with every <+0x12> in place of a code address turned into file:line."""

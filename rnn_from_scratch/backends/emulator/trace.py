@@ -11,7 +11,7 @@ from ..gpu import source
 from ..gpu.source import Parameter
 
 Array = Any
-DID = re.compile(r"(reads |writes|waits ) (\w+)(\[\d+\])?(.*?)  (.*)")
+ACCESS = re.compile(r"(reads |writes|waits ) (\w+)(\[\d+\])?(.*?)  (.*)")
 
 
 def arguments(signature: list[Parameter], args: list[Any]) -> str:
@@ -30,18 +30,18 @@ def arguments(signature: list[Parameter], args: list[Any]) -> str:
     return "".join(f"  {kind + ':':8} {', '.join(values)}\n" for kind, values in kinds.items() if values)
 
 
-def readable(told: str, text: str, shapes: dict[str, tuple[int, ...]]) -> str:
+def readable(accesses: str, text: str, shapes: dict[str, tuple[int, ...]]) -> str:
     """The machine's lines "reads  xg[6] = 0.5  step.cu:63", gathered under the lines of the text they came from.
 
     shapes: of the arrays that the launch was given whole; their elements are named by an index for each axis.
     """
-    lines, shown, last = source.lines(text), [], ""
-    for what, name, flat, rest, place in DID.findall(told):
+    lines, found, last = source.lines(text), [], ""
+    for what, name, flat, rest, place in ACCESS.findall(accesses):
         if place != last:
-            shown.append(f"{place}: {lines.get(place, '')}\n")
-        shown.append(f"    {what} {name}{index(flat, shapes.get(name, ()))}{rest}\n")
+            found.append(f"{place}: {lines.get(place, '')}\n")
+        found.append(f"    {what} {name}{index(flat, shapes.get(name, ()))}{rest}\n")
         last = place
-    return "".join(shown)
+    return "".join(found)
 
 
 def index(flat: str, shape: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ A device is an object with the few things that this needs; ../emulator has one o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from .source import column_sum_text, step_text
 
 Array = Any
+MAX_STATES = 4  # of a cell: kernels/prelude.h
 i32 = np.int32
 
 
@@ -73,6 +75,11 @@ class GpuCall:
         rows = self.device.empty(self.x.shape, self.real)
         self.launch("input_rows", *rows.shape, self.x, scale, live, rows, i32(self.B), i32(self.T), i32(self.I))
         return rows
+
+
+def tape_arguments(states: Sequence[Array]) -> tuple[Array | None, ...]:
+    """The parameters tape0 to tape3 of the kernels: the tape's states, then null pointers."""
+    return (*states, *[None] * (MAX_STATES - len(states)))
 
 
 def column_sum(device: Any, a: Array) -> Array:

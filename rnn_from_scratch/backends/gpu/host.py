@@ -14,14 +14,14 @@ import numpy as np
 
 from ...bptt import Gradients, Tape
 from . import per_step, sequence
-from .call import GpuCall, column_sum
+from .call import GpuCall, column_sum, tape_arguments
 
 Array = Any
 i32 = np.int32
 
 
 def tier(call: GpuCall) -> Any:
-    """The module whose time call runs this call, as the planner says."""
+    """The module whose time loop runs this call, as the planner says."""
     return per_step if call.plan.tiles is None else sequence
 
 
@@ -46,10 +46,9 @@ def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero
     tape = [device.empty((B, T + 1, H), store) for _ in s0] if save else []
     saved = None
     if save and A:
-        saved = device.empty((B, T, A, H), store) if storage else xg  # the gates take the place of their pre-activations
+        saved = xg if A == W and not storage else device.empty((B, T, A, H), store)  # the gates take the place of x Wx
     y = device.empty((B, T, H), store)
-    tapes = (*tape, None, None)[:2]
-    tier(call).forward(call, xg, s, saved, tapes, y)
+    tier(call).forward(call, xg, s, saved, tape_arguments(tape), y)
 
     state = tuple(device.get(s[k]) for k in range(S))
     device.check()
@@ -67,7 +66,7 @@ def backward(device, storage, tape, dy, dstate, wrt):
     call = GpuCall(device, cell, tape.params, tape.x, *flags, tape.x_scale, tape.h_scale, storage)
     B, T, G, H, real = call.B, call.T, call.G, call.H, call.real
     S, E = len(cell.states), len(cell.extras)
-    tapes = (*(device.put(a) for a in tape.states), None)[:2]
+    tapes = tape_arguments([device.put(a) for a in tape.states])
     saved = device.put(tape.saved)
 
     ds = device.zeros((S, B, H), real)
@@ -111,7 +110,7 @@ def input_gradient(call: GpuCall, dxg: Array) -> Array:
 def param_gradients(call: GpuCall, kept: tuple, dxg: Array, dhg: Array, dp: Array | None) -> dict[str, Array]:
     """Name -> gradient, in the order of the parameters: one product over all steps for each weight, one sum for each bias.
 
-    kept: the tape's h, c (or None) and saved, on the device.
+    kept: tape_arguments of the states, and saved, on the device.
     """
     device, params, N, columns = call.device, call.params, call.B * call.T, call.G * call.H
     D, R = dxg.reshape(N, columns), dhg.reshape(N, columns)

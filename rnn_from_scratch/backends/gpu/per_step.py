@@ -48,7 +48,7 @@ def backward(
     kept: saved and the tapes. first: the first live step of each row, or None. dhg is dxg where they are the same.
     """
     device, cell, (B, T, H, real) = call.device, call.cell, (call.B, call.T, call.H, call.real)
-    part = device.empty((len(ds), B, H), real) if len(call.phases) > 1 else None
+    ds_sum = device.empty((len(ds), B, H), real) if len(call.phases) > 1 else None
     back = device.empty((most_operands(call), B, H), real)
     sizes = i32(B), i32(T), i32(H), call.scales, call.rev
     steps = dhg.reshape(B, T, call.G * H)
@@ -56,7 +56,7 @@ def backward(
     for step in reversed(range(T)):
         at = steps[:, T - 1 - step if call.rev else step]
         for k, (lo, hi) in reversed(list(enumerate(call.phases))):
-            arrays = *kept, call.params.get("p"), dy, ds, part, back, call.h_scale, dxg, None if cell.shared else dhg, dp
+            arrays = *kept, call.params.get("p"), dy, ds, ds_sum, back, call.h_scale, dxg, None if cell.shared else dhg, dp
             call.launch("backward", B, H, *arrays, call.live, first, i32(k), i32(step), *sizes, call.zero_masked)
             for i, (a, b, _) in enumerate(call.pieces(lo, hi, call.h_scale)):
                 device.product(call.gates(at, a, b), call.gates(Wh, a, b).T, back[i], False)

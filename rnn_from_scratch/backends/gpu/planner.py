@@ -37,13 +37,13 @@ class Limits(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """The constants of the model, us unless told otherwise; guesses until bench.gpu_model has fitted them to a gpu_report.json."""
+    """The constants of the model, us unless it says otherwise; guesses until bench.gpu_model has fitted them to a gpu_report.json."""
 
     call: float = 200.0  # Python's work for one pass of a call, in either tier
     host: float = 18.0  # Python's work for one step of the step tier
     product: float = 3.0  # the shortest product
     point: float = 1.8  # a pointwise kernel that moves nothing
-    barrier: float = 1.4  # a row group meets
+    barrier: float = 1.4  # of a row group
     turn: float = 0.85  # what else a step of the sequence tier costs: synchronisation in the block, latencies
     chunk: float = 0.1  # each chunk of a tile
     part: float = 0.005  # each partial sum that a thread adds
@@ -228,11 +228,11 @@ def plan(
         if forced and B:
             raise ValueError(f"RNN_GPU_TIER=sequence: cannot run: {why}; use RNN_GPU_TIER=step")
         return stay(why)
-    told = f"{sum(best[0]):.1f} us predicted for a step forward and backward, {sum(step):.1f} with a launch per step"
+    predicted = f"{sum(best[0]):.1f} us predicted for a step forward and backward, {sum(step):.1f} with a launch per step"
     if not forced and sum(best[0]) >= sum(step):
         return stay(f"{sum(step):.1f} us predicted for a step forward and backward, {sum(best[0]):.1f} in one launch")
     _, tiles, shared = best
-    return Plan("sequence", "it was asked for" if forced else told, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us)
+    return Plan("sequence", "it was asked for" if forced else predicted, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us)
 
 
 def with_tiles(tiles: Tiles, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> Plan:

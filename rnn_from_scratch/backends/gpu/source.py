@@ -17,6 +17,7 @@ from ..forms import cxx_type, header
 
 REALS = {"float32": "float", "float64": "double"}
 STORAGES = {None: 0, "float16": 1, "bfloat16": 2}
+SEQUENCE_FILES = ("barrier.h", "product.h", "row_group.h", "sequence.cu", "sequence_backward.cu")
 
 
 class Parameter(NamedTuple):
@@ -54,21 +55,25 @@ def lines(text: str) -> dict[str, str]:
     return found
 
 
+def cell_files(cell: Any) -> list[str]:
+    """What the kernels of a cell begin with."""
+    return ["storage.h", "cells/activations.h", f"cells/{header(cell)}.h", "prelude.h"]
+
+
 @lru_cache(maxsize=256)
 def step_text(cell: Any, dtype: str, storage: str | None = None) -> str:
     """The kernels of step.cu for one cell, for arithmetic in dtype and 16-bit storage if it is named."""
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cxx_type(cell)}
-    return assemble(["storage.h", "cells/activations.h", f"cells/{header(cell)}.h", "step.cu"], macros)
+    return assemble([*cell_files(cell), "step.cu"], macros)
 
 
 @lru_cache(maxsize=256)
 def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, spins: int) -> str:
-    """The kernels of sequence.cu for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
+    """The two kernels of the sequence tier for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cxx_type(cell), "UNITS": units}
     macros |= {name.upper(): int(value) for name, value in tiles._asdict().items()}
     macros |= {"PER_GATE": int(per_gate), "SPINS": spins}
-    files = ["storage.h", "cells/activations.h", f"cells/{header(cell)}.h", "barrier.h", "product.h", "row_group.h", "sequence.cu"]
-    return assemble(files, macros)
+    return assemble([*cell_files(cell), *SEQUENCE_FILES], macros)
 
 
 @lru_cache(maxsize=256)
