@@ -153,7 +153,7 @@ ROWS = [
     (
         lambda: cells.by_name("gruu"),
         ValueError,
-        "cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'gruu'",
+        f"cell: expected one of {', '.join(cells.CELLS)}, got 'gruu'",
     ),
     (lambda: init_params(LSTM, 0, 4), ValueError, "inputs: expected an integer of at least 1, got 0"),
     (lambda: init_params(LSTM, 3, 2.5), ValueError, "units: expected an integer of at least 1, got 2.5"),

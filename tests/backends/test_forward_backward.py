@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends, backward, forward
+from rnn_from_scratch import backends, backward, cells, forward
 from rnn_from_scratch.measure import error
 from rnn_from_scratch.params import param_shapes
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 
-FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
+FORMS = list(cells.forms())
 DTYPES = ["float32", "float64"]
 
 

@@ -18,7 +18,7 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear", "hard_sigmoid")
 
 @st.composite
 def any_cell(draw):
-    kind = draw(st.sampled_from([cells.SimpleRNN, cells.LSTM, cells.PeepholeLSTM, cells.GRU]))
+    kind = draw(st.sampled_from(list(cells.CELLS.values())))
     drawn = {
         "activation": st.sampled_from(ACTIVATIONS),
         "recurrent_activation": st.sampled_from(("sigmoid", "hard_sigmoid")),

@@ -10,7 +10,7 @@ from rnn_from_scratch import backends, backward, cells, forward, init_params
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem
 
-FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
+FORMS = list(cells.forms())
 BACKENDS = [
     "reference",
     pytest.param("native", marks=pytest.mark.skipif(not native.available()[0], reason=f"native: {native.available()[1]}")),

@@ -18,39 +18,59 @@ def s(a):
 
 # one unit, one input, one step: every number below is worked out on paper from the equations, gate by gate
 WX, WH, B, X, H, C, P = (0.3, -0.2, 0.5, 0.7), (0.4, 0.1, -0.6, 0.2), (0.01, 0.02, 0.03, 0.04), 1.5, 0.6, -0.8, (0.9, -0.7, 0.35)
+BH = (0.05, -0.06, 0.07)
 A = [wx * X + b + wh * H for wx, b, wh in zip(WX, B, WH)]
 
 
-def by_hand(cell):
-    if isinstance(cell, cells.SimpleRNN):
-        return (math.tanh(A[0]),)
-    if isinstance(cell, cells.LSTM):
-        c = s(A[1]) * C + s(A[0]) * math.tanh(A[2])
-        return s(A[3]) * math.tanh(c), c
-    if isinstance(cell, cells.PeepholeLSTM):
-        c = s(A[1] + P[1] * C) * C + s(A[0] + P[0] * C) * math.tanh(A[2])
-        return s(A[3] + P[2] * c) * math.tanh(c), c
-    if cell.reset_after:
-        bh = (0.05, -0.06, 0.07)
-        z, r = s(A[0] + bh[0]), s(A[1] + bh[1])
-        n = math.tanh(WX[2] * X + B[2] + r * (WH[2] * H + bh[2]))
-    else:
-        z, r = s(A[0]), s(A[1])
-        n = math.tanh(WX[2] * X + B[2] + WH[2] * (r * H))
+def simple_rnn():
+    return (math.tanh(A[0]),)
+
+
+def lstm():
+    c = s(A[1]) * C + s(A[0]) * math.tanh(A[2])
+    return s(A[3]) * math.tanh(c), c
+
+
+def peephole_lstm():
+    c = s(A[1] + P[1] * C) * C + s(A[0] + P[0] * C) * math.tanh(A[2])
+    return s(A[3] + P[2] * c) * math.tanh(c), c
+
+
+def gru_reset_after():
+    z, r = s(A[0] + BH[0]), s(A[1] + BH[1])
+    n = math.tanh(WX[2] * X + B[2] + r * (WH[2] * H + BH[2]))
     return (z * H + (1 - z) * n,)
 
 
-@pytest.mark.parametrize(
-    "cell", [cells.SimpleRNN(), cells.LSTM(), cells.PeepholeLSTM(), cells.GRU(), cells.GRU(reset_after=False)], ids=repr
-)
-def test_one_step_by_hand(cell):
+def gru_reset_before():
+    z, r = s(A[0]), s(A[1])
+    n = math.tanh(WX[2] * X + B[2] + WH[2] * (r * H))
+    return (z * H + (1 - z) * n,)
+
+
+BY_HAND = {
+    "SimpleRNN": simple_rnn,
+    "LSTM": lstm,
+    "PeepholeLSTM": peephole_lstm,
+    "GRU reset after": gru_reset_after,
+    "GRU reset before": gru_reset_before,
+}
+
+
+def test_every_form_is_worked_out_by_hand():
+    assert set(BY_HAND) == set(cells.forms())
+
+
+@pytest.mark.parametrize("form", BY_HAND)
+def test_one_step_by_hand(form):
+    cell = cells.forms()[form]
     G = len(cell.gates)
     params = {"Wx": np.array([WX[:G]]), "Wh": np.array([WH[:G]]), "b": np.array(B[:G]), "p": np.array(P)[:, None]}
-    params.update(bx=params["b"], bh=np.array([0.05, -0.06, 0.07]))
+    params.update(bx=params["b"], bh=np.array(BH))
     params = {name: params[name] for name in init_params(cell, 1, 1)}
     start = tuple(np.array([[v]]) for v in (H, C)[: len(cell.states)])
     y, state, _ = forward(cell, params, np.array([[[X]]]), start)
-    expected = by_hand(cell)
+    expected = BY_HAND[form]()
     assert [v.item() for v in state] == pytest.approx(expected, rel=1e-14)
     assert y.item() == pytest.approx(expected[0], rel=1e-14)
 

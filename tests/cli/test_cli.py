@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from rnn_from_scratch import __version__, cli, doctor
+from rnn_from_scratch import __version__, cells, cli, doctor
 from rnn_from_scratch.measure import Row
 from rnn_from_scratch.tasks import PRESETS, commands
 from rnn_from_scratch.verify import books, suite
@@ -48,7 +48,7 @@ def python(*args, **options):
 MISTAKES = {
     "command": (["juggle"], "No such command 'juggle'"),
     "option": (["doctor", "--wings"], "No such option"),
-    "cell": (["verify", "--cell", "x"], "--cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'x'"),
+    "cell": (["verify", "--cell", "x"], f"--cell: expected one of {', '.join(cells.CELLS)}, got 'x'"),
     "backend": (["books", "--backend", "abacus"], "--backend: expected auto or one of "),
     "json": (["verify", "--json", "no/such/folder.json"], "--json no/such/folder.json: no such folder: no/such"),
     "no task": (["train"], "Missing argument"),

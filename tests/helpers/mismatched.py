@@ -58,7 +58,7 @@ def biases(params, kind, planted):
 
 
 def theirs(kind, reset, activation, recurrent_activation, params, x, planted):
-    """y [B,T,H]. kind: SimpleRNN, LSTM, PeepholeLSTM, GRU; reset: before, after or None."""
+    """y [B,T,H]. kind: a name in ORDER; reset: before, after or None."""
     W, U = weights("Wx", params, kind, planted), weights("Wh", params, kind, planted)
     bx, bh = biases(params, kind, planted)
     phi = function(planted.get("activation", activation))

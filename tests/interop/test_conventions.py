@@ -11,7 +11,7 @@ from rnn_from_scratch.verify.cases import problem
 from ..helpers.run_frameworks import FLOAT32_ONLY, run
 
 LSTM, PEEPHOLE, GRU, RNN = cells.LSTM, cells.PeepholeLSTM, cells.GRU, cells.SimpleRNN
-KINDS = {"SimpleRNN": RNN(), "LSTM": LSTM(), "PeepholeLSTM": PEEPHOLE(), "GRU reset after": GRU(), "GRU reset before": GRU(False)}
+KINDS = cells.forms()
 PLAIN = [(name, KINDS[row]) for name, layout in LAYOUTS.items() for row in layout.rows]
 NO_BIAS = [
     (name, type(cell)(use_bias=False, **({"reset_after": cell.reset_after} if hasattr(cell, "reset_after") else {})))

@@ -1,5 +1,7 @@
 """Converters over drawn cells, sizes, options and values: the way there and back changes no bit, and computes the same."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,12 +23,9 @@ def conversions(draw, special=False):
     row_kind = draw(st.sampled_from(list(layout.rows)))
     row = layout.rows[row_kind]
     options = {"activation": draw(st.sampled_from(row.activations.split())), "use_bias": draw(st.booleans())}
-    if row.recurrent_activations and row_kind != "SimpleRNN":
+    if hasattr(cells.forms()[row_kind], "recurrent_activation"):
         options["recurrent_activation"] = draw(st.sampled_from(row.recurrent_activations.split()))
-    name, _, reset = row_kind.partition(" reset ")
-    if reset:
-        options["reset_after"] = reset == "after"
-    cell = getattr(cells, name)(**options)
+    cell = replace(cells.forms()[row_kind], **options)
     I, H = draw(st.integers(1, 5)), draw(st.integers(1, 5))
     dtype = draw(st.sampled_from(["float32", "float64"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))

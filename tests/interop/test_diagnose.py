@@ -203,7 +203,7 @@ def test_errors_say_what_to_do():
     p = problem(cell, sizes=(2, 7, 3, 4))
     with pytest.raises(ValueError, match=r"theirs_fn: expected y \[B, T, H\] = \[2, 4, 4\], got \[2, 4\]; return every step"):
         diagnose(ours(cell), lambda params, x: np.zeros((2, 4)), p.params, cell)
-    with pytest.raises(ValueError, match="cell: expected SimpleRNN, LSTM, PeepholeLSTM or GRU, got int"):
+    with pytest.raises(ValueError, match=f"cell: expected {cells.listing('or')}, got int"):
         diagnose(ours(cell), ours(cell), p.params, 3)
     with pytest.raises(ValueError, match="params: expected exactly Wx, Wh, b for LSTM; missing b"):
         diagnose(ours(cell), ours(cell), {k: v for k, v in p.params.items() if k != "b"}, cell)

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from rnn_from_scratch import cells, forward
-from rnn_from_scratch.interop.to_onnx import mask_lengths, to_onnx
+from rnn_from_scratch.interop.to_onnx import OPERATORS, mask_lengths, to_onnx
 from rnn_from_scratch.measure import error
 from rnn_from_scratch.verify.cases import CELLS, problem
 
@@ -66,7 +66,7 @@ def test_every_combination_of_options(cell, masking, initial_state, zero_masked_
 
 
 @pytest.mark.parametrize("go_backwards", [False, True])
-@pytest.mark.parametrize("cell", [cells.LSTM(), cells.PeepholeLSTM(), cells.GRU(), cells.GRU(False), cells.SimpleRNN()], ids=repr)
+@pytest.mark.parametrize("cell", [cells.forms()[form] for form in OPERATORS], ids=repr)
 def test_a_batch_that_is_cut_among_threads(cell, go_backwards):
     p = problem(cell, "lengths", "float32", sizes=(33, 20, 8, 40))
     lengths = mask_lengths(p.options["mask"])

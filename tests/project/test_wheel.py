@@ -22,7 +22,7 @@ pytestmark = pytest.mark.check
 TRY = """
 import numpy as np, sys
 from rnn_from_scratch import backends, backward, cells, forward, gradcheck, init_params
-for cell in (cells.SimpleRNN(), cells.LSTM(), cells.PeepholeLSTM(), cells.GRU(), cells.GRU(reset_after=False)):
+for cell in cells.forms().values():
     y, _, tape = forward(cell, init_params(cell, 3, 5), np.ones((2, 4, 3), "float32"))
     assert np.isfinite(backward(tape, np.ones_like(y)).x).all()
     assert gradcheck(cell).ok

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
-from rnn_from_scratch import backends
+from rnn_from_scratch import backends, cells
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.data import mnist as data
 from rnn_from_scratch.tasks import PRESETS, mnist, plots, rundir
@@ -74,7 +74,7 @@ def test_the_order_of_the_digits_depends_on_seed_and_epoch_alone():
 
 
 WRONG = {
-    "cell": ({"cell": "transformer"}, "--cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'transformer'"),
+    "cell": ({"cell": "transformer"}, f"--cell: expected one of {', '.join(cells.CELLS)}, got 'transformer'"),
     "activation": ({"activation": "gelu"}, "--activation: "),
     "backend": ({"backend": "abacus"}, "--backend: expected auto or one of "),
     "units": ({"units": 0}, "--units: expected a whole number of at least 1, got 0"),

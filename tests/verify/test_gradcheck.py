@@ -20,7 +20,7 @@ def test_every_cell_and_situation(name, situation):
     assert report.worst.error <= 1e-12
 
 
-@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"])
+@pytest.mark.parametrize("name", cells.forms())
 def test_float32(name):
     report = gradcheck(CELLS[name], dtype="float32", go_backwards=True)
     assert report.ok, report

@@ -16,13 +16,12 @@ from rnn_from_scratch.verify.parity import parity, uncovered
 # cells x situations x dtypes that each computes
 ROWS = {"tf.keras": 216, "tf_keras peephole": 36, "BlockLSTMV2": 4, "torch.nn": 16, "TF autodiff": 54, "ONNX Runtime": 45}
 TABLE = [(oracle, *case) for oracle, *case, reason in table.table(None, None) if not reason]
-PLAIN_CELLS = ("SimpleRNN", "LSTM", "GRU reset after", "GRU reset before")
 
 
 def groups():
     """(oracle, cell, dtype); the float32 rows of tf.keras for other activations take long and run in `make check`."""
     for oracle, cell, dtype in dict.fromkeys((o, name, dtype) for o, name, _, dtype in TABLE):
-        long = oracle is keras_layers and dtype == "float32" and cell not in PLAIN_CELLS
+        long = oracle is keras_layers and dtype == "float32" and cell not in cells.forms()
         yield pytest.param(oracle, cell, dtype, marks=pytest.mark.check if long else (), id=f"{oracle.NAME}-{cell}-{dtype}")
 
 
