@@ -169,6 +169,16 @@ def test_verify_passes(rows, capsys):
     assert "1e-15 / 1e-12" in out
 
 
+def test_verify_says_what_is_not_covered(rows, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for cell, line in (("peephole_lstm", "oracle tf.keras PeepholeLSTM"), ("gru", "weights of tf1 GRU reset after")):
+        rows(PASS)
+        assert cli.main(["verify", "--cell", cell]) == 0
+        told = capsys.readouterr().out.split("not covered by")[1]
+        assert line in [" ".join(words.split()) for words in told.splitlines()]
+        assert "weights of onnx" not in told
+
+
 @pytest.mark.parametrize("given", [[PASS, FAIL], [PASS, LOST], [SKIP], []], ids=["fail", "inf", "all skipped", "none"])
 def test_verify_fails(rows, given, capsys):
     rows(*given)
