@@ -27,6 +27,6 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., None]:
             return
         request.node.user_properties.append(("gradients", str(report)))
         request.node.add_report_section("call", "gradients", str(report))
-        raise AssertionError("\n".join(["gradients are WRONG", *report.culprit_lines()]))
+        raise AssertionError("\n".join([f"gradients are {report.headline}", *report.culprit_lines()]))
 
     return check

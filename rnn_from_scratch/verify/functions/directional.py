@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .derivatives import Slopes, corner
+from .derivatives import Move, Slopes, at_corner
 from .function import Array, Function
-from .truth import ZERO, Truth, random_direction
+from .truth import ZERO, Moves, Truth, random_direction
 
+COMPARED = 3  # directions along which methods are compared
+OVERFLOW = "its slopes overflow"
 Blocks = dict[str, tuple[tuple[str, ...], int]]  # name of an input -> names of its blocks, and the axis that they divide
 
 
@@ -34,10 +36,15 @@ class Part(NamedTuple):
     error: float
     allowed: float
     floor: float  # how well the number side knows the truth, relative to the same array
+    doubt: str = ""  # why this cannot be decided; "" if it is
 
     @property
     def ok(self) -> bool:
-        return self.error <= self.allowed
+        return self.error <= self.allowed and not self.doubt
+
+    @property
+    def wrong(self) -> bool:
+        return not self.error <= self.allowed and not self.doubt
 
     @property
     def ratio(self) -> float:
@@ -55,12 +62,13 @@ class Sample(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The part that a region is, the upstream under which it is off most, and whether a corner was met."""
+    """The part that a region is, where it is off most (upstream, direction), and whether all that is off is so at a corner."""
 
     region: Region
     part: Part
     upstream: tuple[Array, ...]
     corner: bool
+    move: Move
 
 
 def within(region: Region, function: Function, rng: np.random.Generator) -> Array:
@@ -95,33 +103,59 @@ def measure(function: Function, truth: Truth, asked: Sequence[Region], rng: np.r
             v = within(region, function, rng)
             mine = float(np.sum(ours[region.k] * v, where=v != 0)) if region.k in ours else np.nan
             table[j].append(Sample(upstream, v, mine, truth.slopes(function, {region.k: v}, as_row(upstream))))
-    squares: dict[int, float] = {}
+    scales: dict[int, float] = {}
     for j, region in enumerate(asked):
-        squares[region.k] = squares.get(region.k, 0.0) + float(np.mean([s.slopes.nearest(s.ours)[0] ** 2 for s in table[j]]))
-    return [judge(function, truth, region, table[j], float(np.sqrt(squares[region.k]))) for j, region in enumerate(asked)]
+        scales[region.k] = float(np.hypot(scales.get(region.k, 0.0), rms([s.slopes.value[0] for s in table[j]])))
+    return [judge(function, truth, region, table[j], scales[region.k]) for j, region in enumerate(asked)]
+
+
+def rms(values: Sequence[float]) -> float:
+    """The root of the mean of squares, without squares that overflow."""
+    largest = float(np.max(np.abs(values)))
+    return largest * float(np.sqrt(np.mean((np.array(values) / largest) ** 2))) if largest else 0.0
 
 
 def judge(function: Function, truth: Truth, region: Region, samples: list[Sample], scale: float) -> Result:
-    """The error of a region is that of its worst sample, relative to `scale`; a corner forgives what lies between its sides."""
+    """The error of a region is that of its worst sample, relative to `scale`."""
     noise = max(float(s.slopes.noise[0]) for s in samples)
-    zero = not scale > ZERO * noise
-    floor = 0.0 if zero else noise / scale
-    allowed = truth.allowed(function.inputs[region.k].dtype, floor)
-    limit = ZERO * noise if zero else allowed * scale
-    offs, corners = [], False
-    for sample in samples:
-        off = float(sample.slopes.off(np.array(sample.ours))[0])
-        bent = None
-        if off > limit:
-            bent = corner(function.flat, truth.inputs(function), {region.k: sample.v}, as_row(sample.upstream))
-        if bent is not None:
-            off, corners = max(0.0, float((bent.off(np.array(sample.ours)) - bent.noise)[0])), True
-        offs.append(off)
+    name, dtype = function.names[region.k], function.inputs[region.k].dtype
+    offs = np.array([float(s.slopes.off(np.array(s.ours))[0]) for s in samples])
     worst = int(np.argmax(offs))
-    error = (0.0 if offs[worst] <= limit else np.inf) if zero else offs[worst] / scale
-    return Result(region, Part(function.names[region.k], region.block, error, allowed, floor), samples[worst].upstream, corners)
+    if not np.isfinite(scale) or not all(s.slopes.finite for s in samples):
+        return Result(region, Part(name, region.block, np.nan, 0.0, np.nan, OVERFLOW), samples[worst].upstream, False, {})
+    error, allowed, floor, doubt = relative(truth, region, dtype, offs, scale, noise, max(float(s.slopes.outputs[0]) for s in samples))
+    part = Part(name, region.block, float(np.max(error)), allowed, floor, doubt)
+    off = [s for s, e in zip(samples, error) if part.wrong and not e <= allowed]
+    corners = [at_corner(function.flat, truth.inputs(function), {region.k: s.v}, as_row(s.upstream))[0] for s in off]
+    return Result(region, part, samples[worst].upstream, bool(corners) and all(corners), {region.k: samples[worst].v})
+
+
+def relative(
+    truth: Truth, region: Region, dtype: np.dtype, off: Array, scale: float, noise: float, outputs: float
+) -> tuple[Array, float, float, str]:
+    """off -> errors relative to scale; what is allowed, the floor, and a doubt ("" if there is none).
+
+    Where the truth is zero as far as one sees, ours has to be: errors are 0 or inf. One sees well enough if the noise is that of
+    rounding in the outputs.
+    """
+    if scale > ZERO * noise:
+        floor = max(noise / scale, truth.agreed.get((region.k, region.block), 0.0))
+        allowed, doubt = truth.budget(dtype, floor)
+        error = off / scale
+        if not doubt and np.any((error > allowed) & (error <= 4 * floor)):
+            doubt = f"the slopes are known to {floor:.0e} only"
+        return error, allowed, floor, doubt
+    allowed, doubt = truth.budget(dtype, 0.0)
+    if np.any(off) and noise > np.sqrt(np.finfo(dtype).eps) * outputs:
+        doubt = "the slopes are lost in rounding"
+    return np.where(off <= ZERO * noise, 0, np.inf), allowed, 0.0, doubt
 
 
 def as_row(upstream: Sequence[Array]) -> Array:
     """All upstream gradients as one row of weights [1, N]."""
     return np.concatenate([u.reshape(-1) for u in upstream]).astype(float)[None]
+
+
+def directions_of(function: Function, blocks: Blocks, rng: np.random.Generator) -> Moves:
+    """Random directions for every region: (input, block, number) -> move."""
+    return {(r.k, r.block, j): {r.k: within(r, function, rng)} for r in regions(function, blocks) for j in range(COMPARED)}

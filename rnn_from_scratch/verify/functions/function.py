@@ -16,6 +16,7 @@ class Finding(NamedTuple):
 
     kind: str  # nan, in place, not deterministic, count, shape, dtype, missing
     text: str
+    verdict: str = "wrong"  # or "undecided": what it makes of the check
 
 
 def input_names(forward_fn: Callable, names: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -82,7 +83,12 @@ class Function:
             if y.dtype.kind != "f":
                 raise TypeError(f"forward_fn: expected floating outputs, got {y.dtype} for output {j}")
             if not np.isfinite(y).all():
-                found.append(Finding("nan", f"output {j} of forward_fn is not finite at {place(~np.isfinite(y))}"))
+                found.append(Finding("nan", f"output {j} of forward_fn is not finite at {place(~np.isfinite(y))}", "undecided"))
+        found += [
+            Finding("nan", f"input {name} is not finite at {place(~np.isfinite(a))}", "undecided")
+            for name, a in zip(self.names, self.inputs)
+            if not np.isfinite(a).all()
+        ]
         found += repeated("forward_fn", "output", first, second)
         upstream = self.upstream(rng)
         given, passed = tuple(a.copy() for a in self.inputs), tuple(u.copy() for u in upstream)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .derivatives import corner
-from .directional import Blocks, Part, Result, regions
+from .derivatives import at_corner
+from .directional import OVERFLOW, Blocks, Part, Region, Result, regions, relative
 from .function import Array, Function
 from .locate import Element, unit_of
-from .truth import ZERO, Truth
+from .truth import Truth
 
 LARGEST = 1 << 22  # elements of all Jacobians together
 
@@ -29,38 +29,54 @@ def full(function: Function, truth: Truth, blocks: Blocks) -> list[tuple[Result,
     for k in function.floating:
         name, dtype = function.names[k], function.inputs[k].dtype
         mine = np.array([g[k] if k in g else np.full(function.inputs[k].shape, np.nan) for g in ours])
-        off, expected, noise, corners = columns(function, truth, k, mine)
+        expected, noise, largest = columns(function, truth, k, len(places))
+        off = np.nan_to_num(np.abs(mine - expected), nan=np.inf)
         scale = float(np.max(np.abs(expected), initial=0))
-        zero = not scale > ZERO * noise
-        error = np.where(off <= ZERO * noise, 0, np.inf) if zero else off / scale
-        floor = 0.0 if zero else noise / scale
         for region in regions(function, blocks, [k]):
             every_output = (slice(None), *region.slices)
-            here = error[every_output]
-            first, *rest = np.unravel_index(np.argmax(here), here.shape)
+            if np.isfinite(scale + noise):
+                error, allowed, floor, doubt = relative(truth, region, dtype, off[every_output], scale, noise, largest)
+            else:
+                error, allowed, floor, doubt = np.full(off[every_output].shape, np.nan), 0.0, np.nan, OVERFLOW
+            wrong = ~(error <= allowed) & (not doubt)
+            smooth = wrong & ~at_corners(function, truth, region, wrong)
+            first, *rest = np.unravel_index(np.argmax(np.where(smooth, error, -1) if smooth.any() else error), error.shape)
+            worst = (first, *rest)
             place = tuple(int(i) + s.start for i, s in zip(rest, region.slices))
             at = (int(first), *place)
-            part = Part(name, region.block, float(error[at]), truth.allowed(dtype, floor), floor)
+            part = Part(name, region.block, float(error[worst]), allowed, floor, doubt)
+            bent = bool(wrong.any() and not smooth.any())
             unit = unit_of(function, region, blocks, place)
             element = Element(name, region.block, unit, place, float(mine[at]), float(expected[at]), places[first])
-            found.append((Result(region, part, upstreams[first], corners), element))
+            move = {k: unit_vector(function.inputs[k].shape, place)}
+            found.append((Result(region, part, upstreams[first], bent, move), element))
     return found
 
 
-def columns(function: Function, truth: Truth, k: int, mine: Array) -> tuple[Array, Array, float, bool]:
-    """How far each element of input k's Jacobian [N, ...] is off, what it should be, the noise, and whether corners were met."""
-    off, expected, noise, corners = np.zeros(mine.shape), np.zeros(mine.shape), 0.0, False
-    weights, inputs = np.eye(len(mine)), truth.inputs(function)
-    for index in np.ndindex(mine.shape[1:]):
-        one, column = np.zeros(mine.shape[1:]), (slice(None), *index)
-        one[index] = 1
-        slopes = truth.slopes(function, {k: one}, weights)
-        loose = slopes.off(mine[column]) > 1e-7 * np.max(np.abs(slopes.low), initial=0) + ZERO * slopes.noise
-        bent = corner(function.flat, inputs, {k: one}, weights) if loose.any() else None
-        off[column], expected[column] = slopes.off(mine[column]), slopes.nearest(mine[column])
-        noise = max(noise, float(np.max(slopes.noise)))
-        if bent is not None:
-            off[column] = np.where(loose, np.maximum(0, bent.off(mine[column]) - bent.noise), off[column])
-            expected[column] = np.where(loose, bent.nearest(mine[column]), expected[column])
-            corners = True
-    return off, expected, noise, corners
+def columns(function: Function, truth: Truth, k: int, outputs: int) -> tuple[Array, float, float]:
+    """Input k's Jacobian [N, ...], its noise, and how large the outputs are."""
+    shape = function.inputs[k].shape
+    found, noise, size, weights = np.zeros((outputs, *shape)), 0.0, 0.0, np.eye(outputs)
+    for index in np.ndindex(shape):
+        slopes = truth.slopes(function, {k: unit_vector(shape, index)}, weights)
+        column = (slice(None), *index)
+        found[column] = slopes.value
+        noise, size = np.maximum(noise, np.max(slopes.noise)), np.maximum(size, np.max(slopes.outputs))
+    return found, float(noise), float(size)
+
+
+def at_corners(function: Function, truth: Truth, region: Region, off: Array) -> Array:
+    """Which elements of the Jacobian that are off belong to an output with a corner along that input."""
+    found, weights, shape = np.zeros(off.shape, bool), np.eye(len(off)), function.inputs[region.k].shape
+    for index in np.ndindex(off.shape[1:]):
+        column = (slice(None), *index)
+        if off[column].any():
+            place = tuple(i + s.start for i, s in zip(index, region.slices))
+            found[column] = at_corner(function.flat, truth.inputs(function), {region.k: unit_vector(shape, place)}, weights)
+    return found
+
+
+def unit_vector(shape: tuple[int, ...], place: tuple[int, ...]) -> Array:
+    one = np.zeros(shape)
+    one[place] = 1
+    return one

@@ -50,7 +50,7 @@ def narrow(function: Function, truth: Truth, region: Region, blocks: Blocks, ups
         total = 0.0
         for _ in range(2):
             v = within(part, function, rng)
-            total += float(truth.slopes(function, {k: v}, weights).off(np.sum(gradient * v, where=v != 0))[0]) ** 2
+            total += float(truth.slopes(function, {k: v}, weights).off(np.sum(gradient * v, where=v != 0))[0])
         return total
 
     axes = list(reversed(range(gradient.ndim)))
@@ -64,7 +64,7 @@ def narrow(function: Function, truth: Truth, region: Region, blocks: Blocks, ups
     one = np.zeros(gradient.shape)
     one[place] = 1
     ours = float(gradient[place])
-    expected = float(truth.slopes(function, {k: one}, weights).nearest(ours)[0])
+    expected = float(truth.slopes(function, {k: one}, weights).value[0])
     return Element(function.names[k], whole.block, unit_of(function, whole, blocks, place), place, ours, expected)
 
 
@@ -85,7 +85,7 @@ def birth(function: Function, truth: Truth, blocks: Blocks, axes: dict[int, int]
 
     def wrong(f: Function) -> list[Part]:
         results = measure(f, truth, regions(f, blocks), np.random.default_rng(seed), 3)
-        return [r.part for r in results if not r.part.ok]
+        return [r.part for r in results if r.part.wrong]
 
     k, axis = next(iter(axes.items()))
     passes, fails = 0, function.inputs[k].shape[axis]
@@ -130,6 +130,6 @@ def error_map(function: Function, truth: Truth, axis: int, seed: int) -> Array:
         v = random_direction(function.inputs[k].shape, rng)
         slopes = truth.slopes(function, {k: v}, np.array(rows))
         off = slopes.off(np.array([float(np.sum(g[k] * v)) for g in ours]))
-        scale = float(np.max(np.abs(slopes.low)))
+        scale = float(np.max(np.abs(slopes.value)))
         worst = np.maximum(worst, np.where(off <= ZERO * slopes.noise, 0, off) / (scale or 1.0))
     return worst.reshape(y.shape[axis], y.shape[-1])

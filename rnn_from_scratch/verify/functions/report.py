@@ -13,7 +13,10 @@ from .locate import Element, ErrorOrigin
 
 @dataclass(frozen=True)
 class FunctionReport:
-    """The result of check_function: `ok`, `culprit` (one wrong element, None if all is right), `birth`; str() is for people."""
+    """The result of check_function: `verdict`, `culprit` (one wrong element, None if none was found), `birth`; str() is for people.
+
+    The verdict is "right", "wrong" or "undecided"; `ok` is True for "right" only.
+    """
 
     names: tuple[str, ...]
     method: str
@@ -24,10 +27,19 @@ class FunctionReport:
     birth: ErrorOrigin | None = None
     notes: tuple[str, ...] = ()
     map_of_errors: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        if self.culprit or any(f.verdict == "wrong" for f in self.findings) or any(part.wrong for part in self.parts):
+            return "wrong"
+        if self.findings or self.doubts or not self.parts or not all(part.ok for part in self.parts):
+            return "undecided"
+        return "right"
 
     @property
     def ok(self) -> bool:
-        return not self.findings and bool(self.parts) and all(part.ok for part in self.parts)
+        return self.verdict == "right"
 
     @property
     def worst(self) -> Part:
@@ -42,14 +54,21 @@ class FunctionReport:
             numbers = f"error {w.error:.1e}, allowed {w.allowed:.1e}, floor {w.floor:.1e}"
             lines = [f"gradients are right ({how}); worst {w.array}{f'[{w.block}]' * bool(w.block)}: {numbers}"]
             return "\n".join(lines + [f"  note: {note}" for note in self.notes])
-        lines = [f"gradients are WRONG ({how})", *self.culprit_lines()]
-        wrong = sorted((part for part in self.parts if not part.ok), key=lambda part: -part.ratio)
+        lines = [f"gradients are {self.headline} ({how})", *self.culprit_lines()]
+        doubts = dict.fromkeys([*self.doubts, *(f"gradient of {p.array}: {p.doubt}" for p in self.parts if p.doubt and not self.doubts)])
+        lines += [f"  undecided: {doubt}" for doubt in doubts]
+        wrong = sorted((part for part in self.parts if part.wrong), key=lambda part: -part.ratio)
         if wrong:
             lines.append(f"  {'gradient of':20s} {'block':8s} {'error':>8s} {'allowed':>8s} {'floor':>8s}")
             lines += [f"  {p.array:20s} {p.block or '-':8s} {p.error:8.1e} {p.allowed:8.1e} {p.floor:8.1e}" for p in wrong[:16]]
         right = [part.array + f"[{part.block}]" * bool(part.block) for part in self.parts if part.ok]
         lines.append(f"  right: {', '.join(right) or 'none'}")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+    @property
+    def headline(self) -> str:
+        """What the gradients are, in a word that stands out."""
+        return {"right": "right", "wrong": "WRONG", "undecided": "UNDECIDED: nothing here can tell whether they are right"}[self.verdict]
 
     def culprit_lines(self) -> list[str]:
         """The wrong element, the step of birth, and the findings."""
@@ -70,6 +89,7 @@ class FunctionReport:
         birth = self.birth and {"step": self.birth.step, "suspects": dict(self.birth.suspects), "why": self.birth.why}
         return {
             "ok": self.ok,
+            "verdict": self.verdict,
             "method": self.method,
             "directions": self.directions,
             "culprit": self.culprit and self.culprit._asdict(),
@@ -77,6 +97,7 @@ class FunctionReport:
             "findings": [finding._asdict() for finding in self.findings],
             "parts": [{**part._asdict(), "ok": part.ok} for part in self.parts],
             "notes": list(self.notes),
+            "doubts": list(self.doubts),
         }
 
     def figure(self) -> Any:

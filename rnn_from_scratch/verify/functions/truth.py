@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .derivatives import Inputs, Move, Slopes, central, complex_step
+from .derivatives import Inputs, Move, Slopes, central, circle, complex_step
 from .function import Function
 
 Array = Any
+Moves = Mapping[tuple[int, str, int], Move]  # input, block, number -> a direction
 TOLERANCES = {"complex": 1e-12, "central": 1e-7}  # float64 gradients, by method
 COARSE = {2: 2e-2, 4: 2e-5}  # shorter gradients, by the bytes of their dtype
 ZERO = 8  # a truth of at most so many times its noise is zero, and ours must be as small
+VAGUE = {2: 0.1, 4: 2e-2, 8: 1e-4}  # a default tolerance that had to be widened so much decides nothing
+WIDE = 2  # so many of the circles are wide
+ANALYTIC = 2.5e-8  # complex step and Cauchy's formula agree so well, or forward_fn is not analytic
 
 
 class Truth(NamedTuple):
-    """The method, whether float32 inputs are widened to float64 for it, and the tolerance asked for."""
+    """The method, whether float32 inputs are widened to float64 for it, the tolerance asked for, and the agreement shown.
+
+    agreed: (input, block) -> how well complex step agreed with Cauchy's formula there. No budget is tighter than that.
+    """
 
     method: str
     wide: bool
     tol: float | None
+    agreed: Mapping[tuple[int, str], float] = MappingProxyType({})
 
     def inputs(self, function: Function) -> Inputs:
         return tuple(a.astype(float) if self.wide and a.dtype.kind == "f" else a for a in function.inputs)
@@ -31,15 +41,22 @@ class Truth(NamedTuple):
             return complex_step(function.flat, self.inputs(function), move, weights)
         return central(function.flat, self.inputs(function), move, weights, (self.tol or TOLERANCES["central"]) / 100)
 
-    def allowed(self, dtype: np.dtype, floor: float) -> float:
-        """A tolerance that was asked for holds; the default one gives way to what the number side cannot know."""
-        if self.tol is not None:
-            return self.tol
-        return max(COARSE.get(dtype.itemsize, TOLERANCES[self.method]), 4 * floor)
+    def budget(self, dtype: np.dtype, floor: float) -> tuple[float, str]:
+        """The relative error allowed, and why that decides nothing ("" if it does).
+
+        A tolerance that was asked for holds; the default one gives way to what the number side cannot know, up to a limit.
+        """
+        default = COARSE.get(dtype.itemsize, TOLERANCES[self.method])
+        allowed = max(default, 4 * floor) if self.tol is None else self.tol
+        vague = self.tol is None and allowed > VAGUE.get(dtype.itemsize, VAGUE[8])
+        return allowed, f"the slopes are known to {floor:.0e} only" if vague else ""
 
 
-def choose(function: Function, method: str, tol: float | None, rng: np.random.Generator) -> tuple[Truth, tuple[str, ...]]:
-    """The method to use, and notes on why. Raises ValueError for method="complex" where the function cannot take complex."""
+def choose(function: Function, method: str, tol: float | None, moves: Moves, rng: np.random.Generator) -> tuple[Truth, tuple[str, ...]]:
+    """The method to use, and notes on why; `moves` are directions to compare methods along.
+
+    Raises ValueError for method="complex" where the function cannot take complex.
+    """
     if method not in ("auto", "complex", "central"):
         raise ValueError(f"method: expected auto, complex or central, got {method!r}")
     notes, here, wide = [], function.flat(function.inputs), False
@@ -51,16 +68,37 @@ def choose(function: Function, method: str, tol: float | None, rng: np.random.Ge
         return Truth("central", wide, tol), tuple(notes)
     why = why_not(function, tuple(a.astype(complex) if a.dtype.kind == "f" else a for a in function.inputs), here, complex)
     if not why:
-        move = {k: random_direction(function.inputs[k].shape, rng) for k in function.floating}
-        weights = np.eye(len(here)) if len(here) <= 64 else rng.standard_normal((8, len(here)))
-        exact, near = (Truth(name, wide, tol).slopes(function, move, weights) for name in ("complex", "central"))
-        if not np.all(exact.off(near.low) <= 1e-5 * np.max(np.abs(near.low), initial=0) + ZERO * near.noise):
-            why = "it disagrees with differences: forward_fn is not analytic (abs, max, real, ...) or has a corner here"
-    if not why:
-        return Truth("complex", wide, tol), tuple(notes)
+        inputs = Truth("complex", wide, tol).inputs(function)
+        agreed = agreement(function, inputs, moves, rng)
+        if all(value <= ANALYTIC for value in agreed.values()):
+            return Truth("complex", wide, tol, agreed), tuple(notes)
+        why = "it disagrees with differences: forward_fn is not analytic (abs, max, real, ...) or has a corner here"
     if method == "complex":
         raise ValueError(f"method: no complex step here: {why}")
     return Truth("central", wide, tol), (*notes, f"no complex step: {why}")
+
+
+def agreement(function: Function, inputs: Inputs, moves: Moves, rng: np.random.Generator) -> dict[tuple[int, str], float]:
+    """(input, block) -> how well complex step and Cauchy's formula agree, at the best radius, relative to the slopes.
+
+    0: to rounding, on a wide circle. On a narrow one rounding itself is large, and the agreement is no better than it.
+    inf: they differ by more than rounding on every circle.
+    """
+    outputs = len(function.flat(function.inputs))
+    weights = np.eye(outputs) if outputs <= 4 else rng.standard_normal((4, outputs))
+    found: dict[tuple[int, str], float] = {}
+    for (k, block, _), move in moves.items():
+        exact = complex_step(function.flat, inputs, move, weights)
+        scale, apart = float(np.max(np.abs(exact.value))), list[float]()
+        for there in circle(function.flat, inputs, move, weights):
+            off, noise = float(np.max(there.off(exact.value))), float(np.max(there.noise))
+            if np.isfinite(noise):
+                apart.append(0.0 if off <= noise and len(apart) < WIDE else off + noise if off <= noise else np.inf)
+                if not apart[-1]:
+                    break
+        value = 0.0 if 0.0 in apart else min(apart, default=np.inf) / scale if scale else np.inf
+        found[k, block] = max(value, found.get((k, block), 0.0))
+    return found
 
 
 def why_not(function: Function, inputs: Inputs, here: Array, kind: type) -> str:
