@@ -81,8 +81,9 @@ struct Product {
         }
     }
 
-    // operand [PARTS,B,K], of which rows begin .. begin+ROWS-1 are ours; tile and sums: in shared memory.
-    RNN_FN void run(const REAL* operand, REAL* tile, REAL* sums, int begin, int B) const {
+    // operand: a line for each of B rows, which holds [PARTS,K]; rows begin .. begin+ROWS-1 are ours. tile
+    // and sums are in shared memory.
+    RNN_FN void run(const REAL* operand, int line, REAL* tile, REAL* sums, int begin, int B) const {
 #pragma unroll
         for (int part = 0; part < PARTS; part++)
 #pragma unroll(HELD ? 1 : PASSES)
@@ -93,7 +94,7 @@ struct Product {
                 for (int chunk = 0; chunk < CHUNKS; chunk++) {
                     if (CHUNKS > 1 || pass == 0) {
                         if (part + pass + chunk > 0) __syncthreads();  // all have read the last tile
-                        load_tile(operand + size_t(part) * B * K, tile, chunk * KC, begin, B);
+                        load_tile(operand + part * K, line, tile, chunk * KC, begin, B);
                         __syncthreads();
                     }
                     if (busy) add(part, chunk, group, tile, sum);
@@ -109,12 +110,12 @@ struct Product {
         __syncthreads();
     }
 
-    RNN_FN void load_tile(const REAL* operand, REAL* tile, int from, int begin, int B) const {
+    RNN_FN void load_tile(const REAL* operand, int line, REAL* tile, int from, int begin, int B) const {
         for (int e = threadIdx.x; e < ROWS * (KC / 4); e += THREADS) {
             int row = e / (KC / 4), k = 4 * (e % (KC / 4));
             bool inside = begin + row < B && from + k < K;
             four(&tile[row * PITCH + k]) =
-                inside ? fetch(&operand[size_t(begin + row) * K + from + k]) : Four{};
+                inside ? fetch(&operand[size_t(begin + row) * line + from + k]) : Four{};
         }
     }
 

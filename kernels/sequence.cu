@@ -32,9 +32,9 @@
 //
 // Masked rows are computed like others and then left out by selection, so that NaN or inf in them stays
 // there. No atomics on numbers, every sum in one order: the same bits every time, and those of step.cu where
-// its product adds up in the same order. Arrays are those of step.cu. exchange [2, parts, B, K], zeroed:
-// PADDED units in a line. arrived: a counter for each row group, 32 apart, zeroed. T, B and flags are
-// arguments; the rest is compiled.
+// its product adds up in the same order. Arrays are those of step.cu. exchange [2, B, LINE], zeroed: each row
+// has a line of its own, since row groups do not wait for each other. arrived: a counter for each row group,
+// 32 apart, zeroed. T, B and flags are arguments; the rest is compiled in.
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved,
@@ -61,19 +61,20 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
 
     bool lost = gridDim.y != BLOCKS || gridDim.z * ROWS < B;  // blocks are missing: NaN, and nobody waits
     if (lost) *failed = 1;
-    size_t slot = size_t(products.LINE) * B;
+    constexpr int LINE = products.LINE;
+    size_t slot = size_t(B) * LINE;
 
     // What this pair gives to the product of that round, phase K's: h, or what the phase before returned.
     auto publish = [&](auto which, unsigned round, REAL value, int b, int j) {
         constexpr int K = decltype(which)::value;
-        REAL* box = exchange + round % 2 * slot;
+        REAL* line = exchange + round % 2 * slot + size_t(b) * LINE;
         if (lost) return;
         if (!PER_GATE) {
-            box[size_t(b) * PADDED + j] = scales ? value * scale[size_t(b) * H + j] : value;
+            line[j] = scales ? value * scale[size_t(b) * H + j] : value;
         } else {
             for (int i = 0; i < PARTS<K>; i++) {
-                size_t line = size_t(Cell::template FIRST<K> + i) * B + b;
-                box[(size_t(i) * B + b) * PADDED + j] = value * scale[line * H + j];
+                size_t row = size_t(Cell::template FIRST<K> + i) * B + b;
+                line[i * PADDED + j] = value * scale[row * H + j];
             }
         }
     };
@@ -108,7 +109,7 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
                 for (int g = 0; g < COUNT; g++) xgs[i][g] = xg[((size_t(b) * T + t) * W + FIRST + g) * H + j];
             });
             lost = lost || !group_barrier(arrived + GROUP * 32, round + 1, failed);
-            if (!lost) product.run(exchange + round % 2 * slot, tile, sums, GROUP * ROWS, B);
+            if (!lost) product.run(exchange + round % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);
             round++;
 
             each_pair(B, [&](int i, int row, int unit, int b, int j) {

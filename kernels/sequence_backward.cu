@@ -26,7 +26,8 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
 
     bool lost = gridDim.y != BLOCKS || gridDim.z * ROWS < B;  // as in forward
     if (lost) *failed = 1;
-    size_t slot = size_t(products.LINE) * B;
+    constexpr int LINE = products.LINE;
+    size_t slot = size_t(B) * LINE;
 
     // The way back through publish: what phase K's product sends back to its operand at this pair.
     auto operand_gradient = [&](auto which, int row, int unit, int b, int j) {
@@ -106,8 +107,7 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
                     REAL dx = on[i] ? dxgs[g] : 0, dh = dx;
                     if constexpr (!Cell::SHARED) dhg[at] = dh = on[i] ? dhgs[g] : 0;
                     dxg[at] = dx;
-                    size_t line = PER_GATE ? size_t(g) * B + b : size_t(b) * COUNT + g;
-                    if (!lost) exchange[round % 2 * slot + line * PADDED + j] = dh;
+                    if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;
                 }
                 for (int e = 0; e < E; e++)
                     if (on[i]) dps[i][e] += dp_step[e];
@@ -121,7 +121,7 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
             if (K == 0 && step > 0) fetch_step(step - 1);
             round++;
             lost = lost || !group_barrier(arrived + GROUP * 32, round, failed);
-            if (!lost) product.run(exchange + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);
+            if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);
         };
         each_phase_back(run);
     }

@@ -94,8 +94,8 @@ KNOWN = {  # (what, where): what changes nothing, and why
         "a masked step has saved 0: with r = z = 0 every dhg of the GRU is 0"
     ),
     ("if (lost) return; -> ;", "if (lost) return;"): LOST,
-    ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + line * PADDED + j] = dh;"): LOST,
-    ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, tile, sums, GROUP * ROWS, B);"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
     ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("if (on[i]) -> if (true)", "if (on[i]) dps[i][e] += dp_step[e];"): (

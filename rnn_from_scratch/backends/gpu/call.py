@@ -1,15 +1,6 @@
 """One call as the host code of the CUDA kernels sees it, on any device.
 
-A device is an object with the few things that this needs; ../emulator has one on the CPU, cuda.py one on a GPU:
-
-    empty(shape, dtype), zeros(shape, dtype)   new arrays that can be sliced and reshaped as NumPy's can
-    put(array), get(array)                     from and to the arrays of the caller
-    product(a, b, out, accumulate)             out (+)= a b: two-dimensional views with contiguous rows; a, b also transposed
-    launch(text, name, grid, block, args)      one kernel of a text of source.py; args are arrays, None or NumPy scalars.
-                                               shared=: a cooperative launch with so many bytes of dynamic shared memory
-    storage(name)                              the dtype of "float16" or "bfloat16"
-    plan(cell, B, H, dtype, per_gate)          planner.Plan: the time loop here, or in one launch by sequence.py
-    failed, check()                            an int that a kernel of sequence.cu sets when it gives up; raises if it did
+typing.Device says what a device is; ../emulator has one on the CPU, cuda.py one on a GPU.
 """
 
 from __future__ import annotations
@@ -19,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import Device
 from .source import column_sum_text, step_text
 
 Array = Any
@@ -29,7 +21,7 @@ i32 = np.int32
 class GpuCall:
     """What both passes of one call share: sizes, the kernels' text, parameters and masks on the device."""
 
-    def __init__(self, device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
+    def __init__(self, device: Device, cell: Any, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
         self.device, self.cell, self.real, self.storage = device, cell, x.dtype, storage
         self.text = step_text(cell, x.dtype, storage)
         self.store = device.storage(storage) if storage else x.dtype
@@ -82,7 +74,7 @@ def tape_arguments(states: Sequence[Array]) -> tuple[Array | None, ...]:
     return (*states, *[None] * (MAX_STATES - len(states)))
 
 
-def column_sum(device: Any, a: Array) -> Array:
+def column_sum(device: Device, a: Array) -> Array:
     """The sums [C] of the columns of a contiguous [N,C], in the one order of column_sum.cu."""
     N, C = a.shape
     if N == 0:

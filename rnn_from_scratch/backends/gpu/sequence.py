@@ -20,8 +20,8 @@ def launch(call: GpuCall, name: str, before: tuple, after: tuple) -> None:
     device, (slices, groups), tiles = call.device, call.plan.grid, call.plan.tiles
     text = sequence_text(call.cell, call.real, call.storage, call.H, tiles, bool(call.scales > 1), SPINS)
     widest = max(hi - lo for lo, hi in call.phases)
-    lines = widest if name == "backward" or call.scales > 1 else 1
-    exchange = device.zeros((2, lines * call.B, 4 * up(call.H, 4)), call.real)
+    operands = widest if name == "backward" or call.scales > 1 else 1
+    exchange = device.zeros((2, call.B, operands * 4 * up(call.H, 4)), call.real)
     arrived = device.zeros((groups, 32), np.dtype("uint32"))
     sizes = i32(call.B), i32(call.T), call.scales, call.rev, call.zero_masked
     args = (*before, exchange, call.h_scale, *after, arrived, device.failed, *sizes)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..forms import cxx_type, header
+from ..forms import cxx_name, cxx_type, header
 
 REALS = {"float32": "float", "float64": "double"}
 STORAGES = {None: 0, "float16": 1, "bfloat16": 2}
@@ -56,8 +56,13 @@ def lines(text: str) -> dict[str, str]:
 
 
 def cell_files(cell: Any) -> list[str]:
-    """What the kernels of a cell begin with."""
-    return ["storage.h", "cells/activations.h", f"cells/{header(cell)}.h", "prelude.h"]
+    """What the kernels of a cell begin with. Raises ValueError for a cell that is not of this package or has no kernel."""
+    stem, form = header(cell), cxx_type(cell)
+    activations = {"Phi": cxx_name(cell.activation), "Sigma": cxx_name(getattr(cell, "recurrent_activation", ""))}
+    rows = re.findall(r"^FORM\((\w+), (.*)\)$", (folder() / "cells/forms.h").read_text(encoding="utf-8"), re.M)
+    if (stem, form) not in {(name, re.sub("Phi|Sigma", lambda m: activations[m[0]], row)) for name, row in rows}:
+        raise ValueError(f"cell: kernels/cells/forms.h has no row for {form}; backend='reference' runs any cell")
+    return ["storage.h", "cells/activations.h", f"cells/{stem}.h", "prelude.h"]
 
 
 @lru_cache(maxsize=256)
