@@ -67,10 +67,10 @@ def main(quick: bool, report: Path | None, compare: Path | None) -> int:
             target.with_suffix(".part").replace(target)
     summary(new, console)
     if report is not None:
-        console.print(f"\nwrote {report / 'bench.json'}", *reports.write(new, report), sep="\n  ", highlight=False)
+        console.out(f"\nwrote {report / 'bench.json'}", *reports.write(new, report), sep="\n  ", highlight=False)
     if readme is not None:
         rewrite(readme, "bench", reports.readme_table(new))
-        console.print(f"rewrote the table in {readme}", highlight=False)
+        console.out(f"rewrote the table in {readme}", highlight=False)
     slower = old is not None and grew(old, new, console)
     return 1 if code or slower else 0
 
@@ -129,7 +129,7 @@ def grew(old: reports.Results, new: reports.Results, console: Console) -> bool:
     """Print what became slower than in the older file. True if something did, or if the two have no row in common."""
     then, now = (reports.where(results) for results in (old, new))
     if then != now:
-        console.print(f"compared with another machine or other versions:\n  then {then}\n  now  {now}", highlight=False)
+        console.out(f"compared with another machine or other versions:\n  then {then}\n  now  {now}", highlight=False)
     slower, common = reports.compare(old, new)
     for name, times in slower:
         console.print(f"slower by {times:.2f}: {name}", markup=False, highlight=False, style="red")

@@ -117,7 +117,7 @@ def verify(
     n = table.counts(rows)
     seconds = time.perf_counter() - began
     summary = f"{n['pass']} passed, {n['fail']} failed, {n['skipped']} skipped"
-    console.print(f"\n{backend}: {summary} in {seconds:.0f} s", highlight=False)
+    console.out(f"\n{backend}: {summary} in {seconds:.0f} s", highlight=False)
     if json is not None:
         record = {"version": __version__, "backend": backend, **n, "seconds": round(seconds, 1), "rows": table.as_json(rows)}
         rundir.write_json(json, record)

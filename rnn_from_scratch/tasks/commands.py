@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .. import backends, cells
@@ -113,5 +114,5 @@ def presets(fast: Annotated[bool, typer.Option("--fast", help="What --fast sets 
     table = Table("task", "settings", box=None, header_style="bold", pad_edge=False)
     for name, (_, settings) in PRESETS.items():
         shown = FAST[name] if fast else {key: value for key, value in settings.items() if value not in (None, "")}
-        table.add_row(name, " ".join(f"{option(key)} {shlex.quote(str(value))}" for key, value in shown.items()))
+        table.add_row(name, escape(" ".join(f"{option(key)} {shlex.quote(str(value))}" for key, value in shown.items())))
     Console().print(table)

@@ -71,7 +71,7 @@ def bar(console: Console, metric: str) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=10),
-        TextColumn(f"loss {{task.fields[loss]:.4f}} {metric} {{task.fields[metric]:.4f}} {{task.fields[speed]:,.0f}} examples/s left"),
+        TextColumn(f"loss {{task.fields[loss]:.4f}} {metric} {{task.fields[metric]:.4f}} {{task.fields[speed]:,.0f}}/s left"),
         TimeRemainingColumn(),
         console=console,
     )
@@ -119,7 +119,7 @@ def fit(run: Run, work: Program, publish: Callable[[], None], ctrl_c: CtrlC, con
             write_rows(run)
             if better:
                 publish()
-            tell(row, f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {number(value)}" for name, value in row.items() if name != "epoch"))
+            tell(row, line(row, epochs, metric))
 
 
 def keep_best(run: Run, row: Row, work: Program) -> bool:
@@ -136,6 +136,13 @@ def keep_best(run: Run, row: Row, work: Program) -> bool:
 def out_of_patience(run: Run) -> bool:
     patience = run.settings.get("patience", 0)
     return 0 < patience <= len(run.rows) - run.progress["best_epoch"]
+
+
+def line(row: Row, epochs: int, metric: str) -> str:
+    """An epoch in 80 columns: loss and metric of the training, then those of the validation, and the time."""
+    judged = [number(row[name]) for name in ("validation_loss", f"validation_{metric}") if name in row]
+    trained = f"loss {number(row['loss'])} {metric} {number(row[metric])}"
+    return f"epoch {row['epoch']}/{epochs}: {trained}, validation {' '.join(judged)}, {row['seconds']:.1f} s"
 
 
 def number(value: Any) -> str:

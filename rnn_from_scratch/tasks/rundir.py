@@ -27,6 +27,11 @@ import numpy as np
 from ..data import InputError
 from .versions import versions
 
+try:
+    import fcntl
+except ImportError:  # Windows: two processes there may meet in one folder
+    fcntl = None  # type: ignore[assignment]
+
 PICTURES = ("loss.png", "misread.png", "prediction.png", "creation.png", "forecast.png")
 EVENTS = "tensorboard/events.out.tfevents.rows"
 FILES = ("run.json", "metrics.jsonl", "checkpoint.npz", "model.keras", "vocabulary.json", "scale.json", *PICTURES, EVENTS)
@@ -88,6 +93,7 @@ class Run:
         self.record = record  # what run.json holds
         self.progress = fresh()
         self.best_weights: list[Any] = []
+        self.handle: int | None = None  # of the locked folder
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -117,10 +123,27 @@ class Run:
             self.record["versions"] = now
         return drift
 
+    def lock(self) -> None:
+        """Keep other processes off the folder, which exists, until unlock() or the end of this one. Raises InputError if one is at it."""
+        if fcntl is None:
+            return
+        self.handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.unlock()
+            raise InputError(f"{self.path}: another process is training here; wait for its end, or choose another --out") from error
+
+    def unlock(self) -> None:
+        if self.handle is not None:
+            os.close(self.handle)
+        self.handle = None
+
     def start(self, variables: Sequence[Any]) -> None:
         """Make the directory, or empty it of an earlier run's files; write run.json and a checkpoint. Raises InputError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self.lock()
             self.save()  # first: with it, a directory is ours whenever this is cut short
             (self.path / "tensorboard").mkdir(exist_ok=True)
             for name in FILES[1:]:

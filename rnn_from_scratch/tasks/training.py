@@ -43,7 +43,7 @@ def train(
     """
     with loop.CtrlC() as ctrl_c:
         console = console or Console()
-        tell = tell or (lambda row, line: console.print(line, highlight=False, soft_wrap=True))
+        tell = tell or (lambda row, line: console.out(line, highlight=False))
         if resume and overwrite:
             raise InputError("--resume and --overwrite: expected one of them, got both")
         if resume and fast:
@@ -62,22 +62,40 @@ def train(
         work = import_module(f".{task}", __package__).prepare(run.settings)
         run.ground("backend", backend(run.settings))
         run.ground("data", work.data)
-        console.out(work.data["source"] + "; " + ", ".join(f"{n:,} {part}" for part, n in work.data["sizes"].items()), highlight=False)
+        console.out(work.data["source"], highlight=False)
+        console.out(", ".join(f"{n:,} {part}" for part, n in work.data["sizes"].items()), highlight=False)
         for note in work.data.get("notes", ()):
             console.out(note, highlight=False)
         if drift:
             console.out(f"begun elsewhere, so the last bits of the numbers may differ: {drift}", highlight=False)
         publish = saver(out, work.model)
-        if resume:
-            run.load_checkpoint(work.variables)
-            run.save()
-        else:
-            run.record["begun"] = round(time.time(), 3)
-            run.start(work.variables)
-            for name, value in work.files.items():
-                rundir.write_json(out / name, value)
-        loop.fit(run, work, publish, ctrl_c, console, tell)
-        return conclude(run, work, publish, console)
+        try:
+            if resume:
+                run.lock()
+                run.load_checkpoint(work.variables)
+                if finished := whole(run):
+                    console.out(finished, highlight=False)
+                    return {**run.record, "epochs": run.rows}
+                run.save()
+            else:
+                run.record["begun"] = round(time.time(), 3)
+                run.start(work.variables)
+                for name, value in work.files.items():
+                    rundir.write_json(out / name, value)
+            loop.fit(run, work, publish, ctrl_c, console, tell)
+            return conclude(run, work, publish, console)
+        finally:
+            run.unlock()
+
+
+def whole(run: rundir.Run) -> str:
+    """That a run has nothing left to do, and what would give it more; or ""."""
+    if run.record["status"] != "done" or (len(run.rows) < run.settings["epochs"] and not loop.out_of_patience(run)):
+        return ""
+    ended = f"{run.path}: finished after {len(run.rows)} epochs"
+    if loop.out_of_patience(run):
+        return f"{ended}: --patience {run.settings['patience']} brought nothing better"
+    return f"{ended}; --epochs M goes on to M epochs"
 
 
 def conclude(run: rundir.Run, work: loop.Program, publish: Callable[[], None], console: Console) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def predict(
         table.add_row(str(n), str(digits[n]), words, *([] if labels is None else [str(labels[n])]))
     console.print(table)
     if labels is not None:
-        console.print(f"accuracy {(digits == labels).mean():.2%} of {len(p):,}", highlight=False)
+        console.out(f"accuracy {(digits == labels).mean():.2%} of {len(p):,}", highlight=False)
 
 
 def generate(

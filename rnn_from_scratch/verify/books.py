@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.markup import escape
 
 from .. import backends, cells
 
@@ -98,12 +99,12 @@ def report(console: Any, backend: str = "auto") -> bool:
     """Print ours beside the book's on a rich console; True if every program is within 1e-6."""
     programs = run(backend)
     for program in programs:
-        console.print(f"\n[bold]{program.name}[/bold]: {program.what}")
+        console.print(f"\n[bold]{escape(program.name)}[/bold]: {escape(program.what)}", highlight=False)
         for t in range(program.y.shape[1]):
-            console.print(f"  outputs at step {t}: ours | the book's")
-            for ours, book in zip(program.y[:, t], program.book_y[:, t]):
-                left, right = (" ".join(f"{v:11.8f}" for v in row) for row in (ours, book))
-                console.print(f"    {left}  |  {right}", highlight=False)
+            console.out(f"  outputs at step {t}, ours above the book's", highlight=False)
+            for pair in zip(program.y[:, t], program.book_y[:, t]):
+                for name, row in zip(("ours", "book"), pair):
+                    console.out(f"    {name} {' '.join(f'{v:11.8f}' for v in row)}", highlight=False)
         verdict = "[green]equal[/green]" if program.ok else "[red]DIFFERENT[/red]"
         console.print(f"  {verdict}: largest difference {program.difference:.1e}, allowed {BUDGET:.0e}")
     return all(program.ok for program in programs)

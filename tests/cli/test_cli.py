@@ -220,7 +220,7 @@ def test_train_then_predict(folder, tmp_path, capsys):
     options += ["--data", str(folder), "--out", run]
     assert cli.main(["train", "mnist", *options]) == 0
     out = capsys.readouterr().out
-    assert f"{folder} (60 + 20 digits); 50 training, 10 validation, 20 test\n" in out
+    assert f"{folder} (60 + 20 digits)\n50 training, 10 validation, 20 test\n" in out
     assert "epoch 1/1: loss " in out
     assert "left" in out
     assert "\ntest accuracy  " in out

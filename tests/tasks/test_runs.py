@@ -223,3 +223,26 @@ def test_a_second_ctrl_c_strikes_at_once():
 
     with pytest.raises(KeyboardInterrupt):
         press_twice()
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(whole, capsys):
+    before, results = bits(whole), record(whole)
+    capsys.readouterr()
+    again = train(whole, resume=True)
+    out = capsys.readouterr().out
+    assert "whole: finished after 2 epochs; --epochs M goes on to M epochs" in out.replace("\n", "")
+    assert "nan" not in out
+    assert (bits(whole), record(whole), again["results"]) == (before, results, results["results"])
+
+
+def test_two_processes_do_not_meet_in_one_run(whole, folder, tmp_path):
+    before = record(whole)
+    first = rundir.read(whole)
+    first.lock()
+    for options in ({"resume": True, "epochs": 3}, {"overwrite": True, "data": str(folder), **SMALL}):
+        with pytest.raises(InputError, match="whole: another process is training here; wait for its end, or choose another --out"):
+            train(whole, **options)
+    assert record(whole) == before
+    first.unlock()
+    first.lock()
+    first.unlock()

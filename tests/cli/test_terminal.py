@@ -1,0 +1,54 @@
+"""What the commands print on a terminal of 80 columns: no line is longer, none is wrapped, and no text is taken for markup."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
+
+
+def on_terminal(columns, cwd, *args):
+    """The lines that a command prints on a terminal, each as it stands in the end, without colours."""
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    env = {**{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}, "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-m", "rnn_from_scratch", *args], stdout=theirs, stderr=theirs, cwd=cwd, env=env)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the end, on Linux
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(ours)
+    assert process.wait(timeout=120) == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.decode())
+    return [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in plain.split("\n")]
+
+
+def test_books_fit_and_keep_their_brackets(tmp_path):
+    lines = on_terminal(80, tmp_path, "books")
+    assert max(map(len, lines)) <= 80
+    assert lines == on_terminal(200, tmp_path, "books")
+    assert "packed: packed as [batch, steps, inputs], unstacked and restacked" in lines
+
+
+@pytest.mark.check
+def test_the_lines_of_a_run_fit(tmp_path):
+    (tmp_path / "a[b].txt").write_text("a b\n" * 600, encoding="utf-8")
+    small = ["--epochs", "2", "--units", "4", "--batch-size", "4", "--bptt", "9", "--data", "a[b].txt", "--out", "run[1]"]
+    lines = on_terminal(80, tmp_path, "train", "char", *small)
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "a[b].txt"
+    assert len([line for line in lines if re.fullmatch(r"epoch \d/2: loss \S+ bits \S+, validation \S+ \S+, \S+ s", line)]) == 2
+    assert "all in run[1]" in lines
