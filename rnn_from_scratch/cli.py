@@ -20,11 +20,11 @@ from rich.markup import escape
 from . import __version__, backends, cells
 from .data import InputError
 from .tasks import commands, rundir, using
+from .tasks.settings import meant
 from .tasks.tensorflow_import import load_tensorflow
 
 app = typer.Typer(
     help="RNNs from the inside out: checked cells, Keras layers that run on them, and the tools to verify both.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -158,4 +158,4 @@ def check_names(cell: str | None, backend: str) -> None:
         found = cells.by_name(cell or "simple_rnn")
         backends.usable(backend, found, {}, np.zeros((1, 1, 1), "float32"))
     except ValueError as error:
-        raise InputError(f"--{error}") from error
+        raise InputError(f"--{error}" + meant(cell, cells.CELLS if str(error).startswith("cell: ") else ())) from error

@@ -81,8 +81,16 @@ def prepare(settings: dict[str, Any]) -> Program:
         size=lambda x, y: x.size,
         carried=tuple(carried),
         begin=begin,
+        judge=judge,
+        curves={"bits": LABELS["bits"]},  # nats are the same curve
         files={"vocabulary.json": text.characters},
     )
+
+
+def judge(results: dict[str, Any]) -> list[str]:
+    if results["bits_per_character"] < results["unigram_bits"]:
+        return []
+    return ["The model does not beat letters by frequency alone: train it longer."]
 
 
 def divide(codes: Array, settings: dict[str, Any], source: str) -> tuple[Array, Array]:

@@ -70,8 +70,23 @@ def prepare(settings: dict[str, Any]) -> Program:
         step=models.make_step(model, optimizer, models.errors(model), steps, tf.TensorSpec([None, 1])),
         validate=validate,
         finish=finish,
+        judge=partial(judge, settings=settings),
         files={"scale.json": {"mean": mean, "spread": spread}},
     )
+
+
+def judge(results: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """Lines for a model that a simple forecaster beats, one step ahead or over the whole horizon."""
+    said = []
+    if results["rmse_model"] >= results["rmse_persistence"]:
+        said.append("One row ahead the model does not beat the last value: train it longer.")
+    names = ("persistence", "same_time_yesterday")
+    better = [name.replace("_", " ") for name in names if results["horizon_rmse_model"] >= results[f"horizon_rmse_{name}"]]
+    if better:
+        model = f"--units {settings['units']} that read --steps {settings['steps']}"
+        said.append(f"Over {settings['horizon']} rows, each forecast fed back, {model} do not")
+        said.append(f"beat {' or '.join(better)}; more of both hold longer.")
+    return said
 
 
 def divide(values: Array, settings: dict[str, Any], source: str) -> list[Array]:

@@ -36,6 +36,8 @@ class Program(NamedTuple):
     size: Callable[..., int] = lambda x, *_: len(x)  # examples in a batch
     carried: tuple[Any, ...] = ()  # variables that a step moves beside those of model and optimizer
     begin: Callable[[], None] = lambda: None  # called before the first batch of an epoch
+    judge: Callable[[Row], list[str]] = lambda results: []  # lines on results that something simpler reaches too
+    curves: dict[str, str] = {}  # noqa: RUF012 - what loss.png shows, where that is not all of `labels`
     files: dict[str, Any] = {}  # noqa: RUF012 - name -> value, written as JSON when the run begins
 
     @property

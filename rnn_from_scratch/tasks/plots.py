@@ -26,13 +26,15 @@ def check_name(path: Path | None) -> None:
 
 
 def canvas(title: str, xlabel: str, *ylabels: str) -> tuple[Figure, list[Any]]:
-    """A figure with its title and a panel for each of two labels, the unit in brackets on a line of its own.
+    """A figure with its title and a panel for each of one or two labels, the unit in brackets on a line of its own.
 
     Narrow, one panel above the other, so that it can still be read at 400 pixels; margins by hand, since layout engines are slow.
     """
-    figure = Figure(figsize=(WIDTH, 6.4))
+    height = {1: 3.6, 2: 6.4}[len(ylabels)]  # inches; the margins below and above take 0.5 and 0.83 of them
+    figure = Figure(figsize=(WIDTH, height))
     figure.suptitle(title, fontsize=10)
-    panels = figure.subplots(2, 1, gridspec_kw={"left": 0.19, "right": 0.97, "bottom": 0.08, "top": 0.87, "hspace": 0.5})
+    margins = {"left": 0.19, "right": 0.97, "bottom": 0.512 / height, "top": 1 - 0.832 / height, "hspace": 0.5}
+    panels = figure.subplots(len(ylabels), 1, squeeze=False, gridspec_kw=margins)[:, 0]
     for axes, label in zip(panels, ylabels):
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=8)
@@ -73,7 +75,7 @@ def misread_sheet(x: Array, y: Array, probabilities: Array, most: int = 42) -> F
         top, left = height * (place // 6), width * (place % 6)
         sheet[top + 10 : top + 38, left + 4 : left + 32] = x[digit]
         label = f"{read[digit]} / {y[digit]} ({sureness[digit]:.0%})"
-        axes.text(left + width / 2, top + 9, label, ha="center", va="bottom", fontsize=10)
+        axes.text(left + width / 2, top + 9, label, ha="center", va="bottom", fontsize=8)
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, aspect="auto")
     axes.axis("off")
     which = f"the {len(shown)} surest mistakes" if len(shown) < len(wrong) else "surest first"

@@ -65,8 +65,15 @@ def prepare(settings: dict[str, Any]) -> Program:
         step=models.make_step(model, optimizer, models.errors(model), steps, steps),
         validate=lambda: {"validation_loss": mse(400)},
         finish=finish,
+        judge=judge,
         watched=False,  # the book's programs keep the last weights
     )
+
+
+def judge(results: dict[str, Any]) -> list[str]:
+    names = ("mean", "last")
+    better = [f"the {name} value" for name in names if results["test_mse"] >= results[f"{name}_value_mse"]]
+    return [f"Saying {' or '.join(better)} every time does no worse: train it longer."] if better else []
 
 
 def check(settings: dict[str, Any]) -> None:

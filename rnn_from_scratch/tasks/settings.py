@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -39,28 +41,36 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def meant(word: Any, names: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the name that looks most like it, if one does."""
+    plain = {name.replace("_", "").replace("-", ""): name for name in names}
+    found = get_close_matches(str(word).lower().replace("_", "").replace("-", ""), list(plain), n=1)
+    return f"; did you mean {plain[found[0]]}?" if found else ""
+
+
 def check_values(given: dict[str, Any]) -> None:
     """Raise InputError for a value out of its range."""
     for name, value in given.items():
         expected, holds = RULES.get(name, ("", lambda value: True))
         if not holds(value):
-            raise InputError(f"{option(name)}: expected {expected}, got {value}")
+            choices = expected.removeprefix("one of ").split(", ") if expected.startswith("one of ") else ()
+            raise InputError(f"{option(name)}: expected {expected}, got {value}" + meant(value, choices))
 
 
 def check(preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The given settings, the cell under its own name. Raises InputError for what is unknown or out of range."""
     if preset not in PRESETS:
-        raise InputError(f"task: expected {', '.join(PRESETS)}, got {preset!r}")
+        raise InputError(f"task: expected {', '.join(PRESETS)}, got {preset!r}" + meant(preset, PRESETS))
     settings = PRESETS[preset][1]
     for name in given:
         if name not in settings:
-            raise InputError(f"{option(name)}: {preset} has no such setting; it has {', '.join(settings)}")
+            raise InputError(f"{option(name)}: {preset} has no such setting; it has {', '.join(map(option, settings))}")
     check_values(given)
     wanted = {**settings, **given}
     try:
         cell = cells.by_name(wanted["cell"], activation=wanted["activation"])
         backends.usable(wanted["backend"], cell, {}, np.zeros((1, 1, 1), "float32"))
     except ValueError as error:
-        raise InputError(f"--{error}") from error
+        raise InputError(f"--{error}" + meant(wanted["cell"], cells.CELLS if str(error).startswith("cell: ") else ())) from error
     name = next(name for name, kind in cells.CELLS.items() if kind is type(cell))
     return {**given, "cell": name} if "cell" in given else given

@@ -105,12 +105,14 @@ def conclude(run: rundir.Run, work: loop.Program, publish: Callable[[], None], c
     publish()  # again: a run killed between a checkpoint and publish() has the model of an epoch before on disk
     loop.write_rows(run)
     results, pictures = work.finish()
-    pictures["loss.png"] = plots.learning_curve(run.rows, work.labels, work.title)
+    pictures["loss.png"] = plots.learning_curve(run.rows, work.curves or work.labels, work.title)
     for name, figure in pictures.items():
         rundir.replace(run.path / name, lambda path, figure=figure: figure.savefig(path, dpi=160))  # type: ignore[misc]
     run.save("done", results={"best_epoch": run.progress["best_epoch"], **results})
     for name, value in run.record["results"].items():
         console.out(f"{name.replace('_', ' '):36}{loop.number(value)}", highlight=False)
+    for words in work.judge(run.record["results"]):
+        console.out(words, highlight=False)
     console.out(f"all in {run.path}", highlight=False)
     return {**run.record, "epochs": run.rows}
 

@@ -47,6 +47,13 @@ def python(*args, **options):
 
 MISTAKES = {
     "command": (["juggle"], "No such command 'juggle'"),
+    "near command": (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+    "near option": (["train", "mnist", "--batchsize", "9"], "--batch-size"),
+    "near task": (["train", "mnsit"], "got 'mnsit'; did you mean mnist?"),
+    "near preset": (["train", "deep_series"], "got 'deep_series'; did you mean deep-series?"),
+    "near cell": (["verify", "--cell", "lsmt"], "got 'lsmt'; did you mean lstm?"),
+    "near train cell": (["train", "mnist", "--cell", "peepholelstn"], "got 'peepholelstn'; did you mean peephole_lstm?"),
+    "near choice": (["train", "mnist", "--optimizer", "addam"], "got addam; did you mean adam?"),
     "option": (["doctor", "--wings"], "No such option"),
     "cell": (["verify", "--cell", "x"], f"--cell: expected one of {', '.join(cells.CELLS)}, got 'x'"),
     "backend": (["books", "--backend", "abacus"], "--backend: expected auto or one of "),
@@ -60,7 +67,7 @@ MISTAKES = {
     "resume": (["train", "mnist", "--out", "nowhere", "--resume"], "nowhere: no such run directory"),
     "predict": (["predict", "nowhere"], "nowhere: no such run directory"),
     "generate": (["generate", "nowhere"], "nowhere: no such run directory"),
-    "setting of another task": (["train", "series", "--bptt", "9"], "--bptt: series has no such setting; it has cell"),
+    "setting of another task": (["train", "series", "--bptt", "9"], "--bptt: series has no such setting; it has --cell, --layers"),
     "text": (["train", "char", "--data", "nowhere.txt"], "nowhere.txt: cannot be read: No such file or directory"),
     "client": (["train", "load", "--client", "MT_001"], "--client MT_001: the embedded data has one house alone"),
     "limit": (["predict", "nowhere", "--limit", "0"], "Invalid value for '--limit'"),

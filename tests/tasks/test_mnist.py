@@ -83,7 +83,7 @@ WRONG = {
     "seed": ({"seed": -1}, "--seed: expected a whole number of at least 0, got -1"),
     "readout": ({"readout": "some"}, "--readout: expected one of top, all, got some"),
     "data": ({"data": ""}, "--data: expected the name of a file or folder, got "),
-    "foreign": ({"bptt": 5}, "--bptt: mnist has no such setting; it has cell, layers"),
+    "foreign": ({"bptt": 5}, "--bptt: mnist has no such setting; it has --cell, --layers"),
 }
 
 

@@ -20,10 +20,10 @@ def learning_curve(preset="mnist-rnn", epochs=30):
     return plots.learning_curve(rows, labels, f"{preset}, {title(PRESETS[preset][1])}")
 
 
-def misread_sheet(wrong=58):
+def misread_sheet(wrong=58, sure=0.9):
     y = np.arange(60) % 10
     p = np.full((60, 10), 0.01)
-    p[np.arange(60), np.where(np.arange(60) < wrong, (y + 1) % 10, y)] = 0.9
+    p[np.arange(60), np.where(np.arange(60) < wrong, (y + 1) % 10, y)] = sure
     return plots.misread_sheet(np.full((60, 28, 28), 99, np.uint8), y, p)
 
 
@@ -57,6 +57,23 @@ def test_learning_curves_of_every_task_are_complete(preset, epochs):
 @pytest.mark.parametrize("wrong", [0, 1, 6, 7, 42, 43])
 def test_sheets_of_any_length_are_complete(wrong):
     assert complete(misread_sheet(wrong))
+
+
+def test_labels_of_sure_mistakes_do_not_overlap():
+    """100 % is the longest label; the digits lie six in a row."""
+    figure = misread_sheet(sure=1.0)
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert boxes and all("100%" in text.get_text() for text in figure.axes[0].texts)
+    assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
+
+
+def test_characters_are_drawn_in_one_unit():
+    """Nats and bits are one curve."""
+    rows = [{"epoch": 1, "loss": 2.0, "bits": 2.9, "validation_loss": 2.1, "validation_bits": 3.0}]
+    figure = plots.learning_curve(rows, {"bits": char.LABELS["bits"]}, "char")
+    assert len(figure.axes) == 1
+    assert complete(figure)
 
 
 def test_what_is_missing_or_outside_is_seen():

@@ -114,7 +114,7 @@ RESUME = {
     "settings": ({"units": 7}, "--resume: .* was begun with --units 6, got 7; leave it out"),
     "data": ({"data": None}, "--resume: .* was begun on another data, with other numbers: .*sha256"),
     "epochs": ({"epochs": 1}, "--epochs: .* has 2 epochs already, got 1"),
-    "unknown": ({"momentum": 1}, "--momentum: mnist has no such setting; it has cell, layers"),
+    "unknown": ({"momentum": 1}, "--momentum: mnist has no such setting; it has --cell, --layers"),
 }
 
 
