@@ -29,9 +29,21 @@ def param_shapes(cell: Cell, inputs: int, units: int) -> dict[str, tuple[int, ..
 def init_params(cell: Cell, inputs: int, units: int, rng: int | np.random.Generator = 0, dtype: str = "float32") -> dict[str, Array]:
     """New parameters with Keras' defaults: glorot uniform Wx, orthogonal Wh, zero biases but where the cell says otherwise (initial_bias).
 
-    inputs, units: I and H, at least 1.  rng: a seed or a NumPy generator.  dtype: float32 or float64.
-    Peepholes p [E, H] are glorot uniform per row, as in TensorFlow 1's cell. Returns name -> array.
+    cell            one of cells, or an object of that shape
+    inputs, units   I and H, at least 1
+    rng             a seed or a NumPy generator; the same seed gives the same bits
+    dtype           float32 or float64
+
+    Returns name -> array: Wx [I,G*H], Wh [H,G*H], b [G*H] (or bx and bh), the columns gate by gate in the order of cell.gates;
+    peepholes p [E,H] are glorot uniform per row, as in TensorFlow 1's cell.
     Raises ValueError or TypeError. Sources: Glorot & Bengio 2010, eq. 16; Saxe et al. 2014; Jozefowicz et al. 2015 (forget bias).
+
+    >>> from rnn_from_scratch import cells, init_params
+    >>> params = init_params(cells.LSTM(), inputs=3, units=5)
+    >>> {name: array.shape for name, array in params.items()}
+    {'Wx': (3, 20), 'Wh': (5, 20), 'b': (20,)}
+    >>> params["b"].reshape(4, 5)[:, 0].tolist()  # the gates i, f, g, o: only the forget gate's bias begins with 1
+    [0.0, 1.0, 0.0, 0.0]
     """
     for name, value in (("inputs", inputs), ("units", units)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:

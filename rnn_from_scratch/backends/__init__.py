@@ -17,12 +17,13 @@ from .. import params as check
 from ..bptt import Gradients, Tape
 from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
+from .options import STORAGES as STORAGES  # the names that storage= takes
+from .options import check_recompute, check_storage
 
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
 
 # name -> module, in the order in which `doctor` lists them
 BACKENDS = {"reference": ".reference", "native": ".native", "cuda": ".gpu.cuda", "emulated": ".emulator"}
-STORAGES = ("float16", "bfloat16")
 
 
 class Choice(NamedTuple):
@@ -33,12 +34,35 @@ class Choice(NamedTuple):
 
 
 def available() -> dict[str, tuple[bool, str]]:
-    """Name -> (usable, why not) of every backend."""
+    """The backends: name -> (usable here, why not).
+
+    Takes nothing and raises nothing. The reason is a sentence that says what to install; "" if the backend is usable. Whether a
+    backend runs a given call is what choose says.
+
+    >>> from rnn_from_scratch import backends
+    >>> backends.available()["reference"]
+    (True, '')
+    >>> list(backends.available())
+    ['reference', 'native', 'cuda', 'emulated']
+    """
     return {name: load(name).available() for name in BACKENDS}
 
 
 def choose(cell: Cell, params: dict[str, Array], x: Array) -> Choice:
-    """The backend that backend="auto" takes for this call. Arguments as in forward; only the kind of x matters."""
+    """The backend that backend="auto" takes for a call of forward, and why. Computes nothing.
+
+    cell     the cell: native runs those of this package alone
+    params   as in forward; not looked at
+    x        [B,T,I]: a CuPy array goes to cuda, a NumPy array to native, to the reference where native cannot run it
+
+    Returns a Choice: .name, a key of available(), and .reason, a sentence. Raises nothing: forward checks the arguments.
+
+    >>> import numpy as np
+    >>> from rnn_from_scratch import backends, cells, init_params
+    >>> cell, x = cells.LSTM(), np.ones((2, 7, 3), complex)
+    >>> backends.choose(cell, init_params(cell, 3, 5), x)
+    Choice(name='reference', reason='complex128 runs on the NumPy cells only')
+    """
     if check.on_gpu(x):
         return Choice("cuda", "CuPy arrays")
     if np.asarray(x).dtype == np.complex128:
@@ -89,37 +113,16 @@ def warn_once(reason: str) -> None:
 def plan(cell: Cell, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:
     """How the CUDA kernels run this call: a planner.Plan with the tier, its tiles, the predicted times and the reason.
 
-    backend: "cuda" or "emulated". Raises ValueError if it is not usable here.
+    cell, params, x   as in forward
+    backend           "cuda" or "emulated"
+
+    Raises ValueError if the backend is not usable here, ValueError or TypeError as forward does.
     """
     x = check.check_x(x)
     params = check.check_params(cell, params, x)
     if backend not in ("cuda", "emulated"):
         raise ValueError(f"backend: only cuda and emulated plan, got {backend!r}")
     return load(usable(backend, cell, params, x)).plan(cell, x.shape[0], params["Wh"].shape[0], x.dtype)
-
-
-def check_storage(storage: str | None, name: str, x: Array) -> None:
-    """Raise ValueError or TypeError unless the backend can keep 16 bits of this x."""
-    if storage is None:
-        return
-    if storage not in STORAGES:
-        raise ValueError(f"storage: expected None or one of {', '.join(STORAGES)}, got {storage!r}")
-    if name not in ("cuda", "emulated"):
-        raise ValueError(f"storage: only the backends cuda and emulated keep 16 bits, got backend={name!r}")
-    if x.dtype != np.float32:
-        raise TypeError(f"storage: 16 bits are kept of float32 arithmetic, got x of {x.dtype}")
-
-
-def check_recompute(every: int | None, name: str, save: bool) -> None:
-    """Raise ValueError unless the backend can keep the states of every so many steps only."""
-    if every is None:
-        return
-    if not isinstance(every, (int, np.integer)) or isinstance(every, bool) or every < 1:
-        raise ValueError(f"recompute_every: expected None or an integer of at least 1, got {every!r}")
-    if name not in ("native", "reference"):
-        raise ValueError(f"recompute_every: only the backends native and reference recompute, got backend={name!r}")
-    if not save:
-        raise ValueError("recompute_every: there is no tape with save=False; leave one of the two out")
 
 
 def forward(
@@ -141,6 +144,8 @@ def forward(
 ) -> tuple[Array, tuple[Array, ...], Tape | None]:
     """Run a cell over a batch of sequences.
 
+    cell            one of cells, or an object of that shape (typing.Cell); it holds the equation of a step and where it is from
+    params          name -> array, as init_params makes them: Wx [I,G*H], Wh [H,G*H], b [G*H] (or bx, bh), p [E,H]
     x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype
     initial_state   tuple of [B,H], one per state (h,) or (h, c); None, or None inside, is zero
     lengths         [B] integers in 0..T: the same as mask = arange(T) < lengths
@@ -160,6 +165,18 @@ def forward(
 
     Returns y [B,T,H] (fresh, contiguous), state (tuple of [B,H] after the last step) and the tape (None if save=False).
     Raises ValueError or TypeError: argument, expected, got.
+
+    >>> import numpy as np
+    >>> from rnn_from_scratch import cells, forward, init_params
+    >>> cell = cells.LSTM()
+    >>> x = np.random.default_rng(0).standard_normal((2, 7, 3)).astype("float32")  # 2 sequences of 7 steps of 3 numbers
+    >>> y, (h, c), tape = forward(cell, init_params(cell, inputs=3, units=5), x)
+    >>> y.shape, h.shape, c.shape
+    ((2, 7, 5), (2, 5), (2, 5))
+    >>> bool((y[:, -1] == h).all())  # the output of a step is its state h
+    True
+    >>> tape.gate("f").shape  # what the forget gate was at every step
+    (2, 7, 5)
     """
     x = check.check_x(x)
     params = check.check_params(cell, params, x)
@@ -186,14 +203,26 @@ def backward(
     *,
     wrt: tuple[str, ...] = ("x", "params", "initial_state"),
 ) -> Gradients:
-    """Backpropagation through time, on the backend that made the tape.
+    """Backpropagation through time (Werbos 1990), on the backend that made the tape.
 
+    tape     what forward returned
     dy       [B,T,H], the gradient of the loss by y, in the order of y; None is zero
     dstate   tuple of [B,H], the gradient by each final state; None, or None inside, is zero. dy or dstate must be given
     wrt      which gradients to compute; the others are None
 
     Returns Gradients: .x [B,T,I], .params (dict), .initial_state (tuple). The tape is only read: it can be used again.
     Raises ValueError or TypeError: argument, expected, got.
+
+    >>> import numpy as np
+    >>> from rnn_from_scratch import backward, cells, forward, init_params
+    >>> cell = cells.GRU()
+    >>> params = init_params(cell, inputs=3, units=5)
+    >>> y, _, tape = forward(cell, params, np.ones((2, 7, 3), "float32"))
+    >>> grads = backward(tape, dy=2 * y)  # of the loss sum(y ** 2)
+    >>> grads.x.shape, [g.shape for g in grads.initial_state]
+    ((2, 7, 3), [(2, 5)])
+    >>> all(grads.params[name].shape == array.shape for name, array in params.items())
+    True
     """
     if tape is None:
         raise ValueError("tape: got None: forward ran with save=False and kept nothing; call forward(..., save=True)")

@@ -44,6 +44,14 @@ def truncated_bptt(
     those stretches that reach back to step 0. Memory: the tape of k2 steps. Work: forward k2/k1 times.
     Raises ValueError or TypeError: argument, expected, got.
 
+    >>> import numpy as np
+    >>> from rnn_from_scratch import cells, init_params, truncated_bptt
+    >>> cell, x = cells.SimpleRNN(), np.ones((2, 100, 3), "float32")
+    >>> params = init_params(cell, inputs=3, units=5)
+    >>> y, (h,), grads = truncated_bptt(cell, params, x, lambda y, t0, t1: 2 * y, k1=10, k2=20)  # of the loss sum(y ** 2)
+    >>> y.shape, grads.params["Wh"].shape
+    ((2, 100, 5), (5, 5))
+
     What Keras' stateful=True does: it carries the state from one batch to the next, and cuts the gradient there. With batches of
     T steps that is k1 = k2 = T on the long sequence: no gradient ever crosses from one batch into the one before it, so nothing is
     learnt about what lies further back than the start of the batch, and the first steps of a batch learn from almost no past. A

@@ -27,6 +27,10 @@ def by_name(name: str, **options: Any) -> ListedCell:
     """The cell called `name`, in any case, with or without underscores or dashes; options go to its constructor.
 
     Raises ValueError for an unknown name.
+
+    >>> from rnn_from_scratch import cells
+    >>> cells.by_name("peephole-lstm", activation="relu")
+    PeepholeLSTM(activation='relu', recurrent_activation='sigmoid', use_bias=True)
     """
     plain = name.lower().replace("_", "").replace("-", "")
     for key, cell in CELLS.items():
@@ -52,7 +56,7 @@ def form_name(cell: Cell) -> str:
 
 
 def listing(last: str = "and") -> str:
-    """The names of the classes, as a sentence has them: SimpleRNN, LSTM, PeepholeLSTM and GRU."""
+    """The names of the classes, as a sentence has them: SimpleRNN, LSTM, PeepholeLSTM and GRU; `last` is its "and"."""
     *names, final = [cell.__name__ for cell in CELLS.values()]
     return f"{', '.join(names)} {last} {final}"
 

@@ -32,7 +32,7 @@ def checked(cell: Any, params: Any) -> dict[str, Array]:
 
 
 def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
-    """Parameters -> parts. The arrays are fresh."""
+    """params of a cell, as forward takes them -> parts. The arrays are fresh."""
     Wx, Wh = np.array(params["Wx"]), np.array(params["Wh"])
     zero = np.zeros(Wx.shape[1], Wx.dtype)
     bx = params["b"] if "b" in params else params.get("bx", zero)
@@ -41,7 +41,7 @@ def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
 
 
 def join(cell: Any, parts: dict[str, Array]) -> dict[str, Array]:
-    """Parts -> parameters. Raises ValueError if a part that the cell does not have is not zero."""
+    """parts of a cell -> parameters. Raises ValueError if a part that the cell does not have is not zero."""
     name, params = check.cell_name(cell), {"Wx": parts["Wx"], "Wh": parts["Wh"]}
     if not getattr(cell, "use_bias", True):
         if parts["bx"].any() or parts["bh"].any():
@@ -141,12 +141,19 @@ def to_framework(
     """Our parameters as a framework's arrays.
 
     framework    a key of LAYOUTS: keras3, keras2, tf1, block_lstm, block_lstm_v2, torch, onnx, cudnn
+    cell, params as in forward
     forget_bias  what their cell adds to the forget gate at run time (TF1 and BlockLSTM; their default is 1); subtracted from b
     slope        of their hard_sigmoid, where the framework leaves it open (ONNX alpha); the default is in the layout
     rescale      allow the gates' weights to be multiplied so that a hard_sigmoid of another slope computes the same
 
     Returns name -> array in the framework's order, fresh, in the dtype of params. Raises ValueError or TypeError: unknown
     framework, a cell or activation that it does not have, wrong parameters, a hard_sigmoid of another slope without rescale=True.
+
+    >>> from rnn_from_scratch import cells, init_params
+    >>> from rnn_from_scratch.verify.conventions import to_framework
+    >>> arrays = to_framework("torch", cells.LSTM(), init_params(cells.LSTM(), inputs=3, units=5))
+    >>> {name: array.shape for name, array in arrays.items()}
+    {'weight_ih_l0': (20, 3), 'weight_hh_l0': (20, 5), 'bias_ih_l0': (20,), 'bias_hh_l0': (20,)}
     """
     layout, row = layout_row(framework, cell)
     parts = split(cell, checked(cell, params))
@@ -180,9 +187,11 @@ def from_framework(
     slope: float | None = None,
     rescale: bool = False,
 ) -> dict[str, Array]:
-    """A framework's arrays as our parameters: the inverse of to_framework, with the same options and errors.
+    """A framework's arrays as our parameters: the inverse of to_framework.
 
-    arrays    name -> array with the names of the layout, or a list of arrays in its order (Keras' get_weights())
+    framework, cell               as for to_framework
+    arrays                        name -> array with the names of the layout, or a list in its order (Keras' get_weights())
+    forget_bias, slope, rescale   as for to_framework, with the same errors
 
     Two biases of a one-bias cell are added up. Raises ValueError too for missing, unknown or misshapen arrays, and for a bias or
     peepholes that are not zero where `cell` has none.

@@ -45,6 +45,15 @@ def gradcheck(
     float64 must agree to 1e-12 of the largest element; float32 to 3x the error of float32 NumPy, plus 1e-6.
     Returns a Report: .ok, and a str() that names parameter, gate, unit, and the step where the error is born.
     Raises ValueError or TypeError as forward does.
+
+    >>> from rnn_from_scratch import cells, gradcheck
+    >>> gradcheck(cells.LSTM()).ok
+    True
+    >>> class Flat(cells.SimpleRNN):
+    ...     def backward(self, k, d, saved, s_prev, s, p):
+    ...         return d, d, (0.0,), ()  # phi'(a) is missing
+    >>> gradcheck(Flat()).birth.step  # of the steps 0..3, the last is the first that backward runs
+    3
     """
     rng = np.random.default_rng(seed)
     if x is None:
@@ -73,7 +82,17 @@ def gradcheck(
 
 
 def assert_gradcheck(cell: Cell, *args: Any, **options: Any) -> None:
-    """Raise AssertionError, with the whole report as its text, unless gradcheck (same arguments) finds everything right."""
+    """gradcheck as an assertion, for the tests of a cell. Returns nothing if all gradients are right.
+
+    cell            one of cells, or an object of that shape
+    args, options   as for gradcheck: params, x, backend=, dtype=, seed=, entries=, and what forward takes
+
+    Raises AssertionError, with the whole report as its text, if a gradient is wrong; ValueError or TypeError as gradcheck does.
+
+    >>> from rnn_from_scratch import cells
+    >>> from rnn_from_scratch.verify import assert_gradcheck
+    >>> assert_gradcheck(cells.GRU(reset_after=False), go_backwards=True)
+    """
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     report = gradcheck(cell, *args, **options)
     if not report.ok:

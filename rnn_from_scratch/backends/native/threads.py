@@ -14,14 +14,29 @@ import numpy as np
 
 
 def set_num_threads(count: int | None) -> None:
-    """The number of threads of the native backend from now on; None returns to the default. Raises ValueError."""
+    """Set how many threads the native backend uses from now on, in this process.
+
+    count   at least 1; None returns to the default: RNN_NUM_THREADS, or one for each core that the process may use
+
+    The results are the same bits for any count. Raises ValueError for anything else.
+
+    >>> from rnn_from_scratch import backends
+    >>> backends.set_num_threads(2)
+    >>> backends.num_threads()
+    2
+    >>> backends.set_num_threads(None)
+    """
     if count is not None and (not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1):
         raise ValueError(f"count: expected an integer of at least 1, or None, got {count!r}")
     chosen.value = int(count or 0)
 
 
 def num_threads() -> int:
-    """How many threads a call may use; small calls use fewer."""
+    """How many threads a call of the native backend may use; small calls use fewer.
+
+    Takes nothing: what set_num_threads was told, else the default. Raises ValueError if RNN_NUM_THREADS or OMP_NUM_THREADS is no
+    number of at least 1.
+    """
     return chosen.value or default_threads()
 
 

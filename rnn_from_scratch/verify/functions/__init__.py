@@ -47,6 +47,7 @@ def check_function(
     time_axis     of the first input, or {name: axis}: lets the report say at which step the error is born
     method        "complex" (exact, for an analytic forward_fn that takes complex), "central" (differences), "auto"
     directions    random directions per input; "full": every element of the Jacobians, for small functions
+    seed          of the upstream gradients and the directions
     tol           relative error allowed. Default in float64: 1e-12 by complex step, 1e-7 by differences; in float32: 2e-5; more
                   where differences cannot see that well
 
@@ -54,6 +55,12 @@ def check_function(
     or dtype, gradients that are missing (None or zero where there is one) or NaN, and corners (relu at 0).
     Where nothing decides (numbers overflow, every point near is at a corner), the verdict is "undecided", which is not ok.
     Returns a FunctionReport: .verdict, .ok, a str() for people, .as_dict(), .figure(). Raises ValueError or TypeError for wrong use.
+
+    >>> import numpy as np
+    >>> from rnn_from_scratch.verify import check_function
+    >>> report = check_function(lambda x: x**3, lambda x, dy: 2 * dy * x**2, [np.array([1.0, 2.0])])
+    >>> report.ok, report.culprit.array  # 3 x^2 would be right
+    (False, 'x')
     """
     function = Function(forward_fn, backward_fn, inputs, input_names(forward_fn, names, len(inputs)))
     split = check_blocks(function, blocks or {})
@@ -130,7 +137,25 @@ def slopes_of(
 
 
 def assert_gradients(forward_fn: Callable[..., Any], backward_fn: Callable[..., Any], inputs: Sequence[Array], **options: Any) -> None:
-    """Raise AssertionError, with the whole report as its text, unless check_function (same arguments) finds all right."""
+    """check_function as an assertion, for the tests of your own gradients. Returns nothing if all is right.
+
+    forward_fn    forward_fn(*inputs) -> a floating array or a tuple of them
+    backward_fn   backward_fn(*inputs, *upstream) -> one gradient per input, None where an input has none
+    inputs        arrays
+    options       as for check_function: names=, blocks=, time_axis=, method=, directions=, seed=, tol=
+
+    Raises AssertionError, with the whole report as its text, if a gradient is wrong; ValueError or TypeError as check_function does.
+
+    >>> import numpy as np
+    >>> from rnn_from_scratch.verify import assert_gradients
+    >>> def layer(x, W):
+    ...     return np.tanh(x @ W)
+    >>> def layer_gradients(x, W, dy):
+    ...     da = dy * (1 - layer(x, W) ** 2)
+    ...     return da @ W.T, x.T @ da
+    >>> rng = np.random.default_rng(0)
+    >>> assert_gradients(layer, layer_gradients, [rng.standard_normal((4, 3)), rng.standard_normal((3, 2))])
+    """
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     report = check_function(forward_fn, backward_fn, inputs, **options)
     if not report.ok:

@@ -41,7 +41,11 @@ class Pair(NamedTuple):
 
 
 def of_tensorflow(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
-    """A function of tensors: plain, tf.function or tf.custom_gradient. Inputs: arrays, or lists of arrays.
+    """A function of tensors: plain, tf.function or tf.custom_gradient.
+
+    inputs   arrays, or lists of arrays
+    names    of the inputs; default: those of the function's parameters
+    order    2: the gradient of the gradient (see above)
 
     Raises ImportError without TensorFlow.
     """
@@ -60,6 +64,7 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
     inputs         what the layer is called with: x, or x and a list of states for a cell
     graph          run it in a tf.function, as fit does; False: eagerly, which is slower and takes layers that use NumPy
     call_options   keyword arguments of the call: mask=..., training=True
+    order          as for of_tensorflow
 
     The layer's weights are set at every call and set back after it. Raises ImportError without TensorFlow, ValueError where
     the layer computes in another dtype than that of its inputs.
@@ -88,6 +93,8 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
 def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
     """A torch module, whose parameters become inputs of the pair too, or a function of tensors such as MyFunction.apply.
 
+    inputs, names, order   as for of_tensorflow
+
     Raises ImportError without torch.
     """
     torch = needed("torch")
@@ -110,7 +117,10 @@ def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, or
 
 
 def of_jax(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
-    """A JAX function, with jax.custom_vjp or without. Raises ImportError without JAX, ValueError if its float64 is off."""
+    """A JAX function, with jax.custom_vjp or without; inputs, names, order as for of_tensorflow.
+
+    Raises ImportError without JAX, ValueError if its float64 is off.
+    """
     jax = needed("jax")
     arrays = [np.asarray(a) for a in inputs]
     if any(a.dtype == np.float64 for a in arrays) and not jax.config.jax_enable_x64:
