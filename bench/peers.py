@@ -15,12 +15,12 @@ from rnn_from_scratch import backends
 from rnn_from_scratch.cells import form_name
 from rnn_from_scratch.interop.conventions import to_framework
 from rnn_from_scratch.interop.to_onnx import OPERATORS, attributes_of
+from rnn_from_scratch.typing import Array
 from rnn_from_scratch.verify.cases import Problem
 from rnn_from_scratch.verify.oracles import block_lstm, keras_layers, lacks, torch_nn
 
 from .cases import TRAIN, runner
 
-Array = Any
 Run = Callable[[], Any]
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..typing import Array
 from . import InputError
 from .numerals import read_numbers
 from .table_file import Column, read_column
 
-Array = Any
 EMBEDDED = Path(__file__).parent / "embedded/household_15min.csv.xz"
 COLUMN = "Load"
 FILLS = ("previous-day", "linear")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..typing import Array
 from . import InputError
 
-Array = Any
 MISSING = frozenset(("", "?", "-", "--", ".", "na", "n/a", "nan", "null", "none", "#n/a"))  # in lower case
 MARKS = {".": "point", ",": "comma"}
 SPACES = " '\u00a0\u202f\u2019"  # beside the other mark, what may stand between thousands

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..typing import Array
 from . import InputError
 from .files import text_pieces
 
-Array = Any
 EMBEDDED = Path(__file__).parent / "embedded/shakespeare.txt.xz"
 TUNES = ("airdsAirs", "oneills1850", "ryansMammoth")  # folders of music21's corpus: fiddle tunes in ABC notation
 BLOCK = 1 << 24  # characters

@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import params as check
 from ..cells import form_name
+from ..typing import Array
 from .weight_layouts import LAYOUTS, SLOPE, ArrayLayout, Row, WeightLayout, describe, kind
 
 __all__ = ["LAYOUTS", "PASSPORTS", "describe", "from_framework", "join", "kind", "layout_row", "passport_row", "split", "to_framework"]
-Array = Any
 UNREAD = "-"  # in a layout's gates
 PEEPHOLES = ("i", "f", "o")  # the rows of p in a layout that has them for a cell without
 

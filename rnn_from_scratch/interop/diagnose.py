@@ -21,10 +21,10 @@ from .. import backends, cells
 from ..cells import form_name
 from ..measure import error
 from ..params import cell_name
+from ..typing import Array
 from .conventions import checked, join, split
 from .mismatches import Mismatch, Setup, mismatches_for
 
-Array = Any
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # two right implementations of short sequences differ by less
 
 

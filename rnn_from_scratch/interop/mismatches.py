@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 from ..cells.activations import ACTIVATIONS
 from ..cells.peephole_lstm import PeepholeLSTM
+from ..typing import Array
 from .conventions import block, forget_signs, merged
 from .weight_layouts import LAYOUTS, SLOPE
-
-Array = Any
 
 
 class Setup(NamedTuple):

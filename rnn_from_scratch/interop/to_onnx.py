@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cells import form_name
+from ..typing import Array
 from .conventions import checked, to_framework
 from .weight_layouts import SLOPE
 
-Array = Any
 OPSET, IR_VERSION = 17, 8  # ONNX 1.12: old enough for every current runtime
 
 

@@ -19,11 +19,11 @@ import tensorflow as tf
 from .. import cells
 from ..data import InputError, abc
 from ..data import text as data
+from ..typing import Array
 from . import models
 from .loop import Program
 from .sampling import sample_tunes
 
-Array = Any
 LABELS = {"loss": "cross-entropy (nats per character)", "bits": "cross-entropy (bits per character)"}
 HELD_OUT = 0.05
 STREAMS = 20  # the validation text is read in so many streams, each from zero states

@@ -19,10 +19,10 @@ import tensorflow as tf
 
 from ..data import InputError
 from ..data import load as data
+from ..typing import Array
 from . import models, plots
 from .loop import Program
 
-Array = Any
 LABELS = {"loss": "mean squared error (of standardised load)", "mae": "mean absolute error (of standardised load)"}
 PARTS = ("training", "validation", "test")
 READING = ("column", "client", "decimal", "fill", "period")  # settings that say how to read a file

@@ -17,10 +17,10 @@ import tensorflow as tf
 
 from ..data import InputError
 from ..data import mnist as data
+from ..typing import Array
 from . import models, plots
 from .loop import Program
 
-Array = Any
 LABELS = {"loss": "cross-entropy (nats per digit)", "accuracy": "digits read right (share)"}
 
 

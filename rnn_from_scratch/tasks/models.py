@@ -12,8 +12,8 @@ import tensorflow as tf
 from .. import cells
 from ..data import InputError
 from ..layers.recurrent import layer_for
+from ..typing import Array
 
-Array = Any
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adagrad": keras.optimizers.Adagrad,

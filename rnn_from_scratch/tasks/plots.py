@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..data import InputError
+from ..typing import Array
 
-Array = Any
 PARTS = {"": ("training", "#1f77b4", "o"), "validation_": ("validation", "#d95f02", "s")}  # prefix of keys -> label, colour, marker
 WIDTH = 5  # inches
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3")

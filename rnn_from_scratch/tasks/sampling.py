@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,8 +12,8 @@ import tensorflow as tf
 
 from ..data import InputError, abc
 from ..data import text as data
+from ..typing import Array
 
-Array = Any
 LONGEST = 2000  # characters of a tune
 # Read before a new tune begins. Training carries the states on, so that a model hardly ever sees zeros, and starts badly from them.
 READ_BEFORE = "X:1\nT:Scale\nM:4/4\nL:1/8\nK:C\nCDEF GABc|cBAG FEDC|CDEF GABc|cBAG FEDC|]\n\n\n"

@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from ..data import InputError
+from ..typing import Array
 from . import models, plots
 from .loop import Program
 
-Array = Any
 BATCHES = 100  # in an epoch
 LABELS = {"loss": "mean squared error (units of the series squared)", "mae": "mean absolute error (units of the series)"}
 TEST = 2**40  # where the seeds of the windows begin that are never trained on

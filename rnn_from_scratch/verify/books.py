@@ -11,8 +11,8 @@ import numpy as np
 from rich.markup import escape
 
 from .. import backends, cells
+from ..typing import Array
 
-Array = Any
 BUDGET = 1e-6  # absolute: the book prints 7 to 8 digits of float32
 
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cells import form_name
-
-Array = Any
+from ..typing import Array
 
 
 class Run(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any
 
 from .. import backends, cells
 from ..measure import EXACT, Row, budget, compare, error
+from ..typing import Array
 from .cases import CELLS, SITUATIONS, Problem, cast, problem, solve
 from .oracles import autodiff, block_lstm, keras_layers, legacy_peephole, onnx_runtime, torch_nn
 
-Array = Any
 ORACLES = (keras_layers, legacy_peephole, block_lstm, torch_nn, autodiff, onnx_runtime)
 DTYPES = ("float64", "float32")
 FLOAT32_BUDGET = 2e-6  # float32 against float32

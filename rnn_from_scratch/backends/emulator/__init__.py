@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...typing import Array
 from ..gpu import host
 from ..gpu.storage import storage_of
 from .device import EmulatedDevice, plan
@@ -16,7 +17,6 @@ from .gxx import EmulatorError, available
 
 __all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "forward", "plan"]
 
-Array = Any
 
 
 def forward(*args: Any, storage: str | None = None) -> tuple:

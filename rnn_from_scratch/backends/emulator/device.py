@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import Array
 from ..gpu import planner
 from ..gpu.storage import storage_dtype
 from .gxx import EmulatorError
 from .program import Program, guarded, memory
 
-Array = Any
 program = lru_cache(maxsize=64)(Program)
 LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1.0, 64, 32, 1 << 20, 1.0, threads=(32,))  # few fibres: one for each thread
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import Array
 from ..gpu import source
 from . import trace
 from .gxx import STATIC, EmulatorError, compiled
 
-Array = Any
 GUARD = 256  # bytes on both sides of every array, which nothing may change
 PATTERN = 0xA5
 
@@ -53,7 +53,7 @@ def memory(shape: tuple[int, ...], dtype: Any) -> Array:
 
 def guarded(array: Array) -> Guarded | None:
     """The memory that a view lies in; None if `memory` did not make it."""
-    base = array
+    base: Any = array
     while base is not None and not isinstance(base, Guarded):
         base = base.base if isinstance(base, np.ndarray) else None
     return base

@@ -10,7 +10,6 @@ import numpy as np
 from ..gpu import source
 from ..gpu.source import Parameter
 
-Array = Any
 ACCESS = re.compile(r"(reads |writes|waits ) (\w+)(\[\d+\])?(.*?)  (.*)")
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ...params import on_gpu
+from ...typing import Array
 from . import host, planner
 from .storage import storage_dtype, storage_of
 
-Array = Any
 OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
 EXTRAS = '"rnn_from_scratch[cuda12]" or "rnn_from_scratch[cuda13]"'
 lock = threading.Lock()  # a cuBLAS handle serves one thread at a time
@@ -153,7 +153,7 @@ class CupyDevice:
     def storage(self, name: str) -> np.dtype:
         return storage_dtype(name)
 
-    def product(self, a: Array, b: Array, out: Array, accumulate: bool) -> None:
+    def product(self, a: Any, b: Any, out: Any, accumulate: bool) -> None:  # CuPy arrays, whose data is an address
         """out [m,n] (+)= a [m,k] b [k,n]. cuBLAS counts columns first: to it the same memory is out^T = b^T a^T."""
         (m, k), n, char = a.shape, b.shape[1], out.dtype.char
         if not m * n:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ...bptt import Gradients, Tape
+from ...typing import Array, Device
 from . import per_step, sequence
 from .call import GpuCall, column_sum, tape_arguments
 
-Array = Any
 i32 = np.int32
 
 
@@ -25,7 +25,7 @@ def tier(call: GpuCall) -> Any:
     return per_step if call.plan.tiles is None else sequence
 
 
-def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
+def forward(device: Device, name, storage, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
     """Run the cell over x; see backends.forward for the arguments, which are checked. name: of the backend, for the tape.
 
     Returns y [B,T,H], the final states, and the Tape or None.
@@ -59,7 +59,7 @@ def forward(device, name, storage, cell, params, x, s0, live, go_backwards, zero
     return device.get(y), state, Tape(cell, params, x, tuple(tape), kept, live, *flags, x_scale, h_scale, name)
 
 
-def backward(device, storage, tape, dy, dstate, wrt):
+def backward(device: Device, storage, tape, dy, dstate, wrt):
     """Backpropagation through time over a Tape of forward; dy is in processing order. Returns Gradients."""
     cell, live = tape.cell, tape.live
     flags = live, tape.go_backwards, tape.zero_masked_outputs

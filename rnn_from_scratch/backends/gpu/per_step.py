@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import Array
 from .call import GpuCall
 
-Array = Any
 i32 = np.int32
 
 
@@ -20,8 +20,8 @@ def most_operands(call: GpuCall) -> int:
 def forward(call: GpuCall, xg: Array, s: Array, saved: Array | None, tapes: tuple, y: Array) -> None:
     """All steps: s becomes the final states; saved, the tapes and y are filled."""
     device, cell, p, (B, T, H, real) = call.device, call.cell, call.params, (call.B, call.T, call.H, call.real)
-    operand: Array = device.empty((most_operands(call), B, H), real) if call.scales or len(call.phases) > 1 else None
-    hg = [None if cell.shared else device.empty((B, (hi - lo) * H), real) for lo, hi in call.phases]
+    operand: Any = device.empty((most_operands(call), B, H), real) if call.scales or len(call.phases) > 1 else None
+    hg: list[Any] = [None if cell.shared else device.empty((B, (hi - lo) * H), real) for lo, hi in call.phases]
 
     sizes = i32(B), i32(T), i32(H), call.scales, call.rev
     call.launch("begin", B, H, s, *tapes, operand if call.scales else None, call.h_scale, *sizes)

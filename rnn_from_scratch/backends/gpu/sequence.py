@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ...typing import Array
 from .call import GpuCall
 from .planner import up
 from .source import sequence_text
 
-Array = Any
 SPINS = 1 << 26  # looks at a counter before a block gives up: the better part of a minute
 i32 = np.int32
 

@@ -15,7 +15,6 @@ from .threads import num_threads, set_num_threads
 
 __all__ = ["available", "backward", "forms", "forward", "isa", "num_threads", "outdated", "refusal", "set_num_threads", "supports"]
 
-Array = Any
 FAILURES = {
     1: (MemoryError, "not enough memory for the native backend"),
     2: (RuntimeError, "the native backend could not start a thread; set RNN_NUM_THREADS=1"),

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ...typing import Array
 from .memory import acquire
 from .threads import num_threads
-
-Array = Any
 
 # Field by field the Call of kernels/native/call.h; an array there is one field for each element here.
 LAYOUT = """

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from ...typing import Array
+
 SMALL = 1 << 17  # bytes; below, the C library gives the same pages again by itself
 KEEP = 256 << 20  # bytes kept for later; the blocks that have waited longest go first
 

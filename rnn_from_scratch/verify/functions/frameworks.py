@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...typing import Array
 from . import assert_gradients, check_function
 from .report import FunctionReport
-
-Array = Any
 
 
 class Pair(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = Any
+from ...typing import Array
 
 
 class Finding(NamedTuple):

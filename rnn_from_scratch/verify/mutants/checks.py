@@ -17,12 +17,12 @@ import numpy as np
 from ... import backends
 from ...bptt import Gradients
 from ...measure import EXACT, error
+from ...typing import Array
 from .. import equations
 from ..cases import CELLS, SITUATIONS, Problem, cast, problem, solve
 from ..gradcheck import gradcheck
 from . import FORMS
 
-Array = Any
 SIZES = (6, 4, 2, 3)  # B, T, I, H: all different, every row pattern of a mask, quick
 
 

@@ -20,9 +20,8 @@ import numpy as np
 
 from ...cells import form_name
 from ...interop.weight_layouts import Row
+from ...typing import Array
 from ..cases import Problem
-
-Array = Any
 
 
 def absent(module: str, title: str, install: str) -> str:

@@ -16,10 +16,10 @@ import numpy as np
 
 from ...cells import form_name
 from ...interop.weight_layouts import Row
+from ...typing import Array
 from ..cases import Problem
 from . import absent, lacks, named, seen_x, tensorflow
 
-Array = Any
 NAME = "TF autodiff"
 
 

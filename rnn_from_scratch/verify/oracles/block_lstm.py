@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ...interop.weight_layouts import LAYOUTS
+from ...typing import Array
 from ..cases import Problem
 from . import absent, lacks, named, tensorflow
 
-Array = Any
 NAME, COVERS = "BlockLSTMV2", LAYOUTS["block_lstm_v2"].rows
 FLOAT32_ONLY = True
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ...cells import form_name
 from ...interop.weight_layouts import LAYOUTS
+from ...typing import Array
 from ..cases import Problem
 from . import absent, lacks, named, seen_x, tensorflow
 
-Array = Any
 NAME, COVERS = "tf.keras", LAYOUTS["keras3"].rows
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...interop.to_onnx import mask_lengths, to_onnx
 from ...interop.weight_layouts import LAYOUTS
+from ...typing import Array
 from ..cases import Problem
 from . import absent, lacks, seen_x
 
-Array = Any
 NAME, COVERS = "ONNX Runtime", LAYOUTS["onnx"].rows
 FLOAT32_ONLY, OUTPUTS_ONLY = True, True
 

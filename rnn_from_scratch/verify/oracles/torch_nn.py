@@ -8,10 +8,10 @@ import numpy as np
 
 from ...cells import form_name
 from ...interop.weight_layouts import LAYOUTS
+from ...typing import Array
 from ..cases import Problem
 from . import absent, lacks, named
 
-Array = Any
 NAME, COVERS = "torch.nn", LAYOUTS["torch"].rows
 
 
@@ -42,7 +42,8 @@ def solve(p: Problem) -> dict[str, Array]:
         return g.reshape(len(order), -1, *g.shape[1:])[np.argsort(order)].reshape(g.shape).T
 
     dparams = {ours_name: ours(getattr(layer, name).grad) for ours_name, name in parameter_names(p).items()}
-    return named(p, y.detach(), [s.detach() for s in state], x.grad, dparams, [s.grad for s in s0])
+    assert x.grad is not None
+    return named(p, y.detach().numpy(), [s.detach() for s in state], x.grad.numpy(), dparams, [s.grad for s in s0])
 
 
 def torch_layer(p: Problem) -> tuple[Any, list[int]]:
