@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import params as check
 from ..cells import form_name
-from ..typing import Array
+from ..typing import Array, ListedCell
 from .weight_layouts import LAYOUTS, SLOPE, ArrayLayout, Row, WeightLayout, describe, kind
 
 __all__ = ["LAYOUTS", "PASSPORTS", "describe", "from_framework", "join", "kind", "layout_row", "passport_row", "split", "to_framework"]
@@ -24,14 +24,14 @@ UNREAD = "-"  # in a layout's gates
 PEEPHOLES = ("i", "f", "o")  # the rows of p in a layout that has them for a cell without
 
 
-def checked(cell: Any, params: Any) -> dict[str, Array]:
+def checked(cell: ListedCell, params: Any) -> dict[str, Array]:
     """The parameters of a cell as arrays, after the same checks as in forward; I and the dtype are those of Wx."""
     Wx = np.asarray(params.get("Wx", 0)) if isinstance(params, dict) else np.zeros(())
     x = np.zeros((0, 1, Wx.shape[0] if Wx.ndim == 2 else 1), Wx.dtype)
     return check.check_params(cell, params, x)
 
 
-def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
+def split(cell: ListedCell, params: dict[str, Array]) -> dict[str, Array]:
     """params of a cell, as forward takes them -> parts. The arrays are fresh."""
     Wx, Wh = np.array(params["Wx"]), np.array(params["Wh"])
     zero = np.zeros(Wx.shape[1], Wx.dtype)
@@ -40,7 +40,7 @@ def split(cell: Any, params: dict[str, Array]) -> dict[str, Array]:
     return {"Wx": Wx, "Wh": Wh, "bx": np.array(bx), "bh": np.array(params.get("bh", zero)), "p": np.array(p).reshape(-1)}
 
 
-def join(cell: Any, parts: dict[str, Array]) -> dict[str, Array]:
+def join(cell: ListedCell, parts: dict[str, Array]) -> dict[str, Array]:
     """parts of a cell -> parameters. Raises ValueError if a part that the cell does not have is not zero."""
     name, params = check.cell_name(cell), {"Wx": parts["Wx"], "Wh": parts["Wh"]}
     if not getattr(cell, "use_bias", True):
@@ -62,7 +62,7 @@ def merged(parts: dict[str, Array]) -> Array:
     return np.where(parts["bh"] == 0, parts["bx"], parts["bx"] + parts["bh"])
 
 
-def layout_row(framework: str, cell: Any) -> tuple[WeightLayout, Row]:
+def layout_row(framework: str, cell: ListedCell) -> tuple[WeightLayout, Row]:
     """The layout and its row for a cell. Raises ValueError if the framework is unknown or cannot compute this cell."""
     if framework not in LAYOUTS:
         raise ValueError(f"framework: expected one of {', '.join(LAYOUTS)}, got {framework!r}")
@@ -80,7 +80,7 @@ def layout_row(framework: str, cell: Any) -> tuple[WeightLayout, Row]:
 PASSPORTS, passport_row = LAYOUTS, layout_row  # the same by the names that they had first
 
 
-def gate_factors(layout: WeightLayout, cell: Any, slope: float | None, rescale: bool) -> dict[str, float]:
+def gate_factors(layout: WeightLayout, cell: ListedCell, slope: float | None, rescale: bool) -> dict[str, float]:
     """Gate -> what turns their pre-activation into ours, for gates whose hard_sigmoid has another slope there; {} if none has."""
     sigma, phi = getattr(cell, "recurrent_activation", None), cell.activation
     gates = [gate for gate in cell.gates if (phi if gate in cell.candidates else sigma) == "hard_sigmoid"]
@@ -101,16 +101,16 @@ def block(part: Array, names: Sequence[str], gate: str) -> Array:
     return part[..., names.index(gate) * H :][..., :H]
 
 
-def columns_of(cell: Any, part: str) -> tuple[str, ...]:
+def columns_of(cell: ListedCell, part: str) -> tuple[str, ...]:
     return (cell.extras or PEEPHOLES) if part == "p" else cell.gates
 
 
-def forget_signs(cell: Any) -> dict[str, float]:
+def forget_signs(cell: ListedCell) -> dict[str, float]:
     """Gate -> sign, for the gates that a forget bias belongs to: those whose bias begins above (or below) zero."""
     return {gate: float(np.sign(start)) for gate, start in getattr(cell, "initial_bias", {}).items()}
 
 
-def adapt(cell: Any, parts: dict[str, Array], row: Row, factors: dict[str, float], forget_bias: float | None, inwards: bool):
+def adapt(cell: ListedCell, parts: dict[str, Array], row: Row, factors: dict[str, float], forget_bias: float | None, inwards: bool):
     """The arithmetic, in place: the forget bias, and hard_sigmoid's slope. No framework has both at one gate."""
     offset = row.forget_bias if forget_bias is None else forget_bias
     if forget_bias is not None and not row.forget_bias:
@@ -125,13 +125,13 @@ def adapt(cell: Any, parts: dict[str, Array], row: Row, factors: dict[str, float
                 view *= factor if inwards else 1 / factor
 
 
-def used_arrays(row: Row, cell: Any) -> list[ArrayLayout]:
+def used_arrays(row: Row, cell: ListedCell) -> list[ArrayLayout]:
     return [slot for slot in row.slots if getattr(cell, "use_bias", True) or not slot.optional]
 
 
 def to_framework(
     framework: str,
-    cell: Any,
+    cell: ListedCell,
     params: dict[str, Array],
     *,
     forget_bias: float | None = None,
@@ -180,7 +180,7 @@ def shape_of(slot: ArrayLayout, G: int, I: int, H: int) -> tuple[int, ...]:
 
 def from_framework(
     framework: str,
-    cell: Any,
+    cell: ListedCell,
     arrays: Any,
     *,
     forget_bias: float | None = None,

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from .. import backends, cells
 from ..cells import form_name
 from ..measure import error
 from ..params import cell_name
-from ..typing import Array
+from ..typing import Array, ListedCell
 from .conventions import checked, join, split
 from .mismatches import Mismatch, Setup, mismatches_for
 
@@ -78,7 +77,7 @@ def diagnose(
     ours_fn: Callable[..., Array],
     theirs_fn: Callable[..., Array],
     params: dict[str, Array],
-    cell: Any,
+    cell: ListedCell,
     x: Array | None = None,
     *,
     forget_bias: float = 1.0,
@@ -145,7 +144,7 @@ def two_mismatches(setup: Setup, groups: list[list[Mismatch]]) -> Iterator[tuple
                 yield (first, second), second.change(changed)
 
 
-def run(setup: Setup, cell: Any, ours_fn: Callable[..., Array], shape: tuple[int, ...]) -> Array:
+def run(setup: Setup, cell: ListedCell, ours_fn: Callable[..., Array], shape: tuple[int, ...]) -> Array:
     """y [B,T,H] of a changed setup: by ours_fn if the cell is still the user's, else by the package's reference."""
     with np.errstate(all="ignore"):  # a wrong guess may overflow: its error is then inf
         params = join(setup.cell, setup.parts)

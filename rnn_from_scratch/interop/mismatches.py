@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..cells.activations import ACTIVATIONS
 from ..cells.peephole_lstm import PeepholeLSTM
-from ..typing import Array
+from ..typing import Array, ListedCell
 from .conventions import block, forget_signs, merged
 from .weight_layouts import LAYOUTS, SLOPE
 
@@ -22,7 +22,7 @@ from .weight_layouts import LAYOUTS, SLOPE
 class Setup(NamedTuple):
     """One run: the cell, its parts (Wx, Wh, bx, bh, p), x [B,T,I], and whether y is put in reverse order."""
 
-    cell: Any
+    cell: ListedCell
     parts: dict[str, Array]
     x: Array
     flip: bool = False

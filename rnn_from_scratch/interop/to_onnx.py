@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cells import form_name
-from ..typing import Array
+from ..typing import Array, ListedCell
 from .conventions import checked, to_framework
 from .weight_layouts import SLOPE
 
@@ -62,7 +62,7 @@ class Graph:
 
 
 def to_onnx(
-    cell: Any,
+    cell: ListedCell,
     params: dict[str, Array],
     *,
     masking: str | None = None,
@@ -124,7 +124,7 @@ def to_onnx(
     return model
 
 
-def recurrent(graph: Graph, cell: Any, H: int, masking: bool, initial_state: bool, go_backwards: bool) -> list[str]:
+def recurrent(graph: Graph, cell: ListedCell, H: int, masking: bool, initial_state: bool, go_backwards: bool) -> list[str]:
     """The operator: x -> Y [T,1,B,H] and the final states [B,H], whose names are returned."""
     from onnx import TensorProto, helper
 
@@ -143,7 +143,7 @@ def recurrent(graph: Graph, cell: Any, H: int, masking: bool, initial_state: boo
     return [graph.node("Squeeze", [f"Y_{s}", axis0], f"final_{s}") for s in cell.states]
 
 
-def initial_where_empty(graph: Graph, cell: Any, states: list[str]) -> list[str]:
+def initial_where_empty(graph: Graph, cell: ListedCell, states: list[str]) -> list[str]:
     """The operator's final state of a row of length 0 is zero; ours is the initial state."""
     empty = graph.node("Equal", ["lengths", graph.constant("zero_length", [0])], "is_empty")
     row = graph.node("Unsqueeze", [empty, "axis1"], "is_empty_row")
@@ -167,7 +167,7 @@ def last_live_output(graph: Graph, y: str) -> str:
     return graph.node("GatherND", [y, index], "y_repeated", batch_dims=1)
 
 
-def attributes_of(cell: Any) -> dict[str, Any]:
+def attributes_of(cell: ListedCell) -> dict[str, Any]:
     """The operator's activations with their constants, and what else its row says."""
     operator = OPERATORS[form_name(cell)]
     options = {"phi": "activation", "sigma": "recurrent_activation"}
