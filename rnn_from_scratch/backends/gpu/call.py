@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...typing import Device
+from ...typing import Array, Device
 from .source import column_sum_text, step_text
 
-Array = Any
 MAX_STATES = 4  # of a cell: kernels/prelude.h
 i32 = np.int32
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...typing import Array
 from .corners import decide
 from .directional import Blocks, Result, directions_of, measure, regions
 from .function import Finding, Function, input_names
@@ -19,7 +20,6 @@ from .locate import Element, ErrorOrigin, birth, error_map, narrow
 from .report import FunctionReport
 from .truth import Truth, agreement, choose
 
-Array = Any
 CORNER = "forward_fn has a corner here (relu at 0?) along {}: any slope between those of its two sides counts as right"
 MOVED = "where gradients have to be right is at points moved off the corner, by about a hundredth: numbers are from there"
 

@@ -14,11 +14,12 @@ which direction: index -> array. `weights` [K, N]: the slopes asked for are the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Array = Any
+from ...typing import Array
+
 Inputs = tuple[Array, ...]
 Move = dict[int, Array]
 Flat = Callable[[Inputs], Array]

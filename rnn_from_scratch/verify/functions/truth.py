@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ...typing import Array
 from .derivatives import Inputs, Move, Slopes, central, circle, complex_step
 from .function import Function
 
-Array = Any
 Moves = Mapping[tuple[int, str, int], Move]  # input, block, number -> a direction
 TOLERANCES = {"complex": 1e-12, "central": 1e-7}  # float64 gradients, by method
 COARSE = {2: 2e-2, 4: 2e-5}  # shorter gradients, by the bytes of their dtype
