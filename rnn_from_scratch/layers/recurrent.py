@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from .. import backends, cells
-from .bridge import params_of, weight_names
 from .refusals import refuse_savedmodel
 from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
@@ -74,8 +73,7 @@ class Recurrent(keras.layers.RNN):
         if not self.built:
             raise ValueError(f"explain: {self.name} has no weights yet; call it on data first")
         maths, dtype = self.cell.maths, self.cell.inner_dtype.as_numpy_dtype
-        weights = {name: np.asarray(getattr(self.cell, name)).astype(dtype) for name in weight_names(maths)}
-        params, x = params_of(maths, weights), np.zeros((1, 1, self.cell.kernel.shape[0]), dtype)
+        params, x = self.cell.params(), np.zeros((1, 1, self.cell.kernel.shape[0]), dtype)
         if self.backend == "auto":
             name, reason = backends.choose(maths, params, x)
         else:

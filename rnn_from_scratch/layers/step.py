@@ -9,11 +9,12 @@ from dataclasses import fields
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from .. import backends, cells
 from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
-from .bridge import recurrent, weight_names
+from .bridge import params_of, recurrent, weight_names
 from .refusals import refuse_savedmodel
 
 Tensor = Any
@@ -74,6 +75,11 @@ class Step:
     def inner_dtype(self) -> Any:
         """float64 stays float64, all else is float32 inside."""
         return tf.float64 if self.compute_dtype == "float64" else tf.float32
+
+    def params(self) -> dict[str, Any]:
+        """The weights as NumPy arrays under this package's names, in inner_dtype."""
+        dtype = self.inner_dtype.as_numpy_dtype
+        return params_of(self.maths, {name: np.asarray(getattr(self, name)).astype(dtype) for name in weight_names(self.maths)})
 
     def run(self, x: Tensor, states: list[Tensor], mask: Tensor | None = None, training: bool = False, **flags: bool) -> Any:
         """bridge.recurrent with this cell's weights and dropout masks, in inner_dtype."""
