@@ -1,4 +1,4 @@
-"""What the commands print on a terminal of 80 columns: no line is longer, none is wrapped, and no text is taken for markup."""
+"""On a terminal of 80 columns no line is longer or wrapped, and no text is taken for markup; outputs that take nothing are one line."""
 
 import os
 import re
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from rnn_from_scratch import cli
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
 
@@ -52,3 +54,21 @@ def test_the_lines_of_a_run_fit(tmp_path):
     assert lines[0] == "a[b].txt"
     assert len([line for line in lines if re.fullmatch(r"epoch \d/2: loss \S+ bits \S+, validation \S+ \S+, \S+ s", line)]) == 2
     assert "all in run[1]" in lines
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["doctor", "presets", "--help"])
+def test_a_full_output_is_one_line(command):
+    with open("/dev/full", "w") as full:
+        ran = [sys.executable, "-m", "rnn_from_scratch", command]
+        done = subprocess.run(ran, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "error: standard output cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs a folder that takes no files")
+@pytest.mark.parametrize("args", [["bench", "--report", "/proc/x"], ["verify", "--json", "/proc/x.json"]], ids=" ".join)
+def test_a_place_that_takes_no_files_is_one_line(args, capsys):
+    assert cli.main(args) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"error: {args[1]} {args[2]}: cannot be ")
