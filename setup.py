@@ -200,7 +200,7 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "*/README.md", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json"],
         "rnn_from_scratch.bench": ["*.cu", "README.md"],
         "rnn_from_scratch.kernels": ["*.cu", "**/*.cpp", "**/*.h", "**/*.md", "**/*.png"],
     },

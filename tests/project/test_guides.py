@@ -89,7 +89,7 @@ def test_the_front_door_is_short_and_leads_to_every_guide():
     readme = text("README.md")
     assert len(readme.splitlines()) <= 115
     for page in PAGES:
-        if page.endswith("/README.md") or page == "CONTRIBUTING.md":
+        if page not in ("README.md", "kernels/sequence.md", "rnn_from_scratch/data/embedded/ATTRIBUTION.md"):  # two are their rooms' own
             assert f"]({page})" in readme, page
 
 
