@@ -59,6 +59,7 @@ def cell_and_params(layer: Any, cell: Any) -> tuple[Any, dict[str, Any]]:
 class Steps(NamedTuple):
     """Where the live steps of a mask lie."""
 
+    live: str  # [B,T] bool: the mask
     order: str  # [B,T]: the live steps of each row first, in their order
     lengths: str  # [B]: how many there are
     last: str  # [B,T]: for every step, the place in `order` of the last live step up to it; 0 before the first
@@ -74,7 +75,7 @@ def live_steps(graph: ModelGraph, mask: str) -> Steps:
     keys = graph.add("Where", mask, steps, graph.add("Add", steps, T))
     _, order = graph.add_two("TopK", keys, T, axis=1, largest=0)
     last = graph.add("Max", graph.add("Sub", count, one), zero)
-    return Steps(order, graph.add("ReduceSum", live, axis, keepdims=0), last, graph.add("Greater", count, zero))
+    return Steps(mask, order, graph.add("ReduceSum", live, axis, keepdims=0), last, graph.add("Greater", count, zero))
 
 
 def at_steps(graph: ModelGraph, x: str, steps: str) -> str:
@@ -125,7 +126,7 @@ def recurrent(graph: ModelGraph, layer: Any, x: Value, states: list[str], mask: 
         y, last = run_cell(graph, name, maths, params, y, first, steps and steps.lengths)
         final += last
     if steps:
-        shown = mask if layer.zero_output_for_mask else steps.any_yet
+        shown = steps.live if layer.zero_output_for_mask else steps.any_yet
         column = graph.add("Unsqueeze", shown, graph.value("axis", [2]))
         y = graph.add("Where", column, at_steps(graph, y, steps.last), graph.value("zero", np.float32(0)))
     if not layer.return_sequences:
