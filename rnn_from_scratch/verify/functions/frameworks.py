@@ -9,7 +9,6 @@ offers nothing, its error says so (that of rnn_from_scratch.layers does), or the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 from ...typing import Array
 from . import assert_gradients, check_function
 from .report import FunctionReport
+from .structure import arguments, flat_names, leaves, names_of, rebuilt
 
 
 class Pair(NamedTuple):
@@ -52,7 +52,7 @@ def of_tensorflow(function: Callable[..., Any], *inputs: Any, names: Sequence[st
     arrays = [np.asarray(a) for a in tf.nest.flatten(list(inputs))]
 
     def call(sources):
-        return tf.nest.flatten(function(*tf.nest.pack_sequence_as(list(inputs), list(sources))))
+        return leaves(function(*tf.nest.pack_sequence_as(list(inputs), list(sources))))
 
     return pair(TensorFlow(tf), arrays, names_of(function, len(arrays), names), call, order)
 
@@ -77,16 +77,20 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
             raise ValueError(f"of_keras: {expected}: make the layer with dtype={str(a.dtype)!r}")
 
     def call(sources):
-        return tf.nest.flatten(layer(*tf.nest.pack_sequence_as(list(inputs), list(sources)), **call_options))
+        return leaves(layer(*tf.nest.pack_sequence_as(list(inputs), list(sources)), **call_options))
 
+    before = [w.numpy() for w in layer.weights] if layer.built else []
     call([tf.constant(a) for a in arrays])  # builds the layer
+    for w, value in zip(layer.weights, before):
+        w.assign(value)
     run = tf.function(call) if graph else call
     weights = list(layer.trainable_weights)
     own = [w.numpy() for w in weights]
     variables = [w if callable(w.value) else w.value for w in weights]  # Keras 3 wraps the tf.Variable
     names = [*names_of(layer.call, count, None), *(w.name.split("/")[-1].split(":")[0] for w in weights)]
     names = [name if names.count(name) == 1 else f"{name} {k}" for k, name in enumerate(names)]
-    return pair(TensorFlow(tf, count, variables, own), [*arrays, *own], names, lambda sources: run(sources[:count]), order)
+    kept = [(w, w.numpy()) for w in layer.non_trainable_weights]
+    return pair(TensorFlow(tf, count, variables, own, kept), [*arrays, *own], names, lambda sources: run(sources[:count]), order)
 
 
 def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
@@ -97,21 +101,24 @@ def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, or
     Raises ImportError without torch.
     """
     torch = needed("torch")
-    arrays, parameters = [np.asarray(a) for a in inputs], {}
-    count = len(arrays)
+    arrays, parameters, buffers = [np.asarray(a) for a in arguments(inputs)], {}, {}
+    count, skip, signature = len(arrays), 0, function
     if isinstance(function, torch.nn.Module):
         parameters = {name: p.detach().numpy().copy() for name, p in function.named_parameters()}
-        found = names_of(function.forward, count, names)
-    elif isinstance(getattr(function, "__self__", None), type):  # apply of an autograd.Function, whose forward begins with ctx
-        found = names_of(function.__self__.forward, count, names, skip=1)
-    else:
-        found = names_of(function, count, names)
+        buffers, signature = dict(function.named_buffers()), function.forward
+    elif isinstance(getattr(function, "__self__", None), type):  # apply of an autograd.Function
+        owner = function.__self__
+        signature = owner.forward
+        skip = int(owner.setup_context is torch.autograd.Function.setup_context)  # forward begins with ctx, but for the newer style
 
     def call(sources):
-        if not parameters:
-            return leaves(function(*sources))
-        return leaves(torch.func.functional_call(function, dict(zip(parameters, sources[count:])), tuple(sources[:count])))
+        given = rebuilt(tuple(inputs), iter(sources[:count]))
+        if not isinstance(function, torch.nn.Module):
+            return leaves(function(*given))
+        own = {name: b.clone() for name, b in buffers.items()}  # running statistics move in a copy
+        return leaves(torch.func.functional_call(function, {**dict(zip(parameters, sources[count:])), **own}, given))
 
+    found = flat_names(signature, inputs, names, skip)
     return pair(Torch(torch, order == 2), [*arrays, *parameters.values()], [*found, *parameters], call, order)
 
 
@@ -121,10 +128,14 @@ def of_jax(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | No
     Raises ImportError without JAX, ValueError if its float64 is off.
     """
     jax = needed("jax")
-    arrays = [np.asarray(a) for a in inputs]
+    arrays = [np.asarray(a) for a in arguments(inputs)]
     if any(a.dtype == np.float64 for a in arrays) and not jax.config.jax_enable_x64:
         raise ValueError('of_jax: float64 inputs need jax.config.update("jax_enable_x64", True) before any other use of JAX')
-    return pair(Jax(jax), arrays, names_of(function, len(arrays), names), lambda sources: leaves(function(*sources)), order)
+
+    def call(sources):
+        return leaves(function(*rebuilt(tuple(inputs), iter(sources))))
+
+    return pair(Jax(jax), arrays, flat_names(function, inputs, names), call, order)
 
 
 def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callable, order: int) -> Pair:
@@ -158,8 +169,8 @@ def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callab
 class TensorFlow:
     """Runs functions of `count` tensors, then of variables, then of tensors again; the variables get their own values back."""
 
-    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = ()):
-        self.tf, self.count, self.variables, self.own = tf, count, list(variables), own
+    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = (), kept: Any = ()):
+        self.tf, self.count, self.variables, self.own, self.kept = tf, count, list(variables), own, kept
 
     def run(self, given, function):
         behind = self.count + len(self.variables)
@@ -169,7 +180,7 @@ class TensorFlow:
             first, last = ([self.tf.constant(a) for a in part] for part in (given[: self.count], given[behind:]))
             return function([*first, *self.variables, *last])
         finally:
-            for variable, value in zip(self.variables, self.own):
+            for variable, value in [*zip(self.variables, self.own), *self.kept]:  # kept: what training moves (running statistics)
                 variable.assign(value)
 
     def gradients(self, function, sources, upstream):
@@ -224,21 +235,3 @@ def needed(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ImportError(f"needs {name}, which is not installed: pip install {name}") from error
-
-
-def names_of(function: Callable[..., Any], count: int, names: Sequence[str] | None, skip: int = 0) -> list[str]:
-    """The given names, else those of the first parameters, else x0, x1, ..."""
-    if names is not None:
-        return list(names)
-    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    found = [p.name for p in inspect.signature(function).parameters.values() if p.kind == kinds][skip:]
-    return found[:count] if len(found) >= count else [f"x{k}" for k in range(count)]
-
-
-def leaves(outputs: Any) -> list[Any]:
-    """The tensors in nested tuples, lists and dicts."""
-    if isinstance(outputs, (tuple, list)):
-        return [leaf for part in outputs for leaf in leaves(part)]
-    if isinstance(outputs, dict):
-        return [leaf for part in outputs.values() for leaf in leaves(part)]
-    return [outputs]

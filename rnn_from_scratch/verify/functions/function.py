@@ -10,6 +10,8 @@ import numpy as np
 
 from ...typing import Array
 
+ARRAYS = "expected an array or a tuple of arrays"
+
 
 class Finding(NamedTuple):
     """Something wrong that is no matter of digits."""
@@ -124,7 +126,15 @@ class Function:
 
 
 def as_outputs(result: Any) -> tuple[Array, ...]:
-    outputs = tuple(np.asarray(y) for y in (result if isinstance(result, (tuple, list)) else (result,)))
+    try:
+        outputs = tuple(np.asarray(y) for y in (result if isinstance(result, (tuple, list)) else (result,)))
+    except ValueError as error:  # a list of arrays of several shapes
+        raise TypeError(
+            f"forward_fn: {ARRAYS}, got something else among its outputs ({error}): wrap it, and leave the cache out"
+        ) from error
+    for j, y in enumerate(outputs):
+        if y.dtype == object:
+            raise TypeError(f"forward_fn: {ARRAYS}, got {type(result[j]).__name__} for output {j}: leave out what is no array (a cache)")
     if not outputs:
         raise ValueError("forward_fn: expected an array or a tuple of arrays, got an empty one")
     return outputs
