@@ -7,7 +7,9 @@ namespace emu {
 
 // ---- clocks: access A comes before thread t's next one if t knows A's thread up to A's interval
 
-bool ordered(const Access& a, const Thread& t) { return a.thread == t.number || (t.seen && (*t.seen)[a.thread] >= a.interval); }
+bool ordered(const Access& a, const Thread& t) {
+    return a.thread == t.number || (t.seen && (*t.seen)[a.thread] >= a.interval);
+}
 
 Clock joined(const Clock& a, const Clock& b) {
     if (!a || !b || a == b) return a ? a : b;
@@ -40,12 +42,13 @@ int block_barrier(int value, const char* file, int line) {
     Thread* me = machine.current;
     Block* b = me->block;
     if (b->live != b->threads.size())
-        fail("divergent barrier: " + name(*me) + " waits at __syncthreads (" + name(Site{file, line}) + ") after " +
-             std::to_string(b->threads.size() - b->live) + " threads of its block have left the kernel");
+        fail("divergent barrier: " + name(*me) + " waits at __syncthreads (" + name(Site{file, line}) +
+             ") after " + std::to_string(b->threads.size() - b->live) +
+             " threads of its block have left the kernel");
     for (auto& t : b->threads)
         if (t.state == AT_BARRIER && (t.site.line != line || std::string(t.site.file) != file))
-            fail("divergent barrier: " + name(*me) + " waits at " + name(Site{file, line}) + " while " + name(t) + " waits at " +
-                 name(t.site));
+            fail("divergent barrier: " + name(*me) + " waits at " + name(Site{file, line}) + " while " +
+                 name(t) + " waits at " + name(t.site));
     finish_trace(*me);
     if (int(me->number) == machine.launch.traced)
         machine.trace += "waits  at __syncthreads  " + name(Site{file, line}) + "\n";
@@ -85,8 +88,8 @@ static bool complete(const Thread& t) {
             if (other->state == DONE) fail(in_vain(t, *other));
             if (other->state != AT_WARP || other->mask != t.mask) return false;
             if (other->site.line != t.site.line || std::string(other->site.file) != t.site.file)
-                fail("divergent warp exchange: " + name(t) + " is at " + name(t.site) + ", " + name(*other) + " at " +
-                     name(other->site));
+                fail("divergent warp exchange: " + name(t) + " is at " + name(t.site) + ", " +
+                     name(*other) + " at " + name(other->site));
         }
     return true;
 }
@@ -103,7 +106,8 @@ static void exchange(const Thread& t) {
     if (t.ordered) join_all(members);
     for (Thread* m : members) {
         bool there = m->source >= 0 && m->source < int(warp.size()) && (t.mask >> m->source & 1);
-        m->result = m->source < 0 ? ballot : there ? warp[m->source]->value : ~uint64_t(0);  // from a lane that is not there: NaN
+        // from a lane that is not there: NaN
+        m->result = m->source < 0 ? ballot : there ? warp[m->source]->value : ~uint64_t(0);
     }
     for (Thread* m : members) release(*m);
 }
@@ -111,7 +115,8 @@ static void exchange(const Thread& t) {
 uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, const char* file, int line) {
     Thread* me = machine.current;
     me->mask = mask, me->value = value, me->source = source, me->ordered = ordered, me->site = {file, line};
-    if (!(mask >> me->lane & 1)) fail("warp exchange: " + name(*me) + " (" + name(me->site) + ") is not in its own mask");
+    if (!(mask >> me->lane & 1))
+        fail("warp exchange: " + name(*me) + " (" + name(me->site) + ") is not in its own mask");
     if (complete(*me)) {
         exchange(*me);
         yield();

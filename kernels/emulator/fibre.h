@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-// Saves the callee-saved registers on the current stack, its pointer in *save, and goes on where `to` was saved.
+// Saves the callee-saved registers on the current stack, its pointer in *save, and goes on where `to` was
+// saved.
 extern "C" void emu_switch(void** save, void* to);
 
 #if defined(__x86_64__)

@@ -29,7 +29,7 @@ inline uint16_t to_float16(float x) {
     uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
     if (x != x) return uint16_t(sign | 0x7e00);
     if (magnitude >= 0x477ff000) return uint16_t(sign | 0x7c00);  // 65520 and more round to infinity
-    if (magnitude < 0x38800000)                                   // below 2^-14: the steps are 2^-24, as float's are at 0.5
+    if (magnitude < 0x38800000)  // below 2^-14: the steps are 2^-24, as float's are at 0.5
         return uint16_t(sign | (bits_of(from_bits(magnitude) + 0.5f) - bits_of(0.5f)));
     return uint16_t(sign | (((magnitude + 0xfff + (magnitude >> 13 & 1)) >> 13) - (112 << 10)));
 }

@@ -14,8 +14,8 @@ unsigned lane();
 // A barrier of the block; returns how many of its threads brought a value that is not 0.
 int block_barrier(int value, const char* file, int line);
 
-// All lanes of the mask meet: each gets the value of lane `source`, or the ballot of all values if source is -1.
-// `ordered` (of __syncwarp) makes their memory accesses known to each other; a shuffle does not.
+// All lanes of the mask meet: each gets the value of lane `source`, or the ballot of all values if source is
+// -1. `ordered` (of __syncwarp) makes their memory accesses known to each other; a shuffle does not.
 uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, const char* file, int line);
 
 enum Order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2 };

@@ -1,6 +1,7 @@
-// The scheduler. Every CUDA thread is a fibre, and all blocks are alive at once (up to `resident` threads), so that grid
-// barriers work. It is an adversary: it favours one block for a random stretch, runs the threads of a block in any order,
-// lowest first or highest first, and interrupts them between two accesses. The seed decides everything.
+// The scheduler. Every CUDA thread is a fibre, and all blocks are alive at once (up to `resident` threads),
+// so that grid barriers work. It is an adversary: it favours one block for a random stretch, runs the threads
+// of a block in any order, lowest first or highest first, and interrupts them between two accesses. The seed
+// decides everything.
 #include "machine.h"
 
 #include <dlfcn.h>
@@ -28,7 +29,8 @@ std::string place(const void* pc) {
     Dl_info info;
     char text[40];
     dladdr(pc, &info);
-    snprintf(text, sizeof text, "<+0x%zx>", size_t(static_cast<const char*>(pc) - static_cast<char*>(info.dli_fbase)) - 1);
+    snprintf(text, sizeof text, "<+0x%zx>",
+        size_t(static_cast<const char*>(pc) - static_cast<char*>(info.dli_fbase)) - 1);
     return text;
 }
 
@@ -42,7 +44,8 @@ void fail(const std::string& what) {
 }
 
 static std::string too_deep(const Thread& t) {
-    return "stack overflow: " + name(t) + " needs more than " + std::to_string(STACK) + " bytes of local memory";
+    return "stack overflow: " + name(t) + " needs more than " + std::to_string(STACK) +
+        " bytes of local memory";
 }
 
 void overflow(const Thread& t) { fail(too_deep(t)); }
@@ -75,8 +78,8 @@ static void run_thread() {
     if (b->waiting) {
         for (auto& other : b->threads)
             if (other.state == AT_BARRIER)
-                fail("divergent barrier: " + name(*t) + " has left the kernel while " + name(other) + " waits at __syncthreads (" +
-                     name(other.site) + ")");
+                fail("divergent barrier: " + name(*t) + " has left the kernel while " + name(other) +
+                     " waits at __syncthreads (" + name(other.site) + ")");
     }
     wait(DONE, {});
 }
@@ -94,9 +97,11 @@ static std::unique_ptr<Block> start(unsigned number) {
         t.number = number * machine.per_block + i;
         t.rank = i, t.lane = i % 32, t.warp = i / 32;
         if (machine.stacks.empty()) {
-            void* memory = mmap(nullptr, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            void* memory = mmap(nullptr, 2 * STACK, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             if (memory == MAP_FAILED) return nullptr;
-            machine.stacks.push_back(static_cast<char*>(memory) + STACK);  // below it, room to overflow into until that is seen
+            // below it, room to overflow into until that is seen
+            machine.stacks.push_back(static_cast<char*>(memory) + STACK);
         }
         t.stack = machine.stacks.back();
         machine.stacks.pop_back();
@@ -120,13 +125,14 @@ static std::string deadlock() {
         for (auto& t : b->threads) {
             if (t.state == AT_BARRIER) waiting["at __syncthreads (" + name(t.site) + ")"].push_back(t.rank);
             if (t.state == AT_WARP) waiting["in a warp exchange (" + name(t.site) + ")"].push_back(t.rank);
-            if (t.state == READY) waiting[t.polled ? "polling (" + place(t.polled) + ")" : "running"].push_back(t.rank);
+            if (t.state == READY)
+                waiting[t.polled ? "polling (" + place(t.polled) + ")" : "running"].push_back(t.rank);
             if (t.state == DONE) waiting["gone"].push_back(t.rank);
         }
         for (auto& [where, ranks] : waiting)
             if (lines++ < 12)
-                text += "\n  block " + name(b->index) + ": " + std::to_string(ranks.size()) + " threads " + where +
-                        ", the first is thread " + name(b->threads[ranks[0]].index);
+                text += "\n  block " + name(b->index) + ": " + std::to_string(ranks.size()) + " threads " +
+                        where + ", the first is thread " + name(b->threads[ranks[0]].index);
     }
     return text;
 }
@@ -154,7 +160,8 @@ static void schedule() {
             std::vector<Block*> able;
             for (auto& b : machine.alive)
                 if (!b->ready.empty()) able.push_back(b.get());
-            if (able.empty() || machine.idle > 100000 + 64L * machine.per_block * long(machine.alive.size())) {
+            long limit = 100000 + 64L * machine.per_block * long(machine.alive.size());
+            if (able.empty() || machine.idle > limit) {
                 machine.report = deadlock();
                 machine.failed = true;
                 return;
@@ -204,7 +211,8 @@ static int run(const Launch& launch) {
     for (int i = 0; i < launch.regions; i++) {
         auto begin = reinterpret_cast<uintptr_t>(launch.begins[i]);
         size_t end = begin + launch.sizes[i];
-        machine.regions.push_back({launch.names[i], begin, end, launch.elements[i], launch.kinds[i], false, {}});
+        size_t element = launch.elements[i];
+        machine.regions.push_back({launch.names[i], begin, end, element, launch.kinds[i], false, {}});
     }
     schedule();
     for (auto& b : machine.alive)

@@ -1,4 +1,5 @@
-// The machine that runs one launch: its threads, blocks, memory and clocks. One launch at a time in a process.
+// The machine that runs one launch: its threads, blocks, memory and clocks. One launch at a time in a
+// process.
 #pragma once
 #include <map>
 #include <memory>
@@ -11,8 +12,8 @@
 
 namespace emu {
 
-// What a thread knows of the others: for thread number i, everything it did up to its interval (*clock)[i]. Shared by all
-// threads that left one barrier together; null is "nothing".
+// What a thread knows of the others: for thread number i, everything it did up to its interval (*clock)[i].
+// Shared by all threads that left one barrier together; null is "nothing".
 using Clock = std::shared_ptr<const std::vector<uint32_t>>;
 
 struct Site {
@@ -39,7 +40,8 @@ struct Thread {
     int source = 0;
     bool ordered = false;
     uint32_t interval = 1;  // grows with everything that others can be ordered after
-    Clock seen, released, pending;  // known now; at its last fence; read by relaxed atomics and known from the next fence on
+    // known now; at its last fence; read by relaxed atomics and known from the next fence on
+    Clock seen, released, pending;
 };
 
 struct Access {
@@ -125,7 +127,8 @@ std::string place(const void* pc);  // a mark that the host turns into file:line
 uint64_t random(uint64_t below);
 
 // barriers.cpp
-bool ordered(const Access& access, const Thread& thread);  // does it come before all that the thread does from now on?
+// does it come before all that the thread does from now on?
+bool ordered(const Access& access, const Thread& thread);
 
 // memory.cpp
 void finish_trace(const Thread& thread);

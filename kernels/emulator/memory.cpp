@@ -1,6 +1,7 @@
-// Memory: what a thread may touch, and who touched it last. The compiler's ThreadSanitizer pass puts a call before every load
-// and store of a kernel; those calls end here. Each is checked against the arrays that the launch was given and the block's
-// shared memory, against other threads' accesses that no barrier puts in order, and against shared memory never written.
+// Memory: what a thread may touch, and who touched it last. The compiler's ThreadSanitizer pass puts a call
+// before every load and store of a kernel; those calls end here. Each is checked against the arrays that the
+// launch was given and the block's shared memory, against other threads' accesses that no barrier puts in
+// order, and against shared memory never written.
 #include <cstdio>
 #include <cstring>
 
@@ -31,8 +32,10 @@ static std::string value(const Region& r, size_t index) {
     else if (r.kind == 'f' && r.element == 8) snprintf(text, sizeof text, "%.9g", as(0.0));
     else if (r.element == 8) snprintf(text, sizeof text, "%lld", static_cast<long long>(as(int64_t(0))));
     else if (r.element == 4) snprintf(text, sizeof text, "%d", as(int32_t(0)));
-    else if (r.element == 2 && r.kind == 'f') snprintf(text, sizeof text, "%.5g", double(from_float16(as(uint16_t(0)))));
-    else if (r.element == 2 && r.kind == 'V') snprintf(text, sizeof text, "%.4g", double(from_bfloat16(as(uint16_t(0)))));
+    else if (r.element == 2 && r.kind == 'f')
+        snprintf(text, sizeof text, "%.5g", double(from_float16(as(uint16_t(0)))));
+    else if (r.element == 2 && r.kind == 'V')
+        snprintf(text, sizeof text, "%.4g", double(from_bfloat16(as(uint16_t(0)))));
     else if (r.element == 2) snprintf(text, sizeof text, "0x%04x", as(uint16_t(0)));
     else if (r.element == 1) snprintf(text, sizeof text, "%u", as(uint8_t(0)));
     else snprintf(text, sizeof text, "%zu bytes", r.element);
@@ -81,13 +84,14 @@ static void out_of_bounds(Thread& t, uintptr_t a, size_t n, bool write, const vo
         auto element = static_cast<long long>(near->element);
         long long index = (static_cast<long long>(a) - static_cast<long long>(near->begin)) / element;
         long long elements = static_cast<long long>(near->end - near->begin) / element;
-        text += ", nearest is " + near->name + "[" + std::to_string(index) + "] of " + std::to_string(elements) + " elements";
+        text += ", nearest is " + near->name + "[" + std::to_string(index) + "] of " +
+            std::to_string(elements) + " elements";
     }
     fail(text);
 }
 
-static void race(const Thread& t, const Region& r, size_t index, bool write, const void* pc, const Access& other,
-                 bool other_write) {
+static void race(const Thread& t, const Region& r, size_t index, bool write, const void* pc,
+                 const Access& other, bool other_write) {
     unsigned blocks = other.thread / machine.per_block, rank = other.thread % machine.per_block;
     Thread like;
     Block block;
@@ -101,7 +105,8 @@ static void race(const Thread& t, const Region& r, size_t index, bool write, con
     fail("race on " + what + ": " + mine + " and " + theirs + " with no barrier between them");
 }
 
-// Keeps the reads that no other one comes after, at most two of each warp: a later write must be ordered after all of them.
+// Keeps the reads that no other one comes after, at most two of each warp: a later write must be ordered
+// after all of them.
 static void remember(Cell& c, const Access& mine, const Thread& t) {
     if (!c.read.interval || ordered(c.read, t)) {
         c.read = mine;
@@ -113,7 +118,8 @@ static void remember(Cell& c, const Access& mine, const Thread& t) {
     }
     if (!c.reads) c.reads = std::make_unique<std::vector<Access>>();
     size_t same = 0, last = 0;
-    auto warp = [](const Access& a) { return a.thread / machine.per_block * 64 + a.thread % machine.per_block / 32; };
+    unsigned size = machine.per_block;
+    auto warp = [=](const Access& a) { return a.thread / size * 64 + a.thread % size / 32; };
     for (size_t i = 0; i < c.reads->size(); i++) {
         Access& a = (*c.reads)[i];
         if (ordered(a, t)) {
@@ -161,7 +167,8 @@ static void touch(const void* p, size_t n, bool write, bool atomic, const void* 
     tell(*t, *r, first, end, write, pc);
     if (write) machine.idle = 0;
     if (++t->accesses > FOR_EVER)
-        fail("endless: " + name(*t) + " has touched memory " + std::to_string(FOR_EVER) + " times (" + place(pc) + ")");
+        fail("endless: " + name(*t) + " has touched memory " + std::to_string(FOR_EVER) + " times (" +
+            place(pc) + ")");
     if (--machine.fuse <= 0) yield();
 }
 
@@ -177,7 +184,8 @@ static void* shared(int number, size_t bytes, size_t element, char kind, const c
         found = b->arrays.emplace(number, Region{name, begin, begin + bytes, element, kind, true, {}}).first;
         size_t total = 0;
         for (auto& [n, r] : b->arrays) total += r.end - r.begin;
-        if (total > 227 * 1024) fail("too much shared memory: " + std::to_string(total) + " bytes in one block");
+        if (total > 227 * 1024)
+            fail("too much shared memory: " + std::to_string(total) + " bytes in one block");
     }
     return reinterpret_cast<void*>(found->second.begin);
 }
@@ -219,22 +227,24 @@ unsigned lane() { return machine.current->lane; }
 extern "C" void __ubsan_handle_type_mismatch_v1(void*, void* p) {
     if (!emu::machine.current) return;
     auto a = reinterpret_cast<uintptr_t>(p);
-    emu::fail("misaligned: " + emu::name(*emu::machine.current) + " takes an address that its type does not allow, ..." +
-              std::to_string(a % 256) + " in the last byte (" + emu::place(__builtin_return_address(0)) + ")");
+    std::string byte = std::to_string(a % 256), where = emu::place(__builtin_return_address(0));
+    emu::fail("misaligned: " + emu::name(*emu::machine.current) + " takes an address that its type does" +
+              " not allow, ..." + byte + " in the last byte (" + where + ")");
 }
 
-#define HOOK(name, n, write)                                                                                                 \
-    extern "C" void __tsan_##name##n(void* p) { emu::touch(p, n, write, false, __builtin_return_address(0)); }               \
-    extern "C" void __tsan_volatile_##name##n(void* p) { emu::volatile_access(p, n, write, __builtin_return_address(0)); }   \
-    extern "C" void __tsan_unaligned_##name##n(void* p) { emu::touch(p, n, write, false, __builtin_return_address(0)); }
+#define CALLER __builtin_return_address(0)
+#define HOOK(name, n, write)                                                                              \
+    extern "C" void __tsan_##name##n(void* p) { emu::touch(p, n, write, false, CALLER); }                 \
+    extern "C" void __tsan_volatile_##name##n(void* p) { emu::volatile_access(p, n, write, CALLER); }     \
+    extern "C" void __tsan_unaligned_##name##n(void* p) { emu::touch(p, n, write, false, CALLER); }
 #define HOOKS(n) HOOK(read, n, false) HOOK(write, n, true)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)
 HOOKS(8)
 HOOKS(16)
-extern "C" void __tsan_read_range(void* p, size_t n) { emu::touch(p, n, false, false, __builtin_return_address(0)); }
-extern "C" void __tsan_write_range(void* p, size_t n) { emu::touch(p, n, true, false, __builtin_return_address(0)); }
+extern "C" void __tsan_read_range(void* p, size_t n) { emu::touch(p, n, false, false, CALLER); }
+extern "C" void __tsan_write_range(void* p, size_t n) { emu::touch(p, n, true, false, CALLER); }
 extern "C" void __tsan_func_entry(void*) {}
 extern "C" void __tsan_func_exit() {}
 extern "C" void __tsan_init() {}

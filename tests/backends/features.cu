@@ -1,5 +1,5 @@
-// Small kernels, one for each feature of the emulator. test_emulator.py runs them against NumPy, and plants faults in them.
-// A line of dashes begins a piece that is compiled alone when a fault is planted in it.
+// Small kernels, one for each feature of the emulator. test_emulator.py runs them against NumPy, and plants
+// faults in them. A line of dashes begins a piece that is compiled alone when a fault is planted in it.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 

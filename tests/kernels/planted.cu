@@ -1,4 +1,5 @@
-// Kernels that the static checks must refuse. Behind each line of dashes: a name, and what the complaint says.
+// Kernels that the static checks must refuse. Behind each line of dashes: a name, and what the complaint
+// says.
 // ---- spill | spills: LDL|bytes of stack
 extern "C" __global__ void __launch_bounds__(1024) k(float* x) {
     float a[96];
