@@ -14,7 +14,7 @@ constexpr int W = A > G ? A : G;  // arrays of a unit in xg, where what is saved
 static_assert(S <= 4, "at most 4 states: the kernels have tape0 to tape3");
 static_assert(Cell::PHASES <= 3, "at most 3 phases");
 static_assert(G <= 6 && A <= 6 && E <= 4, "at most 6 gates, 6 saved arrays, 4 extras");
-static_assert(A >= Cell::template FIRST<LAST>, "with several phases saved[a] is gate a");
+static_assert(A >= Cell::template FIRST<LAST>, "with several phases the gates are what is saved");
 
 template <int N> constexpr int ROOM = N ? N : 1;  // C++ has no arrays of length 0
 

@@ -138,7 +138,7 @@ def test_the_python_twin_that_saves_little_is_right():
         ("STATES = 4", "STATES = 5", "at most 4 states"),
         ("PHASES = 3", "PHASES = 4", "at most 3 phases"),
         ("EXTRAS = 4", "EXTRAS = 5", "at most 6 gates, 6 saved arrays, 4 extras"),
-        ("SAVED = 6", "SAVED = 4", "with several phases saved.a. is gate a"),
+        ("SAVED = 6", "SAVED = 4", "with several phases the gates are what is saved"),
     ],
 )
 def test_more_than_the_limits_is_refused_by_name(kernels, old, new, message):
