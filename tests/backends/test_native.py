@@ -12,7 +12,7 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 
 pytestmark = pytest.mark.skipif(not native.available()[0], reason=f"native: {native.available()[1]}")
 
-FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
+FORMS = list(cells.forms())
 SIZES = [  # B, T, I, H: rows and units below, at and above those of a tile; no rows
     (6, 7, 3, 5), (1, 3, 2, 150), (2, 4, 5, 31), (5, 2, 1, 16), (7, 3, 4, 17), (13, 2, 33, 15), (3, 1, 9, 1), (25, 2, 6, 40),
     (0, 3, 2, 4),

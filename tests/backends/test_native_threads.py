@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends
+from rnn_from_scratch import backends, cells
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import threads as counts
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
@@ -17,7 +17,7 @@ from ..conftest import ROOT
 
 pytestmark = pytest.mark.skipif(not native.available()[0], reason=f"native: {native.available()[1]}")
 
-FORMS = ["SimpleRNN", "LSTM", "PeepholeLSTM", "GRU reset after", "GRU reset before"]
+FORMS = list(cells.forms())
 # units divided, rows and units divided, rows and steps divided, the same in several chunks of backward
 SIZES = [(1, 20, 20, 200), (4, 20, 8, 200), (50, 9, 6, 40), (70, 40, 5, 67)]
 
