@@ -117,7 +117,7 @@ def test_the_command(capsys, arguments, beginning, line):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--trace", "gruu_backward"), "--trace gruu_backward: cell: expected one of simple_rnn, lstm, peephole_lstm, gru, got 'gruu'"),
+        (("--trace", "gruu_backward"), f"--trace gruu_backward: cell: expected one of {', '.join(cells.CELLS)}, got 'gruu'"),
         (("--trace", "lstm"), "expected CELL_KERNEL, such as gru_backward; the kernels are forward, begin, "),
         (("--thread", "1"), "expected x,y,z, each at least 0, got 1"),
         (("--sizes", "2,x,3,5"), "expected B,T,I,H, each at least 1, got 2,x,3,5"),
