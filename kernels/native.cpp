@@ -1,4 +1,5 @@
-// The native CPU backend's entry points: a plain C interface for ctypes. Read native/forward.h and native/backward.h next.
+// The native CPU backend's entry points: a plain C interface for ctypes. Read native/forward.h and
+// native/backward.h next.
 //
 // Each returns 0, or 1 if memory ran out, or 2 if a thread could not be started.
 #include <new>
@@ -26,7 +27,8 @@ EXPORT int rnn_forward_float64(const Call* call) { return guarded<Forward<double
 EXPORT int rnn_backward_float32(const Call* call) { return guarded<Backward<float>>(call); }
 EXPORT int rnn_backward_float64(const Call* call) { return guarded<Backward<double>>(call); }
 
-// The form of this name, such as LSTM<Tanh, Sigmoid>: what Call begins with. Null if this library does not have it.
+// The form of this name, such as LSTM<Tanh, Sigmoid>: what Call begins with. Null if this library does not
+// have it.
 template <class Real> static const void* find_form(const char* name) {
     const auto found = registry<Real>().find(name);
     return found == registry<Real>().end() ? nullptr : &found->second;
@@ -47,11 +49,14 @@ EXPORT const char* rnn_forms() {
 // The bytes of a Call as this library knows it.
 EXPORT int64_t rnn_call_size() { return sizeof(Call); }
 
-// The widest instruction set of this machine that there is a build for: 2 is x86-64-v4, 1 is x86-64-v3, 0 is any.
+// The widest instruction set of this machine that there is a build for: 2 is x86-64-v4, 1 is x86-64-v3, 0 is
+// any.
 EXPORT int rnn_isa() {
 #if defined(__x86_64__)
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+            __builtin_cpu_supports("bmi2");
+    const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return v3 ? v4 ? 2 : 1 : 0;
 #else

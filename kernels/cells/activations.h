@@ -1,11 +1,12 @@
-// Activations, each with its derivative written in the output: the twin of ../../rnn_from_scratch/cells/activations.py.
+// Activations, each with its derivative written in the output: the twin of
+// ../../rnn_from_scratch/cells/activations.py.
 //
-// V is the value type: float or double (host or CUDA), or a SIMD vector of them. These headers include nothing. Whoever
-// includes them has this in scope first:
+// V is the value type: float or double (host or CUDA), or a SIMD vector of them. These headers include
+// nothing. Whoever includes them has this in scope first:
 //     RNN_FN               what a function begins with: __device__ __forceinline__, or inline on the host
 //     exp(V), tanh(V)      overloads for every V in use
-// then this file, then the cells. V{} is 0 for every kind of V, and V{} + 1 is 1. Every branch is a select, written so
-// that NaN falls through it.
+// then this file, then the cells. V{} is 0 for every kind of V, and V{} + 1 is 1. Every branch is a select,
+// written so that NaN falls through it.
 
 template <class Condition, class V>
 RNN_FN V select(Condition condition, V a, V b) {

@@ -1,9 +1,11 @@
-// GRU: the twin of ../../rnn_from_scratch/cells/gru.py, where the equations are. The interface is told in simple_rnn.h.
-// Reset after: one phase. Reset before: phase 0 makes z, r and the operand m = r * h_prev, phase 1 makes n and h.
+// GRU: the twin of ../../rnn_from_scratch/cells/gru.py, where the equations are. The interface is told in
+// simple_rnn.h. Reset after: one phase. Reset before: phase 0 makes z, r and the operand m = r * h_prev,
+// phase 1 makes n and h.
 
 template <class Phi, class Sigma, bool RESET_AFTER>
 struct GRU {
-    static constexpr int GATES = 3, STATES = 1, SAVED = RESET_AFTER ? 4 : 3, EXTRAS = 0, PHASES = RESET_AFTER ? 1 : 2;
+    static constexpr int GATES = 3, STATES = 1, SAVED = RESET_AFTER ? 4 : 3, EXTRAS = 0;
+    static constexpr int PHASES = RESET_AFTER ? 1 : 2;
     static constexpr bool SHARED = !RESET_AFTER;
     template <int K> static constexpr int FIRST = K == 0 ? 0 : 2;
     template <int K> static constexpr int COUNT = RESET_AFTER ? 3 : (K == 0 ? 2 : 1);
@@ -33,7 +35,8 @@ struct GRU {
     }
 
     template <int K, class V>
-    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V*, const V*, V* dxg, V* dhg, V* ds_prev, V*) {
+    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V*, const V*,
+                                V* dxg, V* dhg, V* ds_prev, V*) {
         V z = saved[0], r = saved[1], n = saved[2];
         V h_prev = s_prev[0], dh = d[0];
         V daz = dh * (h_prev - n) * Sigma::derivative(z);  // h = z * h_prev + (1 - z) * n

@@ -1,4 +1,5 @@
-// LSTM: the twin of ../../rnn_from_scratch/cells/lstm.py, where the equations are. The interface is told in simple_rnn.h.
+// LSTM: the twin of ../../rnn_from_scratch/cells/lstm.py, where the equations are. The interface is told in
+// simple_rnn.h.
 
 template <class Phi, class Sigma>
 struct LSTM {
@@ -19,7 +20,8 @@ struct LSTM {
     }
 
     template <int K, class V>
-    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V* s, const V*, V* dxg, V*, V* ds_prev, V*) {
+    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V* s, const V*,
+                                V* dxg, V*, V* ds_prev, V*) {
         V dh = d[0], dc = d[1];
         V i = saved[0], f = saved[1], g = saved[2], o = saved[3];
         V c_prev = s_prev[1], c = s[1];

@@ -1,5 +1,5 @@
-// LSTM with peepholes: the twin of ../../rnn_from_scratch/cells/peephole_lstm.py, where the equations are. The interface is
-// told in simple_rnn.h.
+// LSTM with peepholes: the twin of ../../rnn_from_scratch/cells/peephole_lstm.py, where the equations are.
+// The interface is told in simple_rnn.h.
 
 template <class Phi, class Sigma>
 struct PeepholeLSTM {
@@ -22,8 +22,8 @@ struct PeepholeLSTM {
     }
 
     template <int K, class V>
-    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V* s, const V* p, V* dxg, V*, V* ds_prev,
-                                V* dp) {
+    static RNN_FN void backward(const V* d, const V* saved, const V* s_prev, const V* s, const V* p,
+                                V* dxg, V*, V* ds_prev, V* dp) {
         V dh = d[0], dc = d[1];
         V i = saved[0], f = saved[1], g = saved[2], o = saved[3];
         V c_prev = s_prev[1], c = s[1];
@@ -31,8 +31,10 @@ struct PeepholeLSTM {
         V tau = Phi::f(c);
         V dao = dh * tau * Sigma::derivative(o);             // h = o * phi(c), o = sigma(ao + p_o * c)
         dc = dc + dh * o * Phi::derivative(tau) + dao * p_o;  // h = o * phi(c), o = sigma(ao + p_o * c)
-        V dai = dc * g * Sigma::derivative(i);               // c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
-        V daf = dc * c_prev * Sigma::derivative(f);          // c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
+        // c = f * c_prev + i * g, i = sigma(ai + p_i * c_prev)
+        V dai = dc * g * Sigma::derivative(i);
+        // c = f * c_prev + i * g, f = sigma(af + p_f * c_prev)
+        V daf = dc * c_prev * Sigma::derivative(f);
         V dag = dc * i * Phi::derivative(g);                 // c = f * c_prev + i * g, g = phi(ag)
         V dc_prev = dc * f + dai * p_i + daf * p_f;     // c = f * c_prev + i * g, and the two peepholes
         dxg[0] = dai, dxg[1] = daf, dxg[2] = dag, dxg[3] = dao;

@@ -1,9 +1,10 @@
-// The forms of one cell header with every activation, for the drivers. The build compiles this file once for each header in
-// ../cells/forms.h and value type, and says
+// The forms of one cell header with every activation, for the drivers. The build compiles this file once for
+// each header in ../cells/forms.h and value type, and says
 //
 //     REAL                float or double
 //     HEADER              "../cells/gru.h"
 //     FORMS(Phi, Sigma)   FORM(GRU<Phi, Sigma, true>) FORM(GRU<Phi, Sigma, false>)
+#include "limits.h"
 #include "pointwise.h"
 #include "registry.h"
 
@@ -13,7 +14,17 @@
 
 namespace {
 
+template <class C, int K> void add_phase(Cell<REAL>& cell) {
+    cell.first[K] = C::template FIRST<K>;
+    cell.count[K] = C::template COUNT<K>;
+    cell.forward[K] = forward_rows<C, K, REAL>;
+    cell.backward[K] = backward_rows<C, K, REAL>;
+    if constexpr (K > 0) cell.operand[K] = operand_row<C, K, REAL>;
+    if constexpr (K + 1 < C::PHASES) add_phase<C, K + 1>(cell);
+}
+
 template <class C> Cell<REAL> describe() {
+    static_assert(sizeof(WithinLimits<C>) > 0);
     Cell<REAL> cell{};
     cell.gates = C::GATES;
     cell.states = C::STATES;
@@ -21,13 +32,7 @@ template <class C> Cell<REAL> describe() {
     cell.extras = C::EXTRAS;
     cell.phases = C::PHASES;
     cell.shared = C::SHARED;
-    cell.first[0] = C::template FIRST<0>, cell.count[0] = C::template COUNT<0>;
-    cell.forward[0] = forward_rows<C, 0, REAL>, cell.backward[0] = backward_rows<C, 0, REAL>;
-    if constexpr (C::PHASES == 2) {
-        cell.first[1] = C::template FIRST<1>, cell.count[1] = C::template COUNT<1>;
-        cell.forward[1] = forward_rows<C, 1, REAL>, cell.backward[1] = backward_rows<C, 1, REAL>;
-        cell.operand = operand_row<C, REAL>;
-    }
+    add_phase<C, 0>(cell);
     return cell;
 }
 

@@ -1,56 +1,66 @@
 // Forward: each thread runs some rows (and, if there are few, some units) through the sequence.
 //
 //     for each step, each phase, each panel of COLS blocks of units, each tile of up to ROWS rows:
-//         for each gate:  z = bias + x_t Wx + h Wh        sums stay in registers, z in the first-level cache
-//         s, saved = cell(z)
+//         for each gate:  preact = bias + x_t Wx + h Wh     sums in registers, preact in the nearest cache
+//         s, saved = cell(preact)
 //
-// With few rows the bottleneck is the weights' way to the registers. Then x_t Wx is made for several steps ahead, as a
-// product with many rows.
+// With few rows the bottleneck is the weights' way to the registers. Then x_t Wx is made for several steps
+// ahead, as a product with many rows.
 #pragma once
 #include "plan.h"
 
-template <class T> class Forward : Plan<T> {
-    using P = Plan<T>;
-    using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::cell, P::call, P::scratch, P::steps, P::row_parts, P::unit_parts;
-    static constexpr int L = LANES<T>, WIDTH = COLS * L;
+template <class Real> class Forward : Plan<Real> {
+    using P = Plan<Real>;
+    using P::B, P::I, P::H, P::G, P::blocks, P::padded, P::steps, P::row_parts, P::unit_parts;
+    using P::cell, P::call, P::scratch;
+    static constexpr int L = LANES<Real>, WIDTH = COLS * L;
 
-    struct Own {  // what one thread works on, and its scratch
+    struct ThreadScratch {  // what one thread works on, and its scratch
         Range rows, blocks;
-        T *z, *x, *h, *xg;  // [ROWS][column][WIDTH], [copy][row][I], [copy][row][H], [row][step ahead][gate][padded]
+        Real* preact;  // [ROWS][column][WIDTH]
+        Real* x;       // [copy][row][I]
+        Real* h;       // [copy][row][H]
+        Real* xg;      // [row][step ahead][gate][padded]
     };
-    T *W, *bias, *operand = nullptr, *unread = nullptr;  // unread: y of a step, where nobody asks for y
-    int ahead;
-    ptrdiff_t z_row, w_block;
-    std::vector<Own> owns;
+    Real* W;                          // the packed weights
+    Real* bias;                       // [column][padded]
+    Real* operands[MAX_PHASES] = {};  // by the phase whose product takes it
+    Real* unread = nullptr;           // y of a step, where nobody asks for y
+    int ahead;                        // steps for which x Wx is made in one go; 0: with each step
+    ptrdiff_t preact_row, w_block;
+    std::vector<ThreadScratch> thread_scratch;
     Stage packing, running;
     std::vector<std::unique_ptr<Barrier>> groups;
     std::vector<std::atomic<int>> reached;  // the step before which each part is
-    const Tiles<T> tiles;
+    const Tiles<Real> tiles;
 
   public:
-    const Tape<T> tape;
+    const Tape<Real> tape;
 
-    explicit Forward(const Call& call) : Forward(call, call.states[0] && !call.recompute_every ? 0 : 1, false) {}
+    explicit Forward(const Call& call)
+        : Forward(call, call.states[0] && !call.recompute_every ? 0 : 1, false) {}
 
     // On the caller's tape, or (segment > 0) on one of its own for so many steps.
     Forward(const Call& call, int segment, bool save)
         : P(call), reached(P::parts()),
-          tape(segment ? Tape<T>(call, cell, scratch, segment, save || cell.phases > 1) : Tape<T>(call, cell)) {
+          tape(segment ? Tape<Real>(call, cell, scratch, segment, save || cell.phases > 1)
+                       : Tape<Real>(call, cell)) {
         const int most_rows = P::most_rows();
         ahead = most_rows < 4 ? std::min(steps, 24) : 0;
-        z_row = cell.columns() * WIDTH;
+        preact_row = cell.columns() * WIDTH;
         w_block = ptrdiff_t(I + H) * L;
         W = take(G * blocks * w_block);
         bias = take(cell.columns() * padded);
-        if (cell.phases > 1) operand = take(ptrdiff_t(B) * padded);
+        for (int phase = 1; phase < cell.phases; phase++) operands[phase] = take(ptrdiff_t(B) * padded);
         if (!call.y) unread = take(ptrdiff_t(B) * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
         const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
         for (int id = 0; id < P::threads; id++) {
-            T* z = take(ROWS * z_row);
-            std::fill(z, z + ROWS * z_row, T(0));
-            owns.push_back({{}, {}, z, take(call.x_scale_gates * x_rows * I),
-                            take(call.h_scale_gates * h_rows * H), take(ptrdiff_t(most_rows) * ahead * G * padded)});
+            Real* preact = take(ROWS * preact_row);
+            std::fill(preact, preact + ROWS * preact_row, Real(0));
+            thread_scratch.push_back({{}, {}, preact, take(call.x_scale_gates * x_rows * I),
+                            take(call.h_scale_gates * h_rows * H),
+                            take(ptrdiff_t(most_rows) * ahead * G * padded)});
         }
     }
 
@@ -59,7 +69,7 @@ template <class T> class Forward : Plan<T> {
             packing.run(packs(), [this](int i) { pack(i); });
             running.run(P::pieces(steps), [&](int i) {
                 const int part = i % P::parts(), begin = i / P::parts() * P::segment;
-                for (Patience patience; reached[part].load(std::memory_order_acquire) < begin;) patience.wait();
+                for (SpinWait spin; reached[part].load(std::memory_order_acquire) < begin;) spin.wait();
                 const int end = std::min(steps, begin + P::segment);
                 sequence(own(id, part), *groups[part / unit_parts], {begin, end});
                 reached[part].store(end, std::memory_order_release);
@@ -70,13 +80,13 @@ template <class T> class Forward : Plan<T> {
     // W[gate][block][k of x, then of h][lane]; bias[column][padded]: in so many pieces.
     int packs() const { return G * blocks; }
     void pack(int i) {
-        const T *Wx = static_cast<const T*>(call.Wx), *Wh = static_cast<const T*>(call.Wh);
+        const Real *Wx = static_cast<const Real*>(call.Wx), *Wh = static_cast<const Real*>(call.Wh);
         const int gate = i / blocks, block = i % blocks;
         pack_block(W + i * w_block, Wx + gate * H, ptrdiff_t(G) * H, 1, I, H, block);
         pack_block(W + i * w_block + I * L, Wh + gate * H, ptrdiff_t(G) * H, 1, H, H, block);
         if (i) return;
-        const T *bx = static_cast<const T*>(call.bx), *bh = static_cast<const T*>(call.bh);
-        std::fill(bias, bias + cell.columns() * padded, T(0));
+        const Real *bx = static_cast<const Real*>(call.bx), *bh = static_cast<const Real*>(call.bh);
+        std::fill(bias, bias + cell.columns() * padded, Real(0));
         for (int gate = 0; gate < G; gate++)
             for (int u = 0; u < H; u++) {
                 if (bx) bias[gate * padded + u] += bx[gate * H + u];
@@ -86,7 +96,7 @@ template <class T> class Forward : Plan<T> {
 
     // Run the steps between checkpoints k and k + 1 once more, in thread `id`.
     void recompute(int id, int part, int k) {
-        const Own own = this->own(id, part);
+        const ThreadScratch own = this->own(id, part);
         Barrier& group = *groups[part / unit_parts];
         const int begin = k * int(call.recompute_every);
         for (int s = 0; s < cell.states; s++)
@@ -96,36 +106,38 @@ template <class T> class Forward : Plan<T> {
     }
 
   private:
-    T* take(ptrdiff_t count) { return scratch.template take<T>(count); }
+    Real* take(ptrdiff_t count) { return scratch.template take<Real>(count); }
 
-    Own own(int id, int part) const {
-        Own own = owns[id];
+    ThreadScratch own(int id, int part) const {
+        ThreadScratch own = thread_scratch[id];
         own.rows = P::rows(part), own.blocks = P::own_blocks(part);
         return own;
     }
 
-    void sequence(const Own& own, Barrier& group, Range range) {
+    void sequence(const ThreadScratch& own, Barrier& group, Range range) {
         for (int s = 0; s < cell.states && !range.begin; s++)
-            copy_state(own, static_cast<const T*>(call.initial[s]), H, tape.before(s, 0), tape.state_row);
+            copy_state(own, static_cast<const Real*>(call.initial[s]), H, tape.before(s, 0), tape.state_row);
         if (unit_parts > 1) group.arrive();
         const int every = call.recompute_every ? int(call.recompute_every) : steps;
         for (int begin = range.begin, end; begin < range.end; begin = end) {
             end = std::min(range.end, (begin / every + 1) * every);
             for (int s = 0; s < cell.states && call.recompute_every && begin % every == 0; s++)
-                copy_state(own, tape.before(s, begin), tape.state_row, P::checkpoint(s, begin / every), P::checkpoint_row());
+                copy_state(own, tape.before(s, begin), tape.state_row, P::checkpoint(s, begin / every),
+                           P::checkpoint_row());
             run_steps(own, group, {begin, end});
         }
         for (int s = 0; s < cell.states && range.end == steps; s++)
-            copy_state(own, tape.after(s, steps - 1), tape.state_row, static_cast<T*>(call.final[s]), H);
+            copy_state(own, tape.after(s, steps - 1), tape.state_row, static_cast<Real*>(call.final[s]), H);
     }
 
-    void run_steps(const Own& own, Barrier& group, Range range) {
+    void run_steps(const ThreadScratch& own, Barrier& group, Range range) {
         for (int step = range.begin; step < range.end; step++) {
-            const ForwardStep<T> at = step_at(step);
+            ForwardStep<Real> at = step_at(step);
             const int place = ahead ? (step - range.begin) % ahead : 0;  // in xg
             if (!ahead && !P::x_as_it_is()) copy_x_of_step(own, step);
             if (ahead && place == 0) project_ahead(own, {step, std::min(step + ahead, range.end)});
             for (int phase = 0; phase < cell.phases; phase++) {
+                if (phase + 1 < cell.phases) at.operand = operands[phase + 1];
                 if (call.h_scale) scale_h(own, at, phase);
                 for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                     for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
@@ -137,109 +149,78 @@ template <class T> class Forward : Plan<T> {
         }
     }
 
-    // Rows b .. b+n, unit blocks j .. j+cols: the products of all gates of a phase, then the cell.
-    void one_tile(const Own& own, const ForwardStep<T>& at, int step, int place, int phase, int b, int n, int j, int cols) {
-        const int width = std::min(cols * L, H - j * L);
-        const auto tile = tiles.tile_of(n, width);
-        const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
-        ask_for_results(at, phase, b, n, j * L, width);
-        for (int i = 0; i < count; i++) {
-            const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
-            Part<T> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
-            if (P::x_as_it_is()) parts[0] = {P::x(b, step), call.x_stride[0], I};
-            if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
-            else if (phase) parts[1] = {operand + ptrdiff_t(b) * padded, padded, H};
-            else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
-            const T *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L;
-            Rows<const T> init = {bias + gate * padded + j * L, 0};
-            const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
-            if (ahead) init = {own.xg + r * xg_row + (place * G + gate) * padded + j * L, xg_row};
-            const Rows<T> z = {own.z + i * WIDTH, z_row};
-            const T* next = P::next_weights(w, w_block, j, cols, own.blocks, r / ROWS, I + H);
-            if (column != gate) {  // the two sides stay apart
-                tile(parts, ahead ? 0 : 1, w, w_block, init, z, next);
-                const Rows<const T> init_h = {bias + column * padded + j * L, 0};
-                tile(parts + 1, 1, w_h, w_block, init_h, {own.z + count * WIDTH, z_row}, nullptr);
-            } else if (ahead) {
-                tile(parts + 1, 1, w_h, w_block, init, z, nullptr);
-            } else {
-                tile(parts, 2, w, w_block, init, z, next);
-            }
-        }
-        cell.forward[phase](at, b, n, j * L, cols, own.z, z_row);
-    }
-
-    // What the cell will write, asked for while the products run.
-    void ask_for_results(const ForwardStep<T>& at, int phase, ptrdiff_t b, int n, int u, int count) const {
-        if (phase + 1 < cell.phases) return;
-        for (ptrdiff_t row = b; row < b + n; row++) {
-            for (int s = 0; s < cell.states; s++) ask_for<true>(at.s[s] + row * at.state_row + u, count);
-            for (int a = 0; a < cell.saved && at.saved; a++) ask_for<true>(at.saved + row * at.saved_row + a * H + u, count);
-            ask_for<true>(at.y + row * at.y_row + u, count);
-        }
-    }
-
+    void one_tile(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int place, int phase,
+                  int b, int n, int j, int cols);
+    void prefetch_results(const ForwardStep<Real>& at, int phase, ptrdiff_t b, int n, int u, int count) const;
     // x[copy][row] of one step.
-    void copy_x_of_step(const Own& own, int step) {
-        T* to = own.x;
+    void copy_x_of_step(const ThreadScratch& own, int step) {
+        Real* to = own.x;
         for (int copy = 0; copy < call.x_scale_gates; copy++)
             for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy, {0, I});
     }
 
     // xg = bias + x Wx of the next steps: here the tiles run along time.
-    void project_ahead(const Own& own, Range range) {
+    void project_ahead(const ThreadScratch& own, Range range) {
         for (int b = own.rows.begin; b < own.rows.end; b++)
             for (int i = 0, n; i < range.size(); i += n) {
                 n = tile_rows(range.size() - i);
                 for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int r = 0; r < n; r++) P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy, {0, I});
+                    for (int r = 0; r < n; r++)
+                        P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy, {0, I});
                 for (int gate = 0; gate < G; gate++) {
-                    const Part<T> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
-                    T* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
+                    const Part<Real> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
+                    Real* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
                     for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
-                        const auto tile = tiles.tile_of(n, std::min(TALL_COLS * L, std::min(H, own.blocks.end * L) - j * L));
-                        const T* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
-                        const Rows<const T> init = {bias + gate * padded + j * L, 0};
+                        const int width = std::min(H, own.blocks.end * L) - j * L;
+                        const auto tile = tiles.tile_of(n, std::min(TALL_COLS * L, width));
+                        const Real* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
+                        const Rows<const Real> init = {bias + gate * padded + j * L, 0};
                         tile(&x, 1, w, w_block, init, {xg + j * L, ptrdiff_t(G) * padded}, nullptr);
                     }
                 }
             }
     }
 
-    void scale_h(const Own& own, const ForwardStep<T>& at, int phase) {
+    void scale_h(const ThreadScratch& own, const ForwardStep<Real>& at, int phase) {
         const int rows = own.rows.size();
         for (int i = 0; i < (call.h_scale_gates > 1 ? cell.count[phase] : 1); i++) {
             const int copy = P::h_copy(cell.first[phase] + i);
             for (int r = 0; r < rows; r++) {
                 const ptrdiff_t b = own.rows.begin + r;
-                const T *h = phase ? operand + b * padded : at.s_prev[0] + b * at.state_row, *scale = P::h_scale(copy, int(b));
+                const Real* h = phase ? operands[phase] + b * padded : at.s_prev[0] + b * at.state_row;
+                const Real* scale = P::h_scale(copy, int(b));
                 scaled(own.h + (ptrdiff_t(copy) * rows + r) * H, h, scale, H);
             }
         }
     }
 
-    ForwardStep<T> step_at(int step) const {
-        ForwardStep<T> at{};
+    ForwardStep<Real> step_at(int step) const {
+        ForwardStep<Real> at{};
         at.H = H;
-        for (int s = 0; s < cell.states; s++) at.s_prev[s] = tape.before(s, step), at.s[s] = tape.after(s, step);
+        for (int s = 0; s < cell.states; s++) {
+            at.s_prev[s] = tape.before(s, step);
+            at.s[s] = tape.after(s, step);
+        }
         at.state_row = tape.state_row;
         at.saved = tape.saved_at(step);
         at.saved_row = tape.saved_row;
-        at.y = unread ? unread : static_cast<T*>(call.y) + ptrdiff_t(step) * H;
+        at.y = unread ? unread : static_cast<Real*>(call.y) + ptrdiff_t(step) * H;
         at.y_prev = step && !unread ? at.y - H : nullptr;
         at.y_row = ptrdiff_t(unread ? 1 : steps) * H;
         at.live = P::live(step);
         at.live_row = steps;
         at.zero_masked_outputs = call.zero_masked_outputs;
-        at.p = static_cast<const T*>(call.p);
-        at.operand = operand;
+        at.p = static_cast<const Real*>(call.p);
         at.operand_row = padded;
         return at;
     }
 
-    void copy_state(const Own& own, const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) const {
+    void copy_state(const ThreadScratch& own, const Real* from, ptrdiff_t from_row, Real* to,
+                    ptrdiff_t to_row) const {
         const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
         for (int b = own.rows.begin; b < own.rows.end; b++)
             std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
     }
 };
+
+#include "forward_tile.h"

@@ -2,72 +2,77 @@
 //
 //     out[r, :] = init[r, :] + sum over the parts, and over k in each part, of A[r, k] * B[k, :]
 //
-// B is packed: one array [K][LANES] for each of the C blocks of LANES columns, with the k of all parts in a row. Every sum
-// runs over k in one fixed order, whatever R and C are: so a result does not depend on how rows and columns were dealt out.
-// Within a part, runs of RUN terms are summed on their own and then put together: one long float32 sum would be less exact.
+// B is packed: one array [K][LANES] for each of the C blocks of LANES columns, with the k of all parts in a
+// row. Every sum runs over k in one fixed order, whatever R and C are: so a result does not depend on how
+// rows and columns were dealt out. Within a part, runs of RUN terms are summed on their own and then put
+// together: one long float32 sum would be less exact.
 #pragma once
 #include "simd.h"
 
 constexpr int RUN = 128;
 
-template <class T> struct Part {
-    const T* a;  // A[r, k] = a[r * stride + k], and `leap` more after every PANEL values of k
+template <class Real> struct Part {
+    const Real* a;  // A[r, k] = a[r * stride + k], and `leap` more after every PANEL values of k
     ptrdiff_t stride;
     int k;
     ptrdiff_t leap = 0;
 };
 
-// Where vectors are narrow a tile runs through B faster than a core fetches it from beyond its own cache. So it asks for ASKED
-// values of what comes next with every PANEL values of k: ASKING tiles together for all that another tile reads.
-template <class T> constexpr bool NARROW = PANEL<T> <= LINE<T>;
-constexpr int ASKING = 6;
-template <class T> constexpr int ASKED = NARROW<T> ? ((PANEL<T> * PANEL<T> - 1) / (ASKING * LINE<T>) + 1) * LINE<T> : 0;
+// Where vectors are narrow a tile runs through B faster than a core fetches it from beyond its own cache. So
+// it asks for PREFETCHED values of what comes next with every PANEL values of k: PREFETCHING tiles together
+// for all that another tile reads.
+template <class Real> constexpr bool NARROW = PANEL<Real> <= LINE<Real>;
+constexpr int PREFETCHING = 6;
+template <class Real>
+constexpr int PREFETCHED =
+    NARROW<Real> ? ((PANEL<Real> * PANEL<Real> - 1) / (PREFETCHING * LINE<Real>) + 1) * LINE<Real> : 0;
 
 // How a tile's rows lie in memory: row r at first + r * stride.
-template <class T> struct Rows {
-    T* first;
+template <class Real> struct Rows {
+    Real* first;
     ptrdiff_t stride;
 };
 
-// A row of C vectors in registers, from vectors that lie `stride` apart. HALF: of the last one only the first half counts, which
-// takes half the time where wide vectors are worked on in two halves.
-template <class T, int C, bool HALF> struct Row {
-    typedef T Half __attribute__((vector_size(BYTES / (HALF ? 2 : 1))));
+// A row of C vectors in registers, from vectors that lie `stride` apart. HALF: of the last one only the first
+// half counts, which takes half the time where wide vectors are worked on in two halves.
+template <class Real, int C, bool HALF> struct Row {
+    typedef Real Half __attribute__((vector_size(BYTES / (HALF ? 2 : 1))));
     static constexpr int FULL = C - 1;
-    Vec<T> v[FULL + 1];
+    Vec<Real> v[FULL + 1];
     Half last;
 
-    RNN_FN void load(const T* p, ptrdiff_t stride) {
+    RNN_FN void load(const Real* p, ptrdiff_t stride) {
         each<FULL>([&](int c) RNN_INLINE { v[c] = ::load(p + c * stride); });
         std::memcpy(&last, p + FULL * stride, sizeof(last));
     }
-    RNN_FN void store(T* p, ptrdiff_t stride) const {
+    RNN_FN void store(Real* p, ptrdiff_t stride) const {
         each<FULL>([&](int c) RNN_INLINE { ::store(p + c * stride, v[c]); });
         std::memcpy(p + FULL * stride, &last, sizeof(last));
     }
     RNN_FN void clear() {
-        each<FULL>([&](int c) RNN_INLINE { v[c] = Vec<T>{}; });
+        each<FULL>([&](int c) RNN_INLINE { v[c] = Vec<Real>{}; });
         last = Half{};
     }
     RNN_FN void add(const Row& b) {
         each<FULL>([&](int c) RNN_INLINE { v[c] += b.v[c]; });
         last += b.last;
     }
-    RNN_FN void add(T a, const Row& b) {
+    RNN_FN void add(Real a, const Row& b) {
         each<FULL>([&](int c) RNN_INLINE { v[c] += a * b.v[c]; });
         last += a * b.last;
     }
 };
 
 // `next` is null, or what to ask for.
-template <class T, int R, int C, bool HALF>
-void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<const T> init, Rows<T> out, const T* next) {
-    static_assert(RUN % PANEL<T> == 0);
-    constexpr int L = LANES<T>;
-    Row<T, C, HALF> sums[R], w, so_far;
+template <class Real, int R, int C, bool HALF>
+void tile(const Part<Real>* parts, int count, const Real* b, ptrdiff_t b_stride, Rows<const Real> init,
+          Rows<Real> out, const Real* next) {
+    static_assert(RUN % PANEL<Real> == 0);
+    constexpr int L = LANES<Real>;
+    Row<Real, C, HALF> sums[R], w, so_far;
     each<R>([&](int r) RNN_INLINE { sums[r].load(init.first + r * init.stride, L); });
-    for (const Part<T>* part = parts; part < parts + count; part++) {
-        const T* a = part->a;
+    for (const Part<Real>* part = parts; part < parts + count; part++) {
+        const Real* a = part->a;
         const ptrdiff_t stride = part->stride, leap = part->leap;
         const auto add_term = [&]() RNN_INLINE {
             w.load(b, b_stride);
@@ -76,18 +81,20 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
         };
         for (int k = 0; k < part->k;) {
             const int end = part->k - k > RUN ? k + RUN : part->k;
-            for (; (leap || next) && end - k >= PANEL<T>; k += PANEL<T>, a += leap) {
-                if constexpr (NARROW<T>)
-                    each<R>([&](int r) RNN_INLINE { ask_for_few<PANEL<T>>(a + PANEL<T> + leap + r * stride); });
-                if (next) ask_for_few<ASKED<T>, 2>(next), next += ASKED<T>;
+            for (; (leap || next) && end - k >= PANEL<Real>; k += PANEL<Real>, a += leap) {
+                if constexpr (NARROW<Real>)
+                    each<R>([&](int r) RNN_INLINE {
+                        prefetch_lines<PANEL<Real>>(a + PANEL<Real> + leap + r * stride);
+                    });
+                if (next) prefetch_lines<PREFETCHED<Real>, 2>(next), next += PREFETCHED<Real>;
                 RNN_UNROLL
-                for (int i = 0; i < PANEL<T>; i++) add_term();
+                for (int i = 0; i < PANEL<Real>; i++) add_term();
             }
             RNN_UNROLL
             for (; k < end; k++) add_term();
             if (part->k <= RUN) break;
             each<R>([&](int r) RNN_INLINE {
-                T* total = out.first + r * out.stride;
+                Real* total = out.first + r * out.stride;
                 if (end > RUN) so_far.load(total, L), sums[r].add(so_far);
                 if (end < part->k) sums[r].store(total, L), sums[r].clear();
             });
@@ -96,22 +103,22 @@ void tile(const Part<T>* parts, int count, const T* b, ptrdiff_t b_stride, Rows<
     each<R>([&](int r) RNN_INLINE { sums[r].store(out.first + r * out.stride, L); });
 }
 
-// out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS], rows of B in a panel, and an out of R x C vectors. The
-// sum is made by itself and then added: one block of a long sum.
-template <class T, int R, int C, bool HALF>
-void block_sum(const T* a, const T* b, int K, T* out) {
-    constexpr int L = LANES<T>;
-    Row<T, C, HALF> sums[R], w, so_far;
-    each<R>([&](int r) RNN_INLINE { sums[r].clear(), ask_for_few<C * L, 3, true>(out + r * C * L); });
+// out[r, :] += sum over k of A[k, r] * B[k, :], for a packed A [K][ROWS], rows of B in a panel, and an out of
+// R x C vectors. The sum is made by itself and then added: one block of a long sum.
+template <class Real, int R, int C, bool HALF>
+void block_sum(const Real* a, const Real* b, int K, Real* out) {
+    constexpr int L = LANES<Real>;
+    Row<Real, C, HALF> sums[R], w, so_far;
+    each<R>([&](int r) RNN_INLINE { sums[r].clear(), prefetch_lines<C * L, 3, true>(out + r * C * L); });
     RNN_UNROLL
-    for (int k = 0; k < K; k++, a += ROWS, b += PANEL<T>) {
+    for (int k = 0; k < K; k++, a += ROWS, b += PANEL<Real>) {
         w.load(b, L);
-        if constexpr (!NARROW<T>)  // else a block of rows stays in the first-level cache
-            ask_for_few<C * L>(b + 6 * PANEL<T>);
+        if constexpr (!NARROW<Real>)  // else a block of rows stays in the first-level cache
+            prefetch_lines<C * L>(b + 6 * PANEL<Real>);
         each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
     }
     each<R>([&](int r) RNN_INLINE {
-        T* to = out + r * C * L;
+        Real* to = out + r * C * L;
         so_far.load(to, L);
         sums[r].add(so_far);
         sums[r].store(to, L);
@@ -119,29 +126,31 @@ void block_sum(const T* a, const T* b, int K, T* out) {
 }
 
 // The functions for tiles that fit, for `rows` rows of `width` columns.
-template <class T> class Tiles {
+template <class Real> class Tiles {
     static constexpr bool HALVES = BYTES == 64;
-    decltype(&tile<T, 1, 1, false>) tiles[ROWS][COLS][2] = {};
-    decltype(&block_sum<T, 1, 1, false>) block_sums[ROWS][COLS][2] = {};
+    decltype(&tile<Real, 1, 1, false>) tiles[ROWS][COLS][2] = {};
+    decltype(&block_sum<Real, 1, 1, false>) block_sums[ROWS][COLS][2] = {};
 
   public:
     Tiles() { fill<ROWS * COLS>(); }
 
-    static int cols(int width) { return (width + LANES<T> - 1) / LANES<T>; }
-    static bool half(int width) { return HALVES && (width - 1) % LANES<T> < LANES<T> / 2; }
+    static int cols(int width) { return (width + LANES<Real> - 1) / LANES<Real>; }
+    static bool half(int width) { return HALVES && (width - 1) % LANES<Real> < LANES<Real> / 2; }
     auto tile_of(int rows, int width) const { return tiles[rows - 1][cols(width) - 1][half(width)]; }
-    auto block_sum_of(int rows, int width) const { return block_sums[rows - 1][cols(width) - 1][half(width)]; }
+    auto block_sum_of(int rows, int width) const {
+        return block_sums[rows - 1][cols(width) - 1][half(width)];
+    }
 
   private:
     template <int N> void fill() {
         constexpr int r = (N - 1) / COLS, c = (N - 1) % COLS;
         if constexpr (r < FLAT || c < TALL_COLS) {
-            tiles[r][c][0] = tile<T, r + 1, c + 1, false>;
-            tiles[r][c][1] = tile<T, r + 1, c + 1, HALVES>;
+            tiles[r][c][0] = tile<Real, r + 1, c + 1, false>;
+            tiles[r][c][1] = tile<Real, r + 1, c + 1, HALVES>;
         }
         if constexpr (c < TALL_COLS) {
-            block_sums[r][c][0] = block_sum<T, r + 1, c + 1, false>;
-            block_sums[r][c][1] = block_sum<T, r + 1, c + 1, HALVES>;
+            block_sums[r][c][0] = block_sum<Real, r + 1, c + 1, false>;
+            block_sums[r][c][1] = block_sum<Real, r + 1, c + 1, HALVES>;
         }
         if constexpr (N > 1) fill<N - 1>();
     }
@@ -153,9 +162,10 @@ inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 inline int tile_rows(int left) { return ceil_div(left, ceil_div(left, ROWS)); }
 
 // W[k, n] = w[k * k_stride + n * n_stride], K x N, into block `block` of B: packed[k][lane], 0 beyond N.
-template <class T>
-void pack_block(T* packed, const T* w, ptrdiff_t k_stride, ptrdiff_t n_stride, int K, int N, int block) {
-    constexpr int L = LANES<T>;
+template <class Real>
+void pack_block(Real* packed, const Real* w, ptrdiff_t k_stride, ptrdiff_t n_stride, int K, int N,
+                int block) {
+    constexpr int L = LANES<Real>;
     const int lanes = N - block * L < L ? N - block * L : L;
     w += block * L * n_stride;
     if (n_stride == 1) {
@@ -163,5 +173,6 @@ void pack_block(T* packed, const T* w, ptrdiff_t k_stride, ptrdiff_t n_stride, i
         return;
     }
     for (int lane = 0; lane < L; lane++)
-        for (int k = 0; k < K; k++) packed[k * L + lane] = lane < lanes ? w[k * k_stride + lane * n_stride] : T(0);
+        for (int k = 0; k < K; k++)
+            packed[k * L + lane] = lane < lanes ? w[k * k_stride + lane * n_stride] : Real(0);
 }

@@ -1,67 +1,79 @@
-// dx = D Wx^T, once D of some steps is known: the rows of those steps are shared out among all threads.
+// dx = dgates Wx^T, once dgates of some steps is known: the rows of those steps are shared out among all
+// threads.
 #pragma once
 #include "plan.h"
 
-template <class T> class InputGradient {
-    static constexpr int L = LANES<T>, WIDTH = COLS * L;
+template <class Real> class InputGradient {
+    static constexpr int L = LANES<Real>, WIDTH = COLS * L;
 
-    const Plan<T>& plan;
+    const Plan<Real>& plan;
     const Call& call;
     const int B, I, H, G, blocks;  // blocks of LANES inputs
-    const Tiles<T> tiles;
-    T *W = nullptr, *zeros, *z;
+    const Tiles<Real> tiles;
+    Real *W = nullptr, *zeros, *product;
 
   public:
-    explicit InputGradient(Plan<T>& plan)
+    explicit InputGradient(Plan<Real>& plan)
         : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)) {
         if (!call.dx) return;
-        W = plan.scratch.template take<T>(ptrdiff_t(blocks) * G * H * L);
-        zeros = plan.scratch.template take<T>(WIDTH);
-        std::fill(zeros, zeros + WIDTH, T(0));
-        z = plan.scratch.template take<T>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
-        std::fill(z, z + ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH, T(0));
+        W = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * H * L);
+        zeros = plan.scratch.template take<Real>(WIDTH);
+        std::fill(zeros, zeros + WIDTH, Real(0));
+        product = plan.scratch.template take<Real>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
+        std::fill(product, product + ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH, Real(0));
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
     int packs() const { return call.dx ? blocks : 0; }
     void pack(int i) {
-        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const T*>(call.Wx), 1, ptrdiff_t(G) * H, G * H, I, i);
+        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wx), 1, ptrdiff_t(G) * H,
+                   G * H, I, i);
     }
 
-    // Piece i of dx of the steps from `steps`; row n of D is step steps.begin + n / B, batch row n % B. In thread `id`.
+    // Piece i of dx of the steps from `steps`; row n of dgates is step steps.begin + n / B, batch row n % B.
+    // In thread `id`.
     int pieces() const { return call.dx ? plan.threads == 1 ? 1 : 4 * plan.threads : 0; }
-    void run(int id, int i, Range steps, const Gradients<T>& D) {
-        T *own = z + ptrdiff_t(id) * 2 * ROWS * WIDTH, *sums = call.x_scale ? own + ROWS * WIDTH : own;
+    void run(int id, int i, Range steps, const Gradients<Real>& dgates) {
+        Real* own = product + ptrdiff_t(id) * 2 * ROWS * WIDTH;
+        Real* sums = call.x_scale ? own + ROWS * WIDTH : own;
         const Range rows = share(steps.size() * B, i, pieces());
         const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
-        const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;  // gates with one scale share a product
+        // gates with one scale share a product
+        const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;
         for (int j = 0; j < blocks; j += TALL_COLS) {
             const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
             for (int n = rows.begin, height; n < rows.end; n += height) {
                 height = tile_rows(rows.end - n);
-                for (int r = 0; r < height; r++) ask_for<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
-                if (call.x_scale) std::fill(sums, sums + height * WIDTH, T(0));
+                for (int r = 0; r < height; r++)
+                    prefetch<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
+                if (call.x_scale) std::fill(sums, sums + height * WIDTH, Real(0));
                 for (int gate = 0; gate < groups; gate++) {
-                    Part<T> parts[4];
-                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(D, gate + g, n);
-                    const T* w = W + (ptrdiff_t(j) * G + gate) * H * L;
-                    const T* next = plan.next_weights(w, w_block, j, TALL_COLS, {0, blocks}, (n - rows.begin) / ROWS, gates * H);
+                    Part<Real> parts[4];
+                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(dgates, gate + g, n);
+                    const Real* w = W + (ptrdiff_t(j) * G + gate) * H * L;
+                    const Real* next = plan.next_weights(w, w_block, j, TALL_COLS, {0, blocks},
+                                                        (n - rows.begin) / ROWS, gates * H);
                     tiles.tile_of(height, count)(parts, gates, w, w_block, {zeros, 0}, {own, WIDTH}, next);
                     for (int r = 0; r < height && call.x_scale; r++)
-                        add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L, count);
+                        add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L,
+                                   count);
                 }
-                for (int r = 0; r < height; r++) write(sums + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j * L, count);
+                for (int r = 0; r < height; r++)
+                    write(sums + r * WIDTH, (n + r) % B, steps.begin + (n + r) / B, j * L, count);
             }
         }
     }
 
   private:
-    T* row_of(int b, int step) const { return static_cast<T*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I; }
+    Real* row_of(int b, int step) const {
+        return static_cast<Real*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I;
+    }
 
     // One row of a tile. A masked step's dx is 0.
-    void write(const T* from, int b, int step, int i0, int count) const {
-        T* to = row_of(b, step) + i0;
-        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps]) return std::fill(to, to + count, T(0));
+    void write(const Real* from, int b, int step, int i0, int count) const {
+        Real* to = row_of(b, step) + i0;
+        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps])
+            return std::fill(to, to + count, Real(0));
         for (int i = 0; i < count; i += L) store(to + i, load(from + i), count - i);
     }
 };

@@ -2,14 +2,15 @@
 #pragma once
 #include "pair.h"
 
-// ONE: the bits of 1, an exponent of 0. ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n * LN2_HIGH is exact.
-// ROUND: x + ROUND - ROUND is the nearest integer, which then stands in the low bits of x + ROUND. Beyond LOWEST and HIGHEST exp is
-// 0 and infinite, beyond FLAT tanh is 1.
-template <class T> struct Constants;
+// ONE: the bits of 1, an exponent of 0. ln 2 = LN2_HIGH + LN2_LOW, and LN2_HIGH has so few bits that n *
+// LN2_HIGH is exact. ROUND: x + ROUND - ROUND is the nearest integer, which then stands in the low bits of x
+// + ROUND. Beyond LOWEST and HIGHEST exp is 0 and infinite, beyond FLAT tanh is 1.
+template <class Real> struct Constants;
 template <> struct Constants<float> {
     static constexpr int MANTISSA = 23, TERMS = 7;
     static constexpr int32_t ONE = 127 << MANTISSA;
-    static constexpr float ROUND = 0x1.8p23f, LOG2E = 1.44269504088896341f, LN2_HIGH = 0x1.63p-1f, LN2_LOW = -0x1.bd0106p-13f;
+    static constexpr float ROUND = 0x1.8p23f, LOG2E = 1.44269504088896341f;
+    static constexpr float LN2_HIGH = 0x1.63p-1f, LN2_LOW = -0x1.bd0106p-13f;
     static constexpr float LOWEST = -104, HIGHEST = 89, FLAT = 9.1f;
 };
 template <> struct Constants<double> {
@@ -26,67 +27,70 @@ template <class To, class From> RNN_FN To bits(From from) {
     return to;
 }
 
-template <class T> constexpr T inverse_factorial(int n) {
+template <class Real> constexpr Real inverse_factorial(int n) {
     double product = 1;
     for (int i = 2; i <= n; i++) product *= i;
-    return T(1 / product);
+    return Real(1 / product);
 }
 
 // x, but no less than `low` (no more than `high`); NaN stays NaN. And y 2^n for the n of reduced_expm1.
 #if defined(__AVX512F__)
-template <class T> RNN_FN Vec<T> at_least(T low, Vec<T> x) {
-    if constexpr (sizeof(T) == 4) return _mm512_maskz_max_ps(__mmask16(-1), splat(low), x);
+template <class Real> RNN_FN Vec<Real> at_least(Real low, Vec<Real> x) {
+    if constexpr (sizeof(Real) == 4) return _mm512_maskz_max_ps(__mmask16(-1), splat(low), x);
     else return _mm512_maskz_max_pd(__mmask8(-1), splat(low), x);
 }
-template <class T> RNN_FN Vec<T> at_most(T high, Vec<T> x) {
-    if constexpr (sizeof(T) == 4) return _mm512_maskz_min_ps(__mmask16(-1), splat(high), x);
+template <class Real> RNN_FN Vec<Real> at_most(Real high, Vec<Real> x) {
+    if constexpr (sizeof(Real) == 4) return _mm512_maskz_min_ps(__mmask16(-1), splat(high), x);
     else return _mm512_maskz_min_pd(__mmask8(-1), splat(high), x);
 }
-template <class T> RNN_FN Vec<T> times_power_of_2(Vec<T> y, Vec<T> sum) {
-    Vec<T> n = sum - Constants<T>::ROUND;
-    if constexpr (sizeof(T) == 4) return _mm512_maskz_scalef_ps(__mmask16(-1), y, n);
+template <class Real> RNN_FN Vec<Real> times_power_of_2(Vec<Real> y, Vec<Real> sum) {
+    Vec<Real> n = sum - Constants<Real>::ROUND;
+    if constexpr (sizeof(Real) == 4) return _mm512_maskz_scalef_ps(__mmask16(-1), y, n);
     else return _mm512_maskz_scalef_pd(__mmask8(-1), y, n);
 }
 #else
-template <class T> RNN_FN Vec<T> at_least(T low, Vec<T> x) { return x < low ? splat(low) : x; }
-template <class T> RNN_FN Vec<T> at_most(T high, Vec<T> x) { return x > high ? splat(high) : x; }
-template <class T> RNN_FN Vec<T> times_power_of_2(Vec<T> y, Vec<T> sum) {
-    using C = Constants<T>;
-    using I = typename Simd<T>::I;
-    I m = bits<I>(sum), half = ((m >> 1) << C::MANTISSA) + C::ONE;  // 2^n in two factors: one alone cannot reach the denormals
+template <class Real> RNN_FN Vec<Real> at_least(Real low, Vec<Real> x) { return x < low ? splat(low) : x; }
+template <class Real> RNN_FN Vec<Real> at_most(Real high, Vec<Real> x) { return x > high ? splat(high) : x; }
+template <class Real> RNN_FN Vec<Real> times_power_of_2(Vec<Real> y, Vec<Real> sum) {
+    using C = Constants<Real>;
+    using I = typename Simd<Real>::I;
+    // 2^n in two factors: one alone cannot reach the denormals
+    I m = bits<I>(sum), half = ((m >> 1) << C::MANTISSA) + C::ONE;
     I rest = (m << C::MANTISSA) + 2 * C::ONE - half;
-    return y * bits<Vec<T>>(half) * bits<Vec<T>>(rest);
+    return y * bits<Vec<Real>>(half) * bits<Vec<Real>>(rest);
 }
 #endif
 
-// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series; sum = n + ROUND has n in its low bits.
-template <class T> RNN_FN Vec<T> reduced_expm1(Vec<T> x, Vec<T>& sum) {
-    using C = Constants<T>;
+// x = n ln 2 + r with |r| <= ln 2 / 2: returns exp(r) - 1 by its Taylor series; sum = n + ROUND has n in its
+// low bits.
+template <class Real> RNN_FN Vec<Real> reduced_expm1(Vec<Real> x, Vec<Real>& sum) {
+    using C = Constants<Real>;
     sum = x * C::LOG2E + C::ROUND;
-    Vec<T> n = sum - C::ROUND;
-    Vec<T> r = (x - n * C::LN2_HIGH) - n * C::LN2_LOW;
-    Vec<T> q = splat(inverse_factorial<T>(C::TERMS));
-    for (int term = C::TERMS - 1; term >= 2; term--) q = q * r + inverse_factorial<T>(term);
+    Vec<Real> n = sum - C::ROUND;
+    Vec<Real> r = (x - n * C::LN2_HIGH) - n * C::LN2_LOW;
+    Vec<Real> q = splat(inverse_factorial<Real>(C::TERMS));
+    for (int term = C::TERMS - 1; term >= 2; term--) q = q * r + inverse_factorial<Real>(term);
     return r + r * r * q;
 }
 
-template <class T> RNN_FN Vec<T> exp_of(Vec<T> x) {
-    Vec<T> sum, e = reduced_expm1<T>(at_most<T>(Constants<T>::HIGHEST, at_least<T>(Constants<T>::LOWEST, x)), sum);
-    return times_power_of_2<T>(1 + e, sum);
+template <class Real> RNN_FN Vec<Real> exp_of(Vec<Real> x) {
+    using C = Constants<Real>;
+    Vec<Real> sum, e = reduced_expm1<Real>(at_most<Real>(C::HIGHEST, at_least<Real>(C::LOWEST, x)), sum);
+    return times_power_of_2<Real>(1 + e, sum);
 }
 
-// tanh a = e / (e + 2) with e = exp(2a) - 1, for a = |x|. Near 0 the same as e/2 - e/2 * (e / (e + 2)), where the rounding of
-// the quotient hardly counts.
-template <class T> RNN_FN Vec<T> tanh_of(Vec<T> x) {
-    using C = Constants<T>;
-    using I = typename Simd<T>::I;
-    I sign = bits<I>(x) & bits<I>(splat(T(-0.0)));
-    Vec<T> a = bits<Vec<T>>(bits<I>(x) ^ sign);
-    Vec<T> sum, expm1 = reduced_expm1<T>(2 * at_most<T>(C::FLAT, a), sum);
-    Vec<T> scale = bits<Vec<T>>((bits<I>(sum) << C::MANTISSA) + C::ONE);
-    Vec<T> e = expm1 * scale + (scale - 1), half = e * T(0.5), y = e / (e + 2);
+// tanh a = e / (e + 2) with e = exp(2a) - 1, for a = |x|. Near 0 the same as e/2 - e/2 * (e / (e + 2)), where
+// the rounding of the quotient hardly counts.
+template <class Real> RNN_FN Vec<Real> tanh_of(Vec<Real> x) {
+    using C = Constants<Real>;
+    using I = typename Simd<Real>::I;
+    I sign = bits<I>(x) & bits<I>(splat(Real(-0.0)));
+    Vec<Real> a = bits<Vec<Real>>(bits<I>(x) ^ sign);
+    Vec<Real> sum, expm1 = reduced_expm1<Real>(2 * at_most<Real>(C::FLAT, a), sum);
+    Vec<Real> scale = bits<Vec<Real>>((bits<I>(sum) << C::MANTISSA) + C::ONE);
+    Vec<Real> e = expm1 * scale + (scale - 1), half = e * Real(0.5), y = e / (e + 2);
     y = e < 1 ? half - half * y : y;
-    return bits<Vec<T>>(bits<I>(y) | sign);
+    return bits<Vec<Real>>(bits<I>(y) | sign);
 }
 
 RNN_FN Pair<float> exp(Pair<float> x) { return {exp_of<float>(x.a), exp_of<float>(x.b)}; }

@@ -18,31 +18,37 @@ inline Range share(int n, int id, int parts) {
     return {int(int64_t(n) * id / parts), int(int64_t(n) * (id + 1) / parts)};
 }
 
-template <class T> struct Plan {
+template <class Real> struct Plan {
     const Call& call;
-    const Cell<T>& cell;
-    const int B, steps, I, H, G, blocks, padded;  // blocks of LANES units; units, filled up to a pair of blocks
-    int threads, row_parts, unit_parts, segment, cols;  // steps that a part runs in one go; blocks in a panel
+    const Cell<Real>& cell;
+    const int B, steps, I, H, G;
+    const int blocks;  // of LANES units
+    const int padded;  // units, filled up to a pair of blocks
+    int threads, row_parts, unit_parts;
+    int segment;   // steps that a part runs in one go
+    int cols;      // blocks in a panel
     bool streams;  // the weights are more than a core's own cache holds for sure
     Scratch scratch;
 
     explicit Plan(const Call& call)
         : call(call),
-          cell(*static_cast<const Cell<T>*>(call.form)),
+          cell(*static_cast<const Cell<Real>*>(call.form)),
           B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
-          blocks(ceil_div(H, LANES<T>)), padded(ceil_div(blocks, 2) * 2 * LANES<T>) {
-        // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units are divided too, at
-        // the price of a barrier at each step, if a thread's share of the weights keeps it busy for longer than that.
+          blocks(ceil_div(H, LANES<Real>)), padded(ceil_div(blocks, 2) * 2 * LANES<Real>) {
+        // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units
+        // are divided too, at the price of a barrier at each step, if a thread's share of the weights keeps
+        // it busy for longer than that.
         const double work = double(B) * steps * G * H * (I + H);
         const int most = int(std::min(double(call.threads), 1 + work / 250e3));
         row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
-        unit_parts = std::max(1, std::min({most / row_parts, ceil_div(blocks, 2), int(double(G) * H * H / 16e3)}));
+        const int most_units = std::min(ceil_div(blocks, 2), int(double(G) * H * H / 16e3));
+        unit_parts = std::max(1, std::min(most / row_parts, most_units));
         threads = row_parts * unit_parts;
         segment = std::max(1, steps);
-        const double weights = double(G) * (I + H) * padded * sizeof(T);
+        const double weights = double(G) * (I + H) * padded * sizeof(Real);
         streams = weights > 1 << 20;
-        // While the weights stay in a core's own cache, many small parts cost no more than a few large ones, and the threads
-        // share them out as they come free.
+        // While the weights stay in a core's own cache, many small parts cost no more than a few large ones,
+        // and the threads share them out as they come free.
         if (unit_parts == 1 && row_parts > 1 && weights <= 512 << 10) {
             row_parts *= ceil_div(most_rows(), ROWS);
             cut_time(steps, 16);
@@ -55,7 +61,8 @@ template <class T> struct Plan {
         if (row_parts > threads) segment = ceil_div(steps, ceil_div(least * threads, row_parts));
     }
 
-    // The work on the recurrence is cut into parts, each some rows and some units; with several unit_parts each part is one thread's.
+    // The work on the recurrence is cut into parts, each some rows and some units; with several unit_parts
+    // each part is one thread's.
     int parts() const { return row_parts * unit_parts; }
     Range rows(int part) const { return share(B, part / unit_parts, row_parts); }
     Range own_blocks(int part) const {
@@ -66,41 +73,51 @@ template <class T> struct Plan {
     int most_rows() const { return ceil_div(B, row_parts); }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }
-    const uint8_t* live(int step) const { return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr; }
-
-    const T* x(int b, int step) const {
-        return static_cast<const T*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
+    const uint8_t* live(int step) const {
+        return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr;
     }
-    const T* x_scale(int copy, int b) const { return static_cast<const T*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I; }
-    const T* h_scale(int copy, int b) const { return static_cast<const T*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H; }
 
-    // The state kept before step number k * recompute_every: row b at checkpoint(s, k) + b * checkpoint_row().
-    T* checkpoint(int s, int k) const { return static_cast<T*>(call.states[s]) + ptrdiff_t(k) * H; }
+    const Real* x(int b, int step) const {
+        return static_cast<const Real*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
+    }
+    const Real* x_scale(int copy, int b) const {
+        return static_cast<const Real*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I;
+    }
+    const Real* h_scale(int copy, int b) const {
+        return static_cast<const Real*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H;
+    }
+
+    // The state kept before step number k * recompute_every: row b at checkpoint(s, k) + b *
+    // checkpoint_row().
+    Real* checkpoint(int s, int k) const { return static_cast<Real*>(call.states[s]) + ptrdiff_t(k) * H; }
     ptrdiff_t checkpoint_row() const { return ptrdiff_t(ceil_div(steps, int(call.recompute_every))) * H; }
 
     // A row of x can be read where it is.
     bool x_as_it_is() const { return !call.x_scale && call.x_stride[2] == 1; }
 
     // Some columns of one row of x, into the same columns of `to`, times their scale if there is one.
-    void copy_x(T* to, int b, int step, int copy, Range columns) const {
-        const T* from = x(b, step);
+    void copy_x(Real* to, int b, int step, int copy, Range columns) const {
+        const Real* from = x(b, step);
         const int begin = columns.begin;
         if (call.x_stride[2] != 1)
             for (int i = begin; i < columns.end; i++) to[i] = from[i * call.x_stride[2]];
         else if (!call.x_scale) std::copy(from + begin, from + columns.end, to + begin);
-        if (call.x_scale) scaled(to + begin, (call.x_stride[2] == 1 ? from : to) + begin, x_scale(copy, b) + begin, columns.size());
+        const Real* plain = call.x_stride[2] == 1 ? from : to;
+        if (call.x_scale) scaled(to + begin, plain + begin, x_scale(copy, b) + begin, columns.size());
     }
-    // One gate column of D as the left side of a product, from a row on.
-    Part<T> left_side(const Gradients<T>& D, int column, ptrdiff_t row) const {
-        return {D.at(column, row, 0), PANEL<T>, H, D.panel - PANEL<T>};
+    // One gate column of dgates as the left side of a product, from a row on.
+    Part<Real> left_side(const Gradients<Real>& dgates, int column, ptrdiff_t row) const {
+        return {dgates.at(column, row, 0), PANEL<Real>, H, dgates.panel - PANEL<Real>};
     }
 
-    // What a tile asks for: tile number i of those that share the weights w of `cols` blocks from j on, k values of each. It is its
-    // part of the weights of the blocks after them; nothing, if the weights are near anyway.
-    const T* next_weights(const T* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i, int k) const {
-        if (!streams || !NARROW<T> || i >= ASKING) return nullptr;
+    // What a tile asks for: tile number i of those that share the weights w of `cols` blocks from j on, k
+    // values of each. It is its part of the weights of the blocks after them; nothing, if the weights are
+    // near anyway.
+    const Real* next_weights(const Real* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i,
+                             int k) const {
+        if (!streams || !NARROW<Real> || i >= PREFETCHING) return nullptr;
         const int step = j + cols < blocks.end ? cols : blocks.begin - j;
-        return w + step * w_block + ptrdiff_t(i) * (k / PANEL<T>) * ASKED<T>;
+        return w + step * w_block + ptrdiff_t(i) * (k / PANEL<Real>) * PREFETCHED<Real>;
     }
 
     // Which scaled copy of an operand a gate takes: its own, or the one for all.

@@ -10,7 +10,7 @@
 #include <new>
 #include <thread>
 
-void Patience::wait() {
+void SpinWait::wait() {
     if (++rounds > PAUSES) std::this_thread::yield();
 #if defined(__x86_64__)
     else __builtin_ia32_pause();
@@ -24,7 +24,7 @@ void Barrier::arrive() {
         generation.store(now + 1, std::memory_order_release);
         return;
     }
-    for (Patience patience; generation.load(std::memory_order_acquire) == now;) patience.wait();
+    for (SpinWait spin; generation.load(std::memory_order_acquire) == now;) spin.wait();
 }
 
 namespace {
@@ -50,10 +50,11 @@ class Pool {
             std::lock_guard<std::mutex> lock(mutex);
             wanted = 0;  // who has not come yet need not
         }
-        for (Patience patience; running.load(std::memory_order_acquire) > 0;) patience.wait();
+        for (SpinWait spin; running.load(std::memory_order_acquire) > 0;) spin.wait();
     }
 
-    // A call that still runs finishes first. The turn is never given back: who calls after that waits for the process to end.
+    // A call that still runs finishes first. The turn is never given back: who calls after that waits for the
+    // process to end.
     void stop() {
         callers.lock();
         {
@@ -65,8 +66,9 @@ class Pool {
     }
 
   private:
-    // If no core is free when a worker wakes up, the system puts it on its caller's, and leaves it there for milliseconds when
-    // another one is free again. So workers may run wherever the caller may, but for the core on which it is now.
+    // If no core is free when a worker wakes up, the system puts it on its caller's, and leaves it there for
+    // milliseconds when another one is free again. So workers may run wherever the caller may, but for the
+    // core on which it is now.
     void keep_off_callers_core([[maybe_unused]] int threads) {
 #if defined(__linux__)
         cpu_set_t allowed;
@@ -74,16 +76,18 @@ class Pool {
         if (core < 0 || sched_getaffinity(0, sizeof(allowed), &allowed)) return;
         if (CPU_COUNT(&allowed) >= threads) CPU_CLR(core, &allowed);
         if (placed == int(workers.size()) && CPU_EQUAL(&allowed, &cores)) return;
-        for (std::thread& worker : workers) pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
+        for (std::thread& worker : workers)
+            pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
         placed = int(workers.size()), cores = allowed;
 #endif
     }
 
     void serve(int id, long seen) {
         for (;;) {
-            // The next call often comes at once, as backward after forward, and waking up takes longer than a small call. After
-            // that sleep: the system wakes a thread on a free core, but leaves one that keeps yielding beside the next caller.
-            for (Patience patience; job == seen && !patience.worn_out();) patience.wait();
+            // The next call often comes at once, as backward after forward, and waking up takes longer than a
+            // small call. After that sleep: the system wakes a thread on a free core, but leaves one that
+            // keeps yielding beside the next caller.
+            for (SpinWait spin; job == seen && !spin.exhausted();) spin.wait();
             std::unique_lock<std::mutex> lock(mutex);
             wake.wait(lock, [&] { return stopping || job != seen; });
             if (stopping) return;
@@ -111,8 +115,8 @@ class Pool {
     std::atomic<int> running{0};  // workers in `work`
 };
 
-// What outlives a call. It is never destroyed. A forked child has none of its parent's threads, and they may have held the
-// locks: it leaves the old Shared alone and makes its own.
+// What outlives a call. It is never destroyed. A forked child has none of its parent's threads, and they may
+// have held the locks: it leaves the old Shared alone and makes its own.
 struct Shared {
     Pool pool;
     std::mutex mutex;
@@ -155,7 +159,8 @@ char* Scratch::take_bytes(size_t size) {
         void* p = nullptr;
         if (posix_memalign(&p, expected < HUGE_PAGE ? PAGE : HUGE_PAGE, expected)) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-        madvise(p, expected / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);  // a wish: big weights lie in thousands of small pages
+        // a wish: big weights lie in thousands of small pages
+        madvise(p, expected / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
         blocks.push_back({std::unique_ptr<char, Block::Free>(static_cast<char*>(p)), expected});
         used = 0;
@@ -165,7 +170,8 @@ char* Scratch::take_bytes(size_t size) {
     return blocks.back().memory.get() + used - size;
 }
 
-// Keeps one block. A call that needed several leaves none, and the next one begins with a block for all of it.
+// Keeps one block. A call that needed several leaves none, and the next one begins with a block for all of
+// it.
 Scratch::~Scratch() {
     Shared* shared = Shared::current();
     std::lock_guard<std::mutex> lock(shared->mutex);

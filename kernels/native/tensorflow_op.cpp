@@ -1,9 +1,9 @@
 // The kernels as a TensorFlow op, so that a training step does not pass through Python.
 //
-// The library is built without TensorFlow: what it calls there is TensorFlow's C interface (tensorflow/c/ops.h, kernels.h and
-// tf_tensor.h), and rnn_register_op is given the addresses of those functions. There is one op for everything, RnnCall. Its
-// attribute `plan` says which field of Call each input and output belongs to, as ../../rnn_from_scratch/layers/native_op.py
-// writes it down.
+// The library is built without TensorFlow: what it calls there is TensorFlow's C interface
+// (tensorflow/c/ops.h, kernels.h and tf_tensor.h), and rnn_register_op is given the addresses of those
+// functions. There is one op for everything, RnnCall. Its attribute `plan` says which field of Call each
+// input and output belongs to, as ../../rnn_from_scratch/layers/native_op.py writes it down.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -33,16 +33,19 @@ struct TensorFlow {
     void (*set_shape_function)(Opaque op, void (*)(Opaque context, Opaque status));
     void (*set_unknown_shape)(Opaque context, Opaque status);
     void (*register_op)(Opaque op, Opaque status);
-    Opaque (*new_kernel)(const char* op, const char* device, void* (*create)(Opaque), void (*compute)(void*, Opaque),
+    Opaque (*new_kernel)(const char* op, const char* device, void* (*create)(Opaque),
+            void (*compute)(void*, Opaque),
                          void (*destroy)(void*));
     void (*register_kernel)(const char* name, Opaque kernel, Opaque status);
-    void (*attribute_size)(Opaque construction, const char* name, int32_t* count, int32_t* bytes, Opaque status);
+    void (*attribute_size)(Opaque construction, const char* name, int32_t* count, int32_t* bytes,
+            Opaque status);
     void (*int_attribute)(Opaque construction, const char* name, int64_t* values, int count, Opaque status);
     void (*text_attribute)(Opaque construction, const char* name, char* text, size_t count, Opaque status);
     void (*construction_failure)(Opaque construction, Opaque status);
     void (*failure)(Opaque context, Opaque status);
     void (*input)(Opaque context, int index, Opaque* tensor, Opaque status);
-    Opaque (*allocate_output)(Opaque context, int index, int type, const int64_t* dims, int count, size_t bytes, Opaque status);
+    Opaque (*allocate_output)(Opaque context, int index, int type, const int64_t* dims, int count,
+            size_t bytes, Opaque status);
     void (*delete_tensor)(Opaque);
     void* (*data)(Opaque tensor);
     int (*rank)(Opaque tensor);
@@ -56,7 +59,8 @@ using Shape = std::vector<int64_t>;  // a size below 0 is known only when the op
 
 struct Layout {
     struct Pointer {
-        int64_t tensor, field, offset;  // inputs and then outputs; place in Call; elements from the tensor's beginning
+        // inputs and then outputs; place in Call; elements from the tensor's beginning
+        int64_t tensor, field, offset;
     };
     int type;
     bool backward;
@@ -91,7 +95,8 @@ Shape known(Shape shape, int64_t B, int64_t T) {
     return shape;
 }
 
-// plan: type, backward, the constants; then the inputs' shapes, the outputs' shapes and the pointers, each after their number.
+// plan: type, backward, the constants; then the inputs' shapes, the outputs' shapes and the pointers, each
+// after their number.
 void* create(Opaque construction) {
     Status status;
     int32_t count = 0, bytes = 0, length = 0, unused = 0;
@@ -107,7 +112,8 @@ void* create(Opaque construction) {
     }
     Layout* layout = new Layout;
     const int64_t* at = values.data();
-    layout->type = int(*at++), layout->backward = *at++;
+    layout->type = int(*at++);
+    layout->backward = *at++;
     std::memcpy(layout->constants, at, sizeof(Call));
     at += sizeof(Call) / sizeof(int64_t);
     for (auto* shapes : {&layout->inputs, &layout->outputs}) {
@@ -139,15 +145,19 @@ void compute(const Layout& layout, Opaque context, Status& status) {
         for (size_t axis = 0; axis < shape.size(); axis++) shape[axis] = tf.dim(tensors[i].handle, int(axis));
         if (i == 0 && shape.size() == 3) call.B = shape[0], call.T = shape[1];
         const Shape expected = known(layout.inputs[i], call.B, call.T);
-        if (shape != expected) return status.set(INVALID_ARGUMENT, layout.names[i] + ": expected " + text(expected) + ", got " + text(shape));
+        if (shape != expected)
+            return status.set(INVALID_ARGUMENT,
+                              layout.names[i] + ": expected " + text(expected) + ", got " + text(shape));
     }
-    if (call.T < 1) return status.set(INVALID_ARGUMENT, "x: expected [B, T, I] with T of at least 1, got T = 0");
+    if (call.T < 1)
+        return status.set(INVALID_ARGUMENT, "x: expected [B, T, I] with T of at least 1, got T = 0");
     for (size_t i = 0; i < layout.outputs.size(); i++) {
         const Shape shape = known(layout.outputs[i], call.B, call.T);
         size_t bytes = size;
         for (int64_t n : shape) bytes *= n;
         Opaque& tensor = tensors[count + i].handle;
-        tensor = tf.allocate_output(context, int(i), layout.type, shape.data(), int(shape.size()), bytes, status.handle);
+        tensor = tf.allocate_output(context, int(i), layout.type, shape.data(), int(shape.size()), bytes,
+                status.handle);
         if (!status.ok()) return;
     }
     call.threads = *chosen_threads ? *chosen_threads : default_threads;
@@ -161,14 +171,16 @@ void compute(const Layout& layout, Opaque context, Status& status) {
                                         : layout.backward ? rnn_backward_float64 : rnn_forward_float64;
     const int failed = run(&call);
     if (failed == 1) status.set(RESOURCE_EXHAUSTED, "not enough memory for the native backend");
-    if (failed == 2) status.set(INTERNAL, "the native backend could not start a thread; set RNN_NUM_THREADS=1");
+    if (failed == 2)
+        status.set(INTERNAL, "the native backend could not start a thread; set RNN_NUM_THREADS=1");
 }
 
 }  // namespace
 
 // Tells TensorFlow of the op; once in a process. `functions` as in struct TensorFlow; `chosen` is read
 // at every call of the op. Returns false if TensorFlow refuses it.
-extern "C" __attribute__((visibility("default"))) bool rnn_register_op(const TensorFlow* functions, const int64_t* chosen, int64_t by_default) {
+extern "C" __attribute__((visibility("default"))) bool rnn_register_op(const TensorFlow* functions,
+        const int64_t* chosen, int64_t by_default) {
     tf = *functions;
     chosen_threads = chosen, default_threads = by_default;
     Status status;
@@ -185,7 +197,9 @@ extern "C" __attribute__((visibility("default"))) bool rnn_register_op(const Ten
         compute(*static_cast<const Layout*>(layout), context, status);
         if (!status.ok()) tf.failure(context, status.handle);
     };
-    tf.register_kernel("RnnCall", tf.new_kernel("RnnCall", "CPU", create, run, [](void* layout) { delete static_cast<Layout*>(layout); }),
+    tf.register_kernel("RnnCall",
+            tf.new_kernel("RnnCall", "CPU", create, run,
+                    [](void* layout) { delete static_cast<Layout*>(layout); }),
                        status.handle);
     return status.ok();
 }

@@ -67,7 +67,7 @@ MUTANTS = [
     ),
     *of(
         "native/pointwise.h",
-        ("the carries of two phases are not added up", "load_pair(at.part + place) + ds_prev[0]", "ds_prev[0]"),
+        ("the carries of two phases are not added up", "load_pair(at.parts[i] + place) + ds_prev[i]", "ds_prev[i]"),
         (
             "a masked output shows the state",
             "at.zero_masked_outputs || !at.y_prev ? V{} : lanes.load(at.y_prev + b * at.y_row + u)",
@@ -83,27 +83,33 @@ MUTANTS = [
     ),
     *of(
         "native/gemm.h",
-        ("the last panel of a run without the leap after it", "end - k >= PANEL<T>", "end - k > PANEL<T>"),
+        ("the last panel of a run without the leap after it", "end - k >= PANEL<Real>", "end - k > PANEL<Real>"),
         ("a leap of one value too few", "a += leap", "a += leap ? leap - 1 : 0"),
     ),
     *of(
         "native/plan.h",
-        ("the gate gradients of the next panel are not found", "D.panel - PANEL<T>", "ptrdiff_t(0)"),
+        ("the gate gradients of the next panel are not found", "dgates.panel - PANEL<Real>", "ptrdiff_t(0)"),
         ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
     ),
     *of(
-        "native/forward.h",
+        "native/forward_tile.h",
         ("the recurrent bias of n is that of its input side", "bias + column * padded + j * L", "bias + gate * padded + j * L"),
+    ),
+    *of(
+        "native/forward.h",
         ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
     ),
     *of(
-        "native/backward.h",
+        "native/backward_tile.h",
         (
             "dropout of dh with another row's scale",
             "P::h_scale(P::h_copy(cell.first[phase] + i), b + r)",
             "P::h_scale(P::h_copy(cell.first[phase] + i), B - 1 - b - r)",
         ),
-        ("the gradient of the final states is dropped", "static_cast<const T*>(call.dfinal[s])", "static_cast<const T*>(nullptr)"),
+    ),
+    *of(
+        "native/backward.h",
+        ("the gradient of the final states is dropped", "static_cast<const Real*>(call.dfinal[s])", "static_cast<const Real*>(nullptr)"),
         ("the first live step is one late", "first_live[b] = step", "first_live[b] = step + 1"),
         ("s_prev is s", "at.s_prev[s] = tape.before(s, step)", "at.s_prev[s] = tape.after(s, step)"),
     ),
@@ -112,7 +118,7 @@ MUTANTS = [
         ("dWh from h, not h_prev", "tape.before(s, row.step)", "tape.after(s, row.step)"),
         ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
         ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, row.b)", "plan.h_scale(p.copy, B - 1 - row.b)"),
-        ("a bias is the weight of 0", "T(1)", "T(0)"),
+        ("a bias is the weight of 0", "Real(1)", "Real(0)"),
         ("the live rows of D are not moved together", "from != n", "false"),
         ("the last block of rows is left out", "std::min(BLOCK, own.count - n0)", "own.count - n0 > BLOCK ? BLOCK : 0"),
         ("dW of the last rows is nobody's", "piece + 1 == count", "false"),

@@ -15,6 +15,8 @@ from .threads import num_threads, set_num_threads
 
 __all__ = ["available", "backward", "forms", "forward", "isa", "num_threads", "outdated", "refusal", "set_num_threads", "supports"]
 
+# fields of Call with one array for each state; a cell has four at most
+STATES = {name: tuple(f"{name}{s}" for s in range(4)) for name in ("states", "final", "dinitial")}
 FAILURES = {
     1: (MemoryError, "not enough memory for the native backend"),
     2: (RuntimeError, "the native backend could not start a thread; set RNN_NUM_THREADS=1"),
@@ -60,12 +62,12 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
     flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
     arguments = Arguments(form(cell, x.dtype), params, x, live, *flags, *scales, recompute_every)
     arguments.give_states("initial", s0)
-    y, *final = arguments.new(("y", "final0", "final1"), (B, T, H), *[(B, H)] * S)
+    y, *final = arguments.new(("y", *STATES["final"]), (B, T, H), *[(B, H)] * S)
     saved, states = None, []
     if save and recompute_every:
-        states = arguments.new(("states0", "states1"), *[(B, -(-T // recompute_every), H)] * S)
+        states = arguments.new(STATES["states"], *[(B, -(-T // recompute_every), H)] * S)
     elif save:
-        saved, *states = arguments.new(("saved", "states0", "states1"), (B, T, len(cell.saved), H), *[(B, T + 1, H)] * S)
+        saved, *states = arguments.new(("saved", *STATES["states"]), (B, T, len(cell.saved), H), *[(B, T + 1, H)] * S)
     run("forward", arguments)
     if not save:
         return y, tuple(final), None
@@ -91,6 +93,6 @@ def backward(tape, dy, dstate, wrt):
         names = ["dbx" if name == "b" else f"d{name}" for name in params]
         grads = dict(zip(params, arguments.new(names, *[a.shape for a in params.values()])))
     if "initial_state" in wrt:
-        initial = tuple(arguments.new(("dinitial0", "dinitial1"), *[(len(x), len(params["Wh"]))] * len(dstate)))
+        initial = tuple(arguments.new(STATES["dinitial"], *[(len(x), len(params["Wh"]))] * len(dstate)))
     run("backward", arguments)
     return Gradients(dx, grads, initial)

@@ -17,8 +17,8 @@ LAYOUT = """
     form
     B T I H threads go_backwards zero_masked_outputs x_scale_gates h_scale_gates recompute_every
     x x_stride0 x_stride1 x_stride2 Wx Wh bx bh p live x_scale h_scale
-    states0 states1 saved initial0 initial1 y final0 final1
-    dy dy_stride0 dy_stride1 dfinal0 dfinal1 dx dWx dWh dbx dbh dp dinitial0 dinitial1
+    states0 states1 states2 states3 saved initial0 initial1 initial2 initial3 y final0 final1 final2 final3
+    dy dy_stride0 dy_stride1 dfinal0 dfinal1 dfinal2 dfinal3 dx dWx dWh dbx dbh dp dinitial0 dinitial1 dinitial2 dinitial3
 """
 FIELDS = tuple(LAYOUT.split())
 CALL = struct.Struct(f"{len(FIELDS)}q")

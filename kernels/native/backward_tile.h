@@ -1,0 +1,49 @@
+// What Backward does for one tile of rows and units at one step. Included by backward.h, which has the names.
+#pragma once
+
+// hg = operand Wh, so the operand's gradient is dgates Wh^T: added to that of h_prev in phase 0, else
+// that of the operand.
+template <class Real>
+void Backward<Real>::one_tile(const ThreadScratch& own, int phase, ptrdiff_t dgates_row, int b, int n,
+                              int j, int cols) {
+    const int width = std::min(cols * L, H - j * L);
+    const auto tile = tiles.tile_of(n, width);
+    const int count = cell.count[phase];
+    const Real* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
+    const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
+    Real* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
+    Part<Real> parts[MAX_GATES];
+    for (int i = 0; i < count; i++)
+        parts[i] = P::left_side(dgates, cell.recurrent_column(cell.first[phase] + i), dgates_row);
+    const Real* next = P::next_weights(w, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS,
+                                         count * H);
+    if (!call.h_scale) {
+        const Rows<const Real> init = phase ? Rows<const Real>{zeros, 0} : Rows<const Real>{to, padded};
+        return tile(parts, count, w, w_block, init, {to, padded}, next);
+    }
+    for (int r = 0; r < n && phase; r++) std::fill(to + r * padded, to + r * padded + cols * L, Real(0));
+    // gates with one scale share a product
+    const int groups = call.h_scale_gates > 1 ? count : 1, gates = count / groups;
+    for (int i = 0; i < groups; i++) {
+        tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.product, WIDTH},
+             groups == 1 ? next : nullptr);
+        for (int r = 0; r < n; r++) {
+            const Real* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
+            add_scaled(to + r * padded, own.product + r * WIDTH, scale, width);
+        }
+    }
+}
+
+// What the cell will read in the next step, asked for while the products run.
+template <class Real>
+void Backward<Real>::prefetch_rows(const ThreadScratch& own, int step, ptrdiff_t b, int n) const {
+    const int u = own.blocks.begin * L, count = std::min(H, own.blocks.end * L) - u;
+    const Real* dy = call.dy ? static_cast<const Real*>(call.dy) + step * call.dy_stride[1] : nullptr;
+    for (ptrdiff_t row = b; row < b + n; row++) {
+        for (int s = 0; s < cell.states; s++)
+            prefetch(tape.before(s, step) + row * tape.state_row + u, count);
+        for (int a = 0; a < cell.saved; a++)
+            prefetch(tape.saved_at(step) + row * tape.saved_row + a * H + u, count);
+        if (dy) prefetch(dy + row * call.dy_stride[0] + u, count);
+    }
+}
