@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..typing import Cell, ListedCell
+from .coupled_lstm import CoupledLSTM
 from .gru import GRU
 from .lstm import LSTM
 from .peephole_lstm import PeepholeLSTM
@@ -20,6 +21,7 @@ CELLS: dict[str, type[ListedCell]] = {
     "lstm": LSTM,
     "peephole_lstm": PeepholeLSTM,
     "gru": GRU,
+    "coupled_lstm": CoupledLSTM,
 }
 
 

@@ -35,6 +35,7 @@ OPERATORS = {
     "SimpleRNN": Operator("RNN", "phi"),
     "LSTM": Operator("LSTM", "sigma phi phi"),
     "PeepholeLSTM": Operator("LSTM", "sigma phi phi"),
+    "CoupledLSTM": Operator("LSTM", "sigma phi phi", {"input_forget": 1}),
     "GRU reset after": Operator("GRU", "sigma phi", {"linear_before_reset": 1}),
     "GRU reset before": Operator("GRU", "sigma phi", {"linear_before_reset": 0}),
 }

@@ -164,6 +164,7 @@ LAYOUTS: dict[str, WeightLayout] = {
             "SimpleRNN": Row("RNN", "h", onnx),
             "LSTM": Row("LSTM", "i o f g", onnx),
             "PeepholeLSTM": Row("LSTM with P", "i o f g", (*onnx, ArrayLayout("P", "p", "1 GH", "i o f"))),
+            "CoupledLSTM": Row("LSTM(input_forget=1)", "i o - g", onnx),
             "GRU reset after": Row("GRU(linear_before_reset=1)", "z r n", onnx),
             "GRU reset before": Row("GRU(linear_before_reset=0)", "z r n", onnx),
         },

@@ -20,7 +20,19 @@ if keras.backend.backend() != "tensorflow":
     raise ImportError(f"rnn_from_scratch.layers needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
 
 from .convert import to_keras
-from .recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
-from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
+from .recurrent import GRU, LSTM, CoupledLSTM, PeepholeLSTM, SimpleRNN
+from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
 
-__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "PeepholeLSTM", "PeepholeLSTMCell", "SimpleRNN", "SimpleRNNCell", "to_keras"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "CoupledLSTM",
+    "CoupledLSTMCell",
+    "GRUCell",
+    "LSTMCell",
+    "PeepholeLSTM",
+    "PeepholeLSTMCell",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "to_keras",
+]

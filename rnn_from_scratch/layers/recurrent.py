@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from .. import backends, cells
 from .refusals import refuse_savedmodel
-from .step import GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
+from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
 Tensor = Any
 LOOP = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
@@ -190,3 +190,13 @@ class PeepholeLSTM(Recurrent, keras.layers.LSTM):
     def get_config(self) -> dict[str, Any]:
         extra = {name: value for name, value in self.cell.get_config().items() if name.startswith("peephole_")}
         return {**super().get_config(), **extra}
+
+
+@layer_of_a_cell
+class CoupledLSTM(Recurrent, keras.layers.LSTM):
+    """LSTM that forgets as much as it lets in: three gates i, g, o. The arguments of keras.layers.LSTM, and backend; with
+    unit_forget_bias the bias of i begins at -1.
+    """
+
+    parent = keras.layers.LSTM
+    cell_class, cell_name = CoupledLSTMCell, "coupled_lstm_cell"

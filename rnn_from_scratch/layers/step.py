@@ -130,6 +130,37 @@ class LSTMCell(Step, keras.layers.LSTMCell):
 
 
 @register
+class CoupledLSTMCell(Step, keras.layers.LSTMCell):
+    """One step of CoupledLSTM: the arguments of keras.layers.LSTMCell, and backend. Its weights hold three gates, i, g, o.
+
+    unit_forget_bias: the bias of i begins at -1, which keeps c as a forget bias of 1 does.
+    """
+
+    maths_class = cells.CoupledLSTM
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if hasattr(self, "dropout_mask_count"):
+            self.dropout_mask_count = len(self.maths.gates)
+
+    def build(self, input_shape: Any) -> None:
+        keras.layers.Layer.build(self, input_shape)  # that of LSTMCell makes weights for four gates
+        G, H = len(self.maths.gates), self.units
+        shapes = {"kernel": (input_shape[-1], G * H), "recurrent_kernel": (H, G * H), "bias": (G * H,)}
+        self.bias = None
+        for name in shapes if self.use_bias else ("kernel", "recurrent_kernel"):
+            part = name.replace("_kernel", "")
+            initializer = self.first_bias if name == "bias" and self.unit_forget_bias else getattr(self, f"{part}_initializer")
+            options = {what: getattr(self, f"{part}_{what}") for what in ("regularizer", "constraint")}
+            setattr(self, name, self.add_weight(shape=shapes[name], name=name, initializer=initializer, **options))
+
+    def first_bias(self, shape: Any, dtype: Any = None) -> Tensor:
+        """-1 for i; the bias_initializer's values for the others."""
+        others = self.bias_initializer((shape[0] - self.units,), dtype=dtype)
+        return keras.ops.concatenate([-keras.ops.ones((self.units,), dtype), others])
+
+
+@register
 class GRUCell(Step, keras.layers.GRUCell):
     """One step of GRU: the arguments of keras.layers.GRUCell, and backend."""
 

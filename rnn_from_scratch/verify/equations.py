@@ -97,6 +97,12 @@ def gru_reset_before(at: Step) -> Any:
     return {"h": n + z * (h - n)}, {"z": z, "r": r, "n": n}
 
 
+def coupled_lstm(at: Step) -> Any:
+    i, g, o = at.sigma(at.both(0)), at.phi(at.both(1)), at.sigma(at.both(2))
+    c = at.state["c"] + i * (g - at.state["c"])
+    return {"h": o * at.phi(c), "c": c}, {"i": i, "g": g, "o": o}
+
+
 # form -> one step: the next state, and what the cell saves, by name. A form without a row is not covered: see `covers`
 EQUATIONS: dict[str, Callable[[Step], Any]] = {
     "SimpleRNN": simple_rnn,
@@ -104,6 +110,7 @@ EQUATIONS: dict[str, Callable[[Step], Any]] = {
     "PeepholeLSTM": peephole_lstm,
     "GRU reset after": gru_reset_after,
     "GRU reset before": gru_reset_before,
+    "CoupledLSTM": coupled_lstm,
 }
 
 

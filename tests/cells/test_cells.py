@@ -36,6 +36,11 @@ def peephole_lstm():
     return s(A[3] + P[2] * c) * math.tanh(c), c
 
 
+def coupled_lstm():
+    c = (1 - s(A[0])) * C + s(A[0]) * math.tanh(A[1])
+    return s(A[2]) * math.tanh(c), c
+
+
 def gru_reset_after():
     z, r = s(A[0] + BH[0]), s(A[1] + BH[1])
     n = math.tanh(WX[2] * X + B[2] + r * (WH[2] * H + BH[2]))
@@ -54,6 +59,7 @@ BY_HAND = {
     "PeepholeLSTM": peephole_lstm,
     "GRU reset after": gru_reset_after,
     "GRU reset before": gru_reset_before,
+    "CoupledLSTM": coupled_lstm,
 }
 
 

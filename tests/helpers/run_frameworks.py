@@ -108,6 +108,8 @@ def run_onnx(cell, arrays, x, states, *, alpha=1 / 6):
         "activation_beta": [constants[name][1] for name in used if name in constants],
     }
     attributes = {name: value for name, value in attributes.items() if value != []}
+    if "input_forget" in LAYOUTS["onnx"].rows[kind(cell)].called:
+        attributes["input_forget"] = 1
     if op == "GRU":
         attributes["linear_before_reset"] = int(cell.reset_after)
     feeds = {"X": x.swapaxes(0, 1), **arrays, "h0": states[0][None], **({"c0": states[1][None]} if len(states) > 1 else {})}

@@ -32,6 +32,7 @@ OTHER_ACTIVATIONS = [
     ("onnx", RNN("sigmoid")),
     ("onnx", LSTM("relu")),
     ("onnx", PEEPHOLE("sigmoid")),
+    ("onnx", cells.CoupledLSTM("relu")),
     ("onnx", GRU(True, "linear")),
     ("onnx", GRU(False, "relu")),
 ]

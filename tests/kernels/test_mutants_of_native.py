@@ -56,6 +56,13 @@ MUTANTS = [
         ("the output peephole reads the old c, in its gradient", "dao * c", "dao * c_prev"),
     ),
     *of(
+        "cells/coupled_lstm.h",
+        ("the old c is not let go of as the new comes in", "(1 - i) * c_prev + i * g", "c_prev + i * g"),
+        ("the input gate's gradient without what it lets go of", "dc * (g - c_prev)", "dc * g"),
+        ("the input gate in place of the coupled one in the carry of c", "dc * (1 - i)", "dc * i"),
+        ("candidate and output gate swapped in backward", "dxg[1] = dag, dxg[2] = dao", "dxg[1] = dao, dxg[2] = dag"),
+    ),
+    *of(
         "cells/gru.h",
         ("the update gate's sign", "h_prev - n", "n - h_prev"),
         ("(1 - z) is missing", "dh * (1 - z)", "dh"),

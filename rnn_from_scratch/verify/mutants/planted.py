@@ -73,6 +73,15 @@ PLANTED = [
         ("peephole gradients in another order", "(dai * c_prev, daf * c_prev,", "(daf * c_prev, dai * c_prev,"),
     ),
     *of(
+        "cells/coupled_lstm.py",
+        ("the old c is not let go of as the new comes in", "c = (1 - i) * c_prev + i * g\n        h =", "c = c_prev + i * g\n        h ="),
+        ("the input gate's gradient without what it lets go of", "dc * (g - c_prev)", "dc * g"),
+        ("the input gate's gradient reads c, not c_prev", "dc * (g - c_prev)", "dc * (g - c)"),
+        ("the input gate in place of the coupled one in the carry of c", "dc_prev = dc * (1 - i)", "dc_prev = dc * i"),
+        ("the carry of c is dropped", "dc = dc + dh * o * phi_derivative(tau)", "dc = dh * o * phi_derivative(tau)"),
+        ("candidate and output gate swapped in backward", "da = (dai, dag, dao)", "da = (dai, dao, dag)"),
+    ),
+    *of(
         "cells/gru.py",
         ("(1 - z) is missing", "dan = dh * (1 - z) * phi_derivative(n)", "dan = dh * phi_derivative(n)"),
         ("z in place of (1 - z)", "dan = dh * (1 - z) * phi_derivative", "dan = dh * z * phi_derivative"),

@@ -30,8 +30,15 @@ def peephole_lstm(a: Callable[[str], Any], p: dict[str, Any], phi: Any, sigma: A
     return sigma(a("o") + c * p["o"]) * phi(c), c
 
 
+def coupled_lstm(a: Callable[[str], Any], p: dict[str, Any], phi: Any, sigma: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    """Greff et al. 2017, CIFG: what the input gate lets in replaces as much of c."""
+    let_in = sigma(a("i"))
+    c = c - let_in * c + let_in * phi(a("g"))
+    return sigma(a("o")) * phi(c), c
+
+
 # form -> one step: h and the other states
-EQUATIONS: dict[str, Any] = {"PeepholeLSTM": peephole_lstm}
+EQUATIONS: dict[str, Any] = {"PeepholeLSTM": peephole_lstm, "CoupledLSTM": coupled_lstm}
 COVERS = {form: Row("equations", "", ()) for form in EQUATIONS}
 
 
