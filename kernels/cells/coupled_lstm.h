@@ -1,5 +1,5 @@
-// LSTM with coupled input and forget gates: the twin of ../../rnn_from_scratch/cells/coupled_lstm.py, where the
-// equations are. The interface is told in simple_rnn.h.
+// LSTM with coupled input and forget gates: the twin of ../../rnn_from_scratch/cells/coupled_lstm.py,
+// where the equations are. The interface is told in simple_rnn.h.
 
 template <class Phi, class Sigma>
 struct CoupledLSTM {

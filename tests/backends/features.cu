@@ -88,7 +88,8 @@ extern "C" __global__ void total(const float* x, float* sums, float* out, unsign
 }
 
 // ----
-extern "C" __global__ void warps(const float* x, float* softmax, double* halves, unsigned* positive, int* largest, int rows) {
+extern "C" __global__ void warps(const float* x, float* softmax, double* halves, unsigned* positive,
+                                 int* largest, int rows) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x & 31;
     if (row >= rows) return;
     float v = x[row * 32 + lane], top = v;

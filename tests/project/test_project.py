@@ -46,6 +46,12 @@ def test_no_source_file_above_250_lines(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix != ".py"], ids=lambda p: str(p.relative_to(ROOT)))
+def test_cxx_lines_have_at_most_110_characters(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert not [n for n, line in enumerate(lines, 1) if len(line) > 110]
+
+
 def test_simple_rnn_is_at_most_60_lines():
     assert len((PACKAGE / "cells/simple_rnn.py").read_text(encoding="utf-8").splitlines()) <= 60
 

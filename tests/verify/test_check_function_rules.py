@@ -45,7 +45,7 @@ def with_nan(x, w, dy):
 
 
 # forward, backward, the kind of finding, a part of its text
-MANNERS = [
+CONTRACT = [
     (in_place_forward, lambda x, w, dy: (2 * w * dy, 2 * x * dy), "in place", "forward_fn changes its argument x in place, at [0]"),
     (square, in_place_backward, "in place", "backward_fn changes its argument upstream 0 in place"),
     (Counter(square), square_backward, "not deterministic", "forward_fn: two calls with the same arguments give a different output 0"),
@@ -59,7 +59,7 @@ MANNERS = [
 ]
 
 
-@pytest.mark.parametrize(("forward", "backward", "kind", "text"), MANNERS, ids=[f"{m[2]}: {m[3][:40]}" for m in MANNERS])
+@pytest.mark.parametrize(("forward", "backward", "kind", "text"), CONTRACT, ids=[f"{m[2]}: {m[3][:40]}" for m in CONTRACT])
 @pytest.mark.filterwarnings("ignore:divide by zero")  # one row makes an infinity on purpose
 def test_what_is_no_matter_of_digits(forward, backward, kind, text):
     report = check_function(forward, backward, [np.array([0.5, -1.5, 0.7]), np.array([2.0, 3.0, 4.0])])
