@@ -91,7 +91,7 @@ def assert_gradcheck(cell: Cell, *args: Any, **options: Any) -> None:
 
     >>> from rnn_from_scratch import cells
     >>> from rnn_from_scratch.verify import assert_gradcheck
-    >>> assert_gradcheck(cells.GRU(reset_after=False), go_backwards=True)
+    >>> assert_gradcheck(cells.LSTM(use_bias=False), go_backwards=True)
     """
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     report = gradcheck(cell, *args, **options)

@@ -137,5 +137,5 @@ def test_signatures_are_read_from_the_text():
     assert set(found) == {"forward", "backward", "begin", "end", "first_live", "input_rows", "operand_rows", "scaled_sum"}
     numbers = [(n, "int32", False) for n in ("B", "T", "rev")]
     assert found["first_live"] == [("live", "uint8", True), ("first", "int32", True), *numbers]
-    assert [p.dtype for p in found["begin"][:4]] == ["float32", "uint16", "uint16", "float32"]
+    assert [p.dtype for p in found["begin"][:6]] == ["float32", *["uint16"] * 4, "float32"]
     assert source.signatures(source.column_sum_text("float64"))["column_sum"][2] == ("N", "int64", False)

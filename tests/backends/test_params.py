@@ -16,11 +16,18 @@ def test_glorot_orthogonal_and_forget_bias():
         assert 0.98 * limit < np.abs(params["Wx"]).max() <= limit
         for name in ("b", "bx", "bh"):
             if name in params:
-                expected = np.repeat([float(g == "f") for g in cell.gates], 30)
+                expected = np.repeat([getattr(cell, "initial_bias", {}).get(g, 0.0) for g in cell.gates], 30)
                 assert np.array_equal(params[name], expected)
         again = init_params(cell, inputs=40, units=30, rng=np.random.default_rng(3), dtype="float32")
         assert all(v.dtype == np.float32 for v in again.values())
         np.testing.assert_allclose(again["Wx"], params["Wx"], rtol=1e-6)
+
+
+def test_what_a_cell_says_of_its_first_biases_holds():
+    assert init_params(cells.LSTM(), 1, 1)["b"].tolist() == [0, 1, 0, 0]
+    assert init_params(cells.PeepholeLSTM(), 1, 1)["b"].tolist() == [0, 1, 0, 0]
+    assert init_params(cells.CoupledLSTM(), 1, 1)["b"].tolist() == [-1, 0, 0]
+    assert init_params(cells.GRU(reset_after=False), 1, 1)["b"].tolist() == [0, 0, 0]
 
 
 def test_available_and_choose_say_why():

@@ -105,8 +105,9 @@ def test_validation_reads_streams_with_carried_states(whole):
 
 def test_sampling_reads_what_it_wrote(whole):
     model, characters = sampling.load(whole)
-    drawn = "".join(sampling.generate(whole, "It is", 40, 0.0, seed=1))
-    codes = char.data.numbers_of("It is" + drawn, characters, "")
+    text = "".join(sampling.generate(whole, "It is", 40, 0.0, seed=1))
+    assert text.startswith("It is") and len(text) == 45
+    codes = char.data.numbers_of(text, characters, "")
     logits = model([codes[None], *[np.zeros((1, 6), "float32")] * 4])[0][0]
     np.testing.assert_array_equal(codes[5:], np.argmax(logits, axis=1)[4:-1])
     texts = ["".join(sampling.generate(whole, "It is", 40, 1.0, seed)) for seed in (1, 1, 2)]
