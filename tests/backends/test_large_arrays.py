@@ -66,7 +66,7 @@ def test_a_sequence_of_33_million_steps():
 @pytest.mark.parametrize(
     ("wide", "narrow"),
     [
-        ("size_t row = size_t(b) * T + t, unit", "int row = b * T + t; size_t unit"),
+        ("size_t row = size_t(b) * T + t, slots", "int row = b * T + t; size_t slots"),
         ("slots = size_t(b) * (T + 1) * H + j", "slots = b * (T + 1) * H + j"),
         ("size_t out = (size_t(b) * T + step) * H + j", "int out = (b * T + step) * H + j"),
         ("dy[(size_t(b) * T + step) * H + j]", "dy[(b * T + step) * H + j]"),

@@ -60,6 +60,17 @@ KNOWN = {  # (what, the line it is in): what changes nothing, and why
         "a -> 0",
         "for (int a = FIRST; a < FIRST + COUNT; a++) xg[(row * W + a) * H + j] = kept[a];",
     ): "phase 1 of the reset-before GRU reads z alone of what phase 0 put there, and z is gate 0",
+    **dict.fromkeys(
+        [
+            ("k -> 0", "if (tapes[k]) store(&tapes[k][slots + size_t(after) * H], value);"),
+            ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + (rev ? T : 0)) * H + j], s[k * BH + unit]);"),
+        ],
+        "a tape has all its states or none: whether the first is there says it for all",
+    ),
+    (
+        "k -> 0",
+        "for (int k = 0; k < S; k++) s_prev[k] = load(&tapes[k][(b * (T + 1) + before) * H + j]);",
+    ): "the operands of the cells of the table are made of h, the first state",
     ("scales <= 1 -> scales <= 2", "if (scales <= 1) {"): "scales is 0, 1 or the number of gates, and no cell has two",
     (
         "scales <= 1 -> scales <= 2",

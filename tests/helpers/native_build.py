@@ -26,8 +26,11 @@ def copy_of_kernels(folder: Path) -> Path:
 
 
 def build(kernels: Path, *options: str) -> None:
-    """Compile native-generic.so, beside its sources."""
-    common = [CXX, "-std=c++17", "-fPIC", "-pthread", *options]
+    """Compile native-generic.so, beside its sources.
+
+    Hidden symbols, as setup.py has them: else the linker would make one registry of forms for all libraries of this process.
+    """
+    common = [CXX, "-std=c++17", "-fPIC", "-fvisibility=hidden", "-pthread", *options]
     objects = kernels.parent / "objects"
     objects.mkdir()
 
