@@ -86,6 +86,7 @@ SELECTIONS = MASKS | {  # what is replaced by what
 }
 
 LOST = "whoever waits for a block that gave up waits in vain next, and all that follows is NaN"
+ALL_OR_NONE = "a tape has all its states or none: whether the first is there says it for all"
 KNOWN = {  # (what, where): what changes nothing, and why
     ("layer < SPLIT && k < K ? -> k < K ?", "held[i].v[c] = layer < SPLIT && k < K ? padded(i / 4 / TURNS, k, 4 * across + c) : 0;"): (
         "threads beyond the last layer would hold weights that they never use"
@@ -98,6 +99,8 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
     ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
+    ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + (rev ? T : 0)) * H + j], state[i][k]);"): ALL_OR_NONE,
+    ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + after) * H + j], state[i][k]);"): ALL_OR_NONE,
     ("if (on[i]) -> if (true)", "if (on[i]) dps[i][e] += dp_step[e];"): (
         "a masked step has saved 0: the derivatives of the gates are 0 there, and so is dp"
     ),
