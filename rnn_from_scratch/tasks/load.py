@@ -30,7 +30,7 @@ STARTS = 200  # forecasts of `horizon` steps are judged from so many places in t
 
 
 def prepare(settings: dict[str, Any]) -> Program:
-    values, source, notes, filled = data.load(settings["data"], **{name: settings[name] for name in READING})
+    values, source, notes, filled = data.load(settings["data"], **{name: settings[name] for name in READING if name in settings})
     parts = divide(values, settings, source)
     mean, spread = standard(parts[0], source)
     standardised = [((part - mean) / spread).astype("float32") for part in parts]
