@@ -48,7 +48,7 @@ template <class Real> class InputGradient {
                     prefetch<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, Real(0));
                 for (int gate = 0; gate < groups; gate++) {
-                    Part<Real> parts[4];
+                    Part<Real> parts[MAX_GATES];
                     for (int g = 0; g < gates; g++) parts[g] = plan.left_side(dgates, gate + g, n);
                     const Real* w = W + (ptrdiff_t(j) * G + gate) * H * L;
                     const Real* next = plan.next_weights(w, w_block, j, TALL_COLS, {0, blocks},
