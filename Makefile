@@ -23,11 +23,14 @@ demo: $(VENV)/.installed
 	$(BIN)/rnn-from-scratch verify
 	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 20 --learning-rate 0.003 --out demo --overwrite
 
+# on every core; the tests of one file stay together, since they share what they build
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -m 'not check' tests
+	$(PYTEST) -m 'not check' tests
 
 check: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -m check tests
+	$(PYTEST) -m check tests
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -152,6 +152,7 @@ extras = {
         "matplotlib>=3.7",
         "pytest>=8",
         "pytest-benchmark>=4",
+        "pytest-xdist>=3",
         "hypothesis>=6.100",
         "onnx>=1.16",
         "onnxruntime>=1.18",
