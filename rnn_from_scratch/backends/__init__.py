@@ -94,10 +94,10 @@ def usable(name: str, cell: Cell, params: dict[str, Array], x: Array) -> str:
     ok, why = load(name).available()
     if not ok:
         raise ValueError(f"backend: {name} is not usable here: {why}")
-    if name == "native" and not cells.is_listed(cell):
-        known = cells.listing()
-        raise ValueError(f"backend: native runs {known} of this package, got {check.cell_name(cell)}; use backend='reference' or 'auto'")
     if name == "native" and (why := load("native").refusal(cell)):
+        if not cells.is_listed(cell):
+            known, got = cells.listing(), check.cell_name(cell)
+            raise ValueError(f"backend: native runs {known} of this package, got {got}; use backend='reference' or 'auto'")
         raise ValueError(f"backend: {why}; backend='reference' or 'auto' runs it meanwhile")
     if check.on_gpu(x) and name != "cuda":
         raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")

@@ -21,6 +21,7 @@ from .threads import read
 
 LEVELS = ("generic", "x86-64-v3", "x86-64-v4")  # of the instruction set, by the number that rnn_isa returns
 PACKAGE = Path(__file__).parents[2]
+FLOAT32 = np.dtype("float32")
 KERNELS = PACKAGE / "kernels" if (PACKAGE / "kernels").is_dir() else PACKAGE.parent / "kernels"  # installed, or the source tree
 
 
@@ -101,7 +102,7 @@ def refusal(cell: Any) -> str:
     """Why the library does not run this cell, or ''. Only the very cells of the table have a form: not what was derived from them."""
     if not cells.is_listed(cell):
         return f"native knows the package's own cells only, and {type(cell).__name__} is not one of them"
-    if not form(cell, np.dtype("float32")):
+    if not form(cell, FLOAT32):
         return f"{path(isa()).name} has no kernel for {cxx_type(cell)}: install the package again, or write one (kernels/cells/forms.h)"
     return ""
 
