@@ -26,8 +26,9 @@ TITLES = {
     "keras-xla": "tf.keras XLA",
     "blocklstm": "BlockLSTM",
     "onnxruntime": "ONNX Runtime",
-    "reference": "NumPy reference",
+    "reference": "NumPy",
 }
+ABOVE = "A peer's column is its time divided by ours: above 1 we are faster."
 
 
 class Results(NamedTuple):
@@ -101,13 +102,11 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
-def peers_table(results: Results, what: str) -> str:
-    """One line for each cell and shape: our time, then each peer's time by ours; '' where nothing was run."""
+def peers_lines(results: Results, what: str) -> tuple[list[str], list[list[str]]]:
+    """The peers, and one line for each cell and shape: our time and GFLOP/s, then each peer's time by ours, or ''."""
     rows = [row for row in results.suite("peer") if row["pass"] == what]
     found = dict.fromkeys(row["impl"] for row in rows)
     peers = [name for name in (*TITLES, *(name for name in found if name not in TITLES)) if name in found]
-    if not rows:
-        return ""
     lines = []
     for cell, shape in dict.fromkeys((row["cell"], row["shape"]) for row in rows):
         here = {row["impl"]: row for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
@@ -115,7 +114,13 @@ def peers_table(results: Results, what: str) -> str:
         ms = median([ms for row in here.values() for ms in row["ours_ms"]])
         ratios = [number(here[peer]["ratio"]) if peer in here else "" for peer in peers]
         lines.append([cell, shown(first), number(ms), number(first["gflop"] / ms * 1e3), *ratios])
-    return table(["cell", "B,T,I,H", "ms", "GFLOP/s", *(TITLES.get(peer, peer) for peer in peers)], lines)
+    return [TITLES.get(peer, peer) for peer in peers], lines
+
+
+def peers_table(results: Results, what: str) -> str:
+    """peers_lines as a Markdown table; '' where nothing was run."""
+    peers, lines = peers_lines(results, what)
+    return table(["cell", "B,T,I,H", "ms", "GFLOP/s", *peers], lines) if lines else ""
 
 
 def backends_table(results: Results, what: str) -> str:
@@ -160,8 +165,8 @@ def where(results: Results) -> str:
 def readme_table(results: Results) -> str:
     """What bench/README.md shows: forward + backward and inference beside the peers."""
     training, inference = peers_table(results, TRAIN), peers_table(results, "inference")
-    head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} A peer's column is its time divided by ours:"
-    head += " above 1 we are faster. Each is timed alone in a process of its own, in turn with ours; the median over the pairs."
+    head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} {ABOVE}"
+    head += " Each is timed alone in a process of its own, in turn with ours; the median over the pairs."
     titled = (("Forward and all gradients:", training), ("Inference:", inference))
     return "\n\n".join([head, *(part for title, text in titled if text for part in (title, text))])
 

@@ -14,12 +14,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks.rundir import check_writable
 from rnn_from_scratch.verify.table import rewrite
 
 from . import report as reports
+from .cases import TRAIN
 
 HERE = Path(__file__).parent
 NEEDED = {"pytest": "pytest", "pytest_benchmark": "pytest-benchmark", "matplotlib": "matplotlib"}
@@ -120,9 +123,21 @@ def row_name(line: str) -> str:
 
 
 def summary(results: reports.Results, console: Console) -> None:
-    """The table of bench/README.md, on the screen."""
-    console.print()
-    console.print(reports.readme_table(results), markup=False, highlight=False, soft_wrap=True)
+    """What the tables of bench/README.md say, for a screen of 80 columns."""
+    console.print(f"\n{reports.where(results)}\n{reports.ABOVE}", markup=False, highlight=False)
+    for title, what in (("Forward and all gradients", TRAIN), ("Inference", "inference")):
+        peers, lines = reports.peers_lines(results, what)
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+        table.add_column("B,T,I,H", no_wrap=True)
+        for name in ("ms", *peers):
+            table.add_column(name, justify="right")
+        cells = dict.fromkeys(line[0] for line in lines)
+        for name in cells:
+            table.add_row(Text(name, style="bold", no_wrap=True))
+            for _, shape, ms, _, *ratios in (line for line in lines if line[0] == name):
+                table.add_row(shape.replace(" ", "\n"), ms, *ratios)
+        if lines:
+            console.print(f"\n{title}", table, sep="\n", highlight=False)
 
 
 def grew(old: reports.Results, new: reports.Results, console: Console) -> bool:

@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+from rich.console import Console
 
 from bench import cases, peers, plots, report, run
 from rnn_from_scratch.data import InputError
@@ -73,6 +74,20 @@ def test_a_peer_that_was_not_run_leaves_its_cell_empty(tmp_path):
     path.write_text(json.dumps(found), encoding="utf-8")
     text = report.peers_table(report.load(path), TRAIN)
     assert "| 0.80 | 1.50 |  |" in text and "|  |  | 2.00 |" in text
+
+
+def test_on_the_screen_every_peer_of_the_longest_names_fits_80_columns(capsys):
+    both = [(cell, shape) for cell in cases.CELLS for shape in cases.SHAPES]
+    rows = [
+        {**row("", "peer", peer, shape, ratio=12.34, ours_ms=[123.4])["extra_info"], "cell": cell, "pass": what}
+        for cell, shape in both
+        for peer in report.TITLES
+        for what in (TRAIN, "inference")
+    ]
+    run.summary(report.Results(rows, recorded()["machine_info"]), Console(width=80))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out
+    assert out.count(" 12.3") == len(rows) and all(word in out for title in report.TITLES.values() for word in title.split())
 
 
 def test_plots_draw_what_was_run_and_the_bound(old):
