@@ -154,6 +154,7 @@ extras = {
         "pytest-benchmark>=4",
         "pytest-xdist>=3",
         "hypothesis>=6.100",
+        "quickjs-ng>=0.10",  # runs the JavaScript twins where there is no Node
         "onnx>=1.16",
         "onnxruntime>=1.18",
         "ruff>=0.6",
@@ -201,7 +202,7 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json", "explain/web/*"],
         "rnn_from_scratch.bench": ["*.cu", "README.md"],
         "rnn_from_scratch.kernels": ["*.cu", "**/*.cpp", "**/*.h", "**/*.md", "**/*.png"],
     },

@@ -19,6 +19,7 @@ from rich.markup import escape
 
 from . import __version__, backends, cells
 from .data import InputError
+from .explain.commands import explain
 from .tasks import commands, rundir, using
 from .tasks.settings import meant
 from .tasks.tensorflow_import import load_tensorflow
@@ -135,7 +136,7 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-for command in (commands.train, commands.presets, using.predict, using.generate):
+for command in (commands.train, commands.presets, using.predict, using.generate, explain):
     app.command()(command)
 
 

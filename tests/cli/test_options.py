@@ -82,9 +82,10 @@ REFUSED = {
     "train mnist --resume --overwrite": "--resume and --overwrite: expected one of them, got both",
     "verify --mutants --strict": "--mutants: plants bugs in every cell on the reference; leave --cell",
 }
-ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench
+ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain
     "verify": {"--cell", "--backend", "--strict", "--json", "--mutants"},
     "books": {"--backend"},
+    "explain": {"--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal"},
     "bench": {"--quick", "--report", "--compare"},
     "train": {"--out", "--fast", "--resume", "--overwrite", "--allow-drift", "--quiet", "--json"},
 }

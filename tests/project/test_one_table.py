@@ -12,7 +12,7 @@ import pytest
 from rnn_from_scratch import cells
 
 ROOT = Path(__file__).parents[2]
-FOLDERS, SUFFIXES = ("rnn_from_scratch", "kernels", "bench"), (".py", ".h", ".cpp", ".cu")
+FOLDERS, SUFFIXES = ("rnn_from_scratch", "kernels", "bench"), (".py", ".h", ".cpp", ".cu", ".js")
 MANY = 3
 ROW_TABLES = {
     "rnn_from_scratch/cells/__init__.py": "the one table",
@@ -25,6 +25,7 @@ ROW_TABLES = {
     "rnn_from_scratch/layers/step.py": "one Keras cell class for each cell",
     "rnn_from_scratch/layers/recurrent.py": "one Keras layer class for each cell",
     "rnn_from_scratch/layers/__init__.py": "what can be imported from layers, by name for type checkers",
+    "rnn_from_scratch/explain/web/cells.js": "the twin of each cell's file in JavaScript",
     "bench/cases.py": "the cells that published benchmarks ran at each shape",
 }
 

@@ -15,9 +15,12 @@ from ..helpers.guides import PAGES
 
 PACKAGE = ROOT / "rnn_from_scratch"
 SOURCES = [p for folder in ("rnn_from_scratch", "kernels", "bench", "tests") for p in (ROOT / folder).rglob("*")]
-SOURCES = [p for p in SOURCES if p.suffix in {".py", ".cpp", ".h", ".cu", ".cuh"}]
+CXX = {".cpp", ".h", ".cu", ".cuh"}
+WEB = {".js", ".css", ".html"}
+SOURCES = [p for p in SOURCES if p.suffix in {".py", *CXX, *WEB}]
 # imports only run to the left
-LAYERS = ["typing", ("cells", "measure"), "params", "bptt", "backends", ("data", "interop"), "verify", "layers", "tasks", "doctor", "cli"]
+LAYERS = ["typing", ("cells", "measure"), "params", "bptt", "backends", ("data", "interop"), "verify", "layers", "tasks"]
+LAYERS += [("lessons", "explain"), "doctor", "cli"]
 HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "cupy", "matplotlib", "onnx", "onnxruntime"}
 
 
@@ -46,10 +49,16 @@ def test_no_source_file_above_250_lines(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix != ".py"], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix in CXX], ids=lambda p: str(p.relative_to(ROOT)))
 def test_cxx_lines_have_at_most_110_characters(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert not [n for n, line in enumerate(lines, 1) if len(line) > 110]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix in WEB], ids=lambda p: str(p.relative_to(ROOT)))
+def test_lines_of_pages_have_at_most_140_characters(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert not [n for n, line in enumerate(lines, 1) if len(line) > 140]
 
 
 def test_simple_rnn_is_at_most_60_lines():

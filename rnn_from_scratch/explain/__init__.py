@@ -1,0 +1,1 @@
+"""See inside a cell: its lines with the numbers of a step, forward and backward."""
