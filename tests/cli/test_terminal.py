@@ -45,6 +45,23 @@ def test_books_fit_and_keep_their_brackets(tmp_path):
     assert "packed: packed as [batch, steps, inputs], unstacked and restacked" in lines
 
 
+COMMANDS = [name or "" for name in sorted(command.name or command.callback.__name__ for command in cli.app.registered_commands)]
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_fits(command, tmp_path):
+    lines = on_terminal(80, tmp_path, command, "--help")
+    assert max(map(len, lines)) <= 80 and any("Usage:" in line for line in lines)
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("args", [["doctor"], ["presets"], ["verify", "--cell", "coupled_lstm"]], ids=" ".join)
+def test_the_tables_fit(args, tmp_path):
+    lines = on_terminal(80, tmp_path, *args)
+    assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
+
+
 @pytest.mark.check
 def test_the_lines_of_a_run_fit(tmp_path):
     (tmp_path / "a[b].txt").write_text("a b\n" * 600, encoding="utf-8")
