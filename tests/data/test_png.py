@@ -1,18 +1,19 @@
 """Pictures of digits: what Pillow shows on white paper, whatever the kind of PNG; dark ink is told from bright; none is refused."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imsave
 from PIL import Image
 
 from rnn_from_scratch.data import InputError, mnist
 
+from ..helpers.fuzz import few_and_many, tried
+
 QUICK, LONG = 40, 2000  # inputs in the quick tests, and in the check tier
-SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 DIGITS = mnist.load().x_test[:50]
 
 
@@ -115,27 +116,11 @@ def survives(tmp_path, damage):
 DAMAGE = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4)
 
 
-@given(PICTURES)
-@settings(max_examples=QUICK, deadline=None, suppress_health_check=SLOW)
-def test_pictures_are_what_pillow_shows(tmp_path, picture):
-    agrees(tmp_path, picture)
+@few_and_many
+def test_pictures_are_what_pillow_shows(tmp_path, count):
+    tried(count, PICTURES, partial(agrees, tmp_path))
 
 
-@given(DAMAGE)
-@settings(max_examples=QUICK, deadline=None, suppress_health_check=SLOW)
-def test_no_damage_ends_in_a_traceback(tmp_path, damage):
-    survives(tmp_path, damage)
-
-
-@pytest.mark.check
-@given(PICTURES)
-@settings(max_examples=LONG, deadline=None, suppress_health_check=SLOW)
-def test_many_pictures_are_what_pillow_shows(tmp_path, picture):
-    agrees(tmp_path, picture)
-
-
-@pytest.mark.check
-@given(DAMAGE)
-@settings(max_examples=LONG, deadline=None, suppress_health_check=SLOW)
-def test_no_damage_of_many_ends_in_a_traceback(tmp_path, damage):
-    survives(tmp_path, damage)
+@few_and_many
+def test_no_damage_ends_in_a_traceback(tmp_path, count):
+    tried(count, DAMAGE, partial(survives, tmp_path))

@@ -3,16 +3,15 @@
 import csv
 import io
 import math
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnn_from_scratch.data import InputError, load
 
-QUICK, LONG = 60, 2000  # inputs in the quick tests, and in the check tier
-SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+from ..helpers.fuzz import few_and_many, tried
 
 
 def read(tmp_path, text, name="", encoding="utf-8", **options):
@@ -175,27 +174,11 @@ def survives(tmp_path, text):
 TEXTS = st.text(st.sampled_from('01259.,;\t\n\r"\' -+eLx'), max_size=40).map(lambda text: "Load" + text)
 
 
-@given(TABLES)
-@settings(max_examples=QUICK, deadline=None, suppress_health_check=SLOW)
-def test_a_table_of_the_csv_module_is_read_right(tmp_path, table):
-    agrees(tmp_path, table)
+@few_and_many
+def test_a_table_of_the_csv_module_is_read_right(tmp_path, count):
+    tried(count, TABLES, partial(agrees, tmp_path))
 
 
-@given(TEXTS)
-@settings(max_examples=QUICK, deadline=None, suppress_health_check=SLOW)
-def test_no_text_ends_in_a_traceback(tmp_path, text):
-    survives(tmp_path, text)
-
-
-@pytest.mark.check
-@given(TABLES)
-@settings(max_examples=LONG, deadline=None, suppress_health_check=SLOW)
-def test_many_tables_of_the_csv_module_are_read_right(tmp_path, table):
-    agrees(tmp_path, table)
-
-
-@pytest.mark.check
-@given(TEXTS)
-@settings(max_examples=LONG, deadline=None, suppress_health_check=SLOW)
-def test_no_text_of_many_ends_in_a_traceback(tmp_path, text):
-    survives(tmp_path, text)
+@few_and_many
+def test_no_text_ends_in_a_traceback(tmp_path, count):
+    tried(count, TEXTS, partial(survives, tmp_path))

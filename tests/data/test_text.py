@@ -1,16 +1,20 @@
 """Text for character models: numbers and back, pieces of any size, wrong files; ABC tunes and the judge of them."""
 
+import codecs
 import gzip
 import importlib.util
 import lzma
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from rnn_from_scratch.data import InputError, abc, files
 from rnn_from_scratch.data import text as data
 
+from ..helpers.fuzz import few_and_many, tried
 from ..helpers.wrong_files import UNREADABLE, refused
 
 TUNE = """X:12
@@ -131,3 +135,57 @@ def test_real_tunes_pass_and_shuffled_ones_do_not(shared_data):
     assert min(rates[:2]) >= 0.98
     assert max(rates[2:]) <= 0.05
     assert sorted(shuffled[0]) == sorted(held_out[0])
+
+
+def decoded(content: bytes) -> str:
+    """What a text file of these bytes holds."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    text = content.decode("utf-16" if content.startswith(marks) else "utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_read_right(tmp_path, given):
+    """The very text, or one line that says why not; so for bytes of any kind, and for text in three encodings."""
+    content, piece = given
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "PIECE", piece)
+        try:
+            found = data.load(path)
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            try:
+                text = decoded(content)
+            except UnicodeDecodeError:
+                return
+            assert "\0" in text or not text.strip()
+            return
+    assert data.decode(found.codes, found.characters) == decoded(content)
+
+
+LETTERS = st.text(st.sampled_from("ab \r\n\tß—𝄞\u202e\ufeff\x07"), max_size=30)
+ENCODED = st.tuples(LETTERS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])).map(lambda pair: pair[0].encode(pair[1]))
+CONTENTS = st.tuples(st.one_of(st.binary(max_size=30), ENCODED), st.integers(3, 9))  # the mark of an encoding is in the first piece
+
+
+@few_and_many
+def test_a_text_file_is_read_right_or_refused_in_one_line(tmp_path, count):
+    tried(count, CONTENTS, partial(is_read_right, tmp_path))
+
+
+def goes_there_and_back(prime):
+    """What `generate` begins with: the codes of these very characters, or one line that names the first strange one."""
+    characters = sorted("ab\n ß𝄞")
+    try:
+        codes = data.numbers_of(prime, characters, "--prime")
+    except InputError as error:
+        strange = next(place for place, character in enumerate(prime, 1) if character not in characters)
+        assert str(error).startswith(f"--prime: character {strange} is ") and str(error).isprintable()  # noqa: PT017
+        return
+    assert data.decode(codes, characters) == prime
+
+
+@few_and_many
+def test_a_prime_goes_there_and_back_or_is_refused_in_one_line(count):
+    tried(count, st.one_of(st.text(max_size=9), st.text(st.sampled_from("ab\n ß𝄞"), max_size=9)), goes_there_and_back)
