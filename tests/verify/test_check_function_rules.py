@@ -26,6 +26,11 @@ def in_place_backward(x, w, dy):
     return x * w * dy, x * x * dy / 2
 
 
+def reshaped_backward(x, w, dy):
+    dy.shape = (3, 1)
+    return square_backward(x, w, dy[:, 0])
+
+
 class Counter:
     """A function that gives another answer at every call."""
 
@@ -48,6 +53,7 @@ def with_nan(x, w, dy):
 CONTRACT = [
     (in_place_forward, lambda x, w, dy: (2 * w * dy, 2 * x * dy), "in place", "forward_fn changes its argument x in place, at [0]"),
     (square, in_place_backward, "in place", "backward_fn changes its argument upstream 0 in place"),
+    (square, reshaped_backward, "in place", "backward_fn changes the shape of its argument upstream 0 in place, from [3]"),
     (Counter(square), square_backward, "not deterministic", "forward_fn: two calls with the same arguments give a different output 0"),
     (square, Counter(square_backward), "not deterministic", "backward_fn: two calls with the same arguments give a different gradient 0"),
     (square, lambda *a: square_backward(*a)[:1], "count", "backward_fn gives 1 gradients for 2 inputs"),

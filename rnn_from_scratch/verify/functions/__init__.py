@@ -19,6 +19,7 @@ from .jacobian import full
 from .locate import Element, ErrorOrigin, birth, error_map, narrow
 from .report import FunctionReport
 from .truth import Truth, agreement, choose
+from .upstream import check_kinds, unusual
 
 CORNER = "forward_fn has a corner here (relu at 0?) along {}: any slope between those of its two sides counts as right"
 MOVED = "where gradients have to be right is at points moved off the corner, by about a hundredth: numbers are from there"
@@ -36,6 +37,7 @@ def check_function(
     directions: int | str = 8,
     seed: int = 0,
     tol: float | None = None,
+    upstream: Sequence[str] | None = None,
 ) -> FunctionReport:
     """Check backward_fn against the derivatives of forward_fn at `inputs`, under random upstream gradients.
 
@@ -50,6 +52,8 @@ def check_function(
     seed          of the upstream gradients and the directions
     tol           relative error allowed. Default in float64: 1e-12 by complex step, 1e-7 by differences; in float32: 2e-5; more
                   where differences cannot see that well
+    upstream      kinds of upstream gradients to try: "dense" (always), "strided" (other layouts, strides of 0, read-only), "missing"
+                  (None for an output that is not used). Default: dense and strided; of_torch and its like know what they take
 
     Besides the digits it finds: two calls that differ in a bit, arguments changed in place, gradients of the wrong number, shape
     or dtype, gradients that are missing (None or zero where there is one) or NaN, and corners (relu at 0).
@@ -67,8 +71,11 @@ def check_function(
     axes = check_time_axis(function, time_axis)
     if directions != "full" and (not isinstance(directions, int) or isinstance(directions, bool) or directions < 1):
         raise ValueError(f'directions: expected an integer of at least 1 or "full", got {directions!r}')
+    kinds = check_kinds(upstream, backward_fn)
     rng = np.random.default_rng(seed)
     findings = function.contract(rng)
+    if not findings:
+        findings = unusual(function, kinds, rng)
     if any(finding.kind == "count" or finding.verdict == "undecided" for finding in findings):
         return FunctionReport(function.names, "none", directions, (), tuple(findings))
     with np.errstate(over="ignore", invalid="ignore"):  # the steps of differences may lead beyond what was asked for
@@ -81,6 +88,7 @@ def compare(
     """The digits: at the point itself, and where a corner explains what is off, beside it."""
     rng = np.random.default_rng(seed)
     truth, notes = choose(function, method, tol, directions_of(function, split, rng), rng)
+    notes = function.skipped() + notes
     results, elements = slopes_of(function, truth, split, directions, rng)
     off = [r for r in results if r.part.wrong]
     if truth.method == "complex" and off:  # before ours is called wrong: is forward_fn analytic along these very directions?
@@ -142,7 +150,7 @@ def assert_gradients(forward_fn: Callable[..., Any], backward_fn: Callable[..., 
     forward_fn    forward_fn(*inputs) -> a floating array or a tuple of them
     backward_fn   backward_fn(*inputs, *upstream) -> one gradient per input, None where an input has none
     inputs        arrays
-    options       as for check_function: names=, blocks=, time_axis=, method=, directions=, seed=, tol=
+    options       as for check_function: names=, blocks=, time_axis=, method=, directions=, seed=, tol=, upstream=
 
     Raises AssertionError, with the whole report as its text, if a gradient is wrong; ValueError or TypeError as check_function does.
 

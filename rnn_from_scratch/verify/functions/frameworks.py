@@ -19,6 +19,7 @@ from ...typing import Array
 from . import assert_gradients, check_function
 from .report import FunctionReport
 from .structure import arguments, flat_names, leaves, names_of, rebuilt
+from .tensors import Jax, TensorFlow, Torch, differentiable
 
 
 class Pair(NamedTuple):
@@ -30,7 +31,7 @@ class Pair(NamedTuple):
     names: tuple[str, ...]
 
     def check(self, **options: Any) -> FunctionReport:
-        """check_function of this pair; options: blocks, time_axis, method, directions, seed, tol."""
+        """check_function of this pair; options: blocks, time_axis, method, directions, seed, tol, upstream."""
         return check_function(*self[:3], names=self.names, **options)
 
     def assert_gradients(self, **options: Any) -> None:
@@ -145,11 +146,15 @@ def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callab
     n, function, upstream = len(arrays), call, []
     if order == 2:
         rng = np.random.default_rng(0)
-        outputs = framework.run(arrays, lambda sources: [framework.array(y) for y in call(sources)])
+
+        def smooth(sources):
+            return [y for y in call(sources) if differentiable(y)]
+
+        outputs = framework.run(arrays, lambda sources: [framework.array(y) for y in smooth(sources)])
         upstream = [rng.standard_normal(y.shape).astype(y.dtype) for y in outputs]
 
         def function(sources):
-            return [g for g in framework.gradients(call, sources[:n], sources[n:]) if g is not None]
+            return [g for g in framework.gradients(smooth, sources[:n], sources[n:]) if g is not None]
 
     inputs = (*arrays, *upstream)
 
@@ -157,77 +162,20 @@ def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callab
         return tuple(framework.run(given, lambda sources: [framework.array(y) for y in function(sources)]))
 
     def backward_fn(*given):
+        used = [j for j, u in enumerate(given[len(inputs) :]) if u is not None]
+
+        def outputs(sources):
+            found = [y for y in function(sources) if differentiable(y)]
+            return [found[j] for j in used]
+
         def run(sources):
-            found = framework.gradients(function, sources[: len(inputs)], sources[len(inputs) :])
+            found = framework.gradients(outputs, sources[: len(inputs)], sources[len(inputs) :])
             return [None if g is None else framework.array(g) for g in found]
 
-        return tuple(framework.run(given, run))
+        return tuple(framework.run([a for a in given if a is not None], run))
 
+    backward_fn.upstream = framework.upstream  # type: ignore[attr-defined]  # which kinds check_function tries
     return Pair(forward_fn, backward_fn, inputs, (*names, *(f"upstream {j}" for j in range(len(upstream)))))
-
-
-class TensorFlow:
-    """Runs functions of `count` tensors, then of variables, then of tensors again; the variables get their own values back."""
-
-    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = (), kept: Any = ()):
-        self.tf, self.count, self.variables, self.own, self.kept = tf, count, list(variables), own, kept
-
-    def run(self, given, function):
-        behind = self.count + len(self.variables)
-        try:
-            for variable, value in zip(self.variables, given[self.count : behind]):
-                variable.assign(value)
-            first, last = ([self.tf.constant(a) for a in part] for part in (given[: self.count], given[behind:]))
-            return function([*first, *self.variables, *last])
-        finally:
-            for variable, value in [*zip(self.variables, self.own), *self.kept]:  # kept: what training moves (running statistics)
-                variable.assign(value)
-
-    def gradients(self, function, sources, upstream):
-        with self.tf.GradientTape() as tape:
-            tape.watch([s for s in sources if s.dtype.is_floating or s.dtype.is_complex])
-            outputs = function(sources)
-        found = tape.gradient(outputs, sources, output_gradients=list(upstream))
-        return [None if g is None else self.tf.convert_to_tensor(g) for g in found]
-
-    def array(self, tensor):
-        return tensor.numpy()
-
-
-class Torch:
-    def __init__(self, torch: Any, again: bool):
-        self.torch, self.again = torch, again  # again: gradients are to be differentiated in turn
-
-    def run(self, given, function):
-        return function([self.torch.tensor(a).requires_grad_(np.asarray(a).dtype.kind in "fc") for a in given])
-
-    def gradients(self, function, sources, upstream):
-        wanted = [s for s in sources if s.requires_grad]
-        used = [(y, u) for y, u in zip(function(sources), upstream) if y.requires_grad]
-        found: dict[int, Any] = {}
-        if used:
-            outputs, above = zip(*used)
-            grads = self.torch.autograd.grad(outputs, wanted, above, allow_unused=True, create_graph=self.again)
-            found = {id(s): g for s, g in zip(wanted, grads)}
-        return [found.get(id(s)) for s in sources]
-
-    def array(self, tensor):
-        return tensor.detach().numpy()
-
-
-class Jax:
-    def __init__(self, jax: Any):
-        self.jax = jax
-
-    def run(self, given, function):
-        return function([self.jax.numpy.asarray(a) for a in given])
-
-    def gradients(self, function, sources, upstream):
-        _, pull = self.jax.vjp(lambda *s: tuple(function(s)), *sources)
-        return [None if g.dtype == self.jax.dtypes.float0 else g for g in pull(tuple(upstream))]
-
-    def array(self, tensor):
-        return np.asarray(tensor)
 
 
 def needed(name: str) -> Any:

@@ -51,15 +51,16 @@ class Function:
         return Function(self.forward_fn, self.backward_fn, inputs, self.names)
 
     def forward(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        return as_outputs(self.forward_fn(*(a.copy() for a in inputs)))
+        """The outputs that can be differentiated: integers and booleans (an argmax) are left out."""
+        return tuple(y for y in as_outputs(self.forward_fn(*(a.copy() for a in inputs))) if y.dtype.kind not in "iub")
 
     def flat(self, inputs: tuple[Array, ...]) -> Array:
         """All outputs as one vector."""
         return np.concatenate([y.reshape(-1) for y in self.forward(inputs)])
 
-    def backward(self, upstream: tuple[Array, ...]) -> tuple[Any, ...]:
-        """What backward_fn gives, as a tuple."""
-        return as_gradients(self.backward_fn(*(a.copy() for a in self.inputs), *(u.copy() for u in upstream)))
+    def backward(self, upstream: tuple[Any, ...], lay_out: Callable[[Array], Array] = np.copy) -> tuple[Any, ...]:
+        """What backward_fn gives, as a tuple. lay_out makes the arrays that it gets; upstream may hold None."""
+        return as_gradients(self.backward_fn(*(a.copy() for a in self.inputs), *(None if u is None else lay_out(u) for u in upstream)))
 
     def upstream(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """A random gradient for every output."""
@@ -80,11 +81,11 @@ class Function:
         given = tuple(a.copy() for a in self.inputs)
         first = tuple(y.copy() for y in as_outputs(self.forward_fn(*given)))
         found = [*self.changed("forward_fn", given, self.inputs, self.names)]
-        second = self.forward(self.inputs)
+        second = as_outputs(self.forward_fn(*(a.copy() for a in self.inputs)))
         for j, y in enumerate(first):
-            if y.dtype.kind != "f":
+            if y.dtype.kind not in "fiub" or all(other.dtype.kind != "f" for other in first):
                 raise TypeError(f"forward_fn: expected floating outputs, got {y.dtype} for output {j}")
-            if not np.isfinite(y).all():
+            if y.dtype.kind == "f" and not np.isfinite(y).all():
                 found.append(Finding("nan", f"output {j} of forward_fn is not finite at {place(~np.isfinite(y))}", "undecided"))
         found += [
             Finding("nan", f"input {name} is not finite at {place(~np.isfinite(a))}", "undecided")
@@ -106,12 +107,20 @@ class Function:
                 found += self.form(self.names[k], g, self.inputs[k])
         return found
 
+    def skipped(self) -> tuple[str, ...]:
+        """A note on each output that is not differentiated."""
+        outputs = as_outputs(self.forward_fn(*(a.copy() for a in self.inputs)))
+        why = "is left out: backward_fn gets no upstream gradient for it"
+        return tuple(f"output {j} of forward_fn, {y.dtype}, {why}" for j, y in enumerate(outputs) if y.dtype.kind in "iub")
+
     def changed(self, who: str, after: Sequence[Array], before: Sequence[Array], names: Sequence[str]) -> list[Finding]:
-        return [
-            Finding("in place", f"{who} changes its argument {name} in place, at {place(~same(a, b))}")
-            for name, a, b in zip(names, after, before)
-            if not same(a, b).all()
-        ]
+        found = []
+        for name, a, b in zip(names, after, before):
+            if a.shape != b.shape:
+                found.append(Finding("in place", f"{who} changes the shape of its argument {name} in place, from {list(b.shape)}"))
+            elif not same(a, b).all():
+                found.append(Finding("in place", f"{who} changes its argument {name} in place, at {place(~same(a, b))}"))
+        return found
 
     def form(self, name: str, g: Array, x: Array) -> list[Finding]:
         """Shape, dtype and finiteness of one gradient."""
