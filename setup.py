@@ -155,6 +155,7 @@ extras = {
         "pytest-xdist>=3",
         "hypothesis>=6.100",
         "quickjs-ng>=0.10",  # runs the JavaScript twins where there is no Node
+        "playwright>=1.45",  # drives the Chromium of the system through the pages
         "onnx>=1.16",
         "onnxruntime>=1.18",
         "ruff>=0.6",
@@ -202,7 +203,7 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json", "explain/web/*"],
+        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json", "explain/schema.json", "explain/web/*"],
         "rnn_from_scratch.bench": ["*.cu", "README.md"],
         "rnn_from_scratch.kernels": ["*.cu", "**/*.cpp", "**/*.h", "**/*.md", "**/*.png"],
     },

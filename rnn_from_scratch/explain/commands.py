@@ -2,30 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from .. import cells
 from ..data import InputError
-from ..tasks.settings import meant
+from ..tasks.settings import meant, option
 from ..typing import ListedCell
+
+UNITS, STEPS = 4, 12
+
+
+def default(text: str, value: Any, **more: Any) -> Any:
+    """An option that is None unless given, so that it can be refused where it would change nothing."""
+    return typer.Option(help=rf"{text} \[default: {value}]" if value is not None else text, show_default=False, **more)
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help=f"A cell: {', '.join(cells.CELLS)}.")],
-    units: Annotated[int, typer.Option(help="Units of the cell.", min=1, max=64)] = 4,
-    steps: Annotated[int, typer.Option(help="Steps of the sequence.", min=1, max=200)] = 12,
-    activation: Annotated[str | None, typer.Option(help="Of the cell: tanh, relu, sigmoid, linear, hard_sigmoid.")] = None,
+    what: Annotated[str, typer.Argument(help=f"A cell ({', '.join(cells.CELLS)}) or a document (FILE.json).")],
+    units: Annotated[int | None, default("Cell: units.", UNITS, min=1, max=64)] = None,
+    steps: Annotated[int | None, default("Cell: steps of the sequence.", STEPS, min=1, max=200)] = None,
+    activation: Annotated[str | None, default("Cell: tanh, relu, sigmoid, linear, hard_sigmoid.", None)] = None,
     reset_before: Annotated[bool, typer.Option("--reset-before", help="gru: the reset gate acts before the product.")] = False,
-    step: Annotated[int, typer.Option(help="--terminal: which step.", min=0)] = 0,
-    unit: Annotated[int, typer.Option(help="--terminal: which unit.", min=0)] = 0,
-    terminal: Annotated[bool, typer.Option("--terminal", help="Print the executed lines of the cell with their numbers.")] = False,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Cell: no page; print the lines that ran, with numbers.")] = False,
+    step: Annotated[int | None, default("With --terminal: which step.", 0, min=0)] = None,
+    unit: Annotated[int | None, default("With --terminal: which unit.", 0, min=0)] = None,
+    out: Annotated[Path | None, default("The page.", "WHAT.html", dir_okay=False)] = None,
 ) -> None:
-    """See inside a cell: its lines, forward and backward, with the numbers of a step."""
+    """See inside: one HTML file that shows every number, forward and backward, and checks itself; or the lines in the terminal."""
+    given = {"units": units, "steps": steps, "activation": activation, "reset_before": reset_before or None}
+    if what.endswith(".json"):
+        refuse("a document has its own numbers", **given, terminal=terminal or None, step=step, unit=unit)
+        from . import pages, schema
+
+        say(pages.write(out or Path(what).with_suffix(".html"), pages.render(schema.read(Path(what)))))
+        return
+    cell = cell_named(what, activation, reset_before)
+    if terminal:
+        refuse("--terminal prints; it makes no page", out=out)
+        print_lines(cell, units or UNITS, steps or STEPS, step or 0, unit or 0)
+        return
+    refuse("the page shows every step and unit; add --terminal for one", step=step, unit=unit)
+    from .example import example
+    from .pages import page
+
+    e = example(cell, units or UNITS, steps or STEPS)
+    say(page([(e.cell, e.params)], e.x, loss=e.loss, out=out or Path(f"{what}.html")))
+
+
+def say(path: Path) -> None:
+    typer.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB; open it in a browser")
+
+
+def refuse(why: str, **given: Any) -> None:
+    """Raise InputError for an option that was given and would change nothing."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{option(name)}: {why}; leave it out")
+
+
+def print_lines(cell: ListedCell, units: int, steps: int, step: int, unit: int) -> None:
     from . import terminal as lines
 
-    cell = cell_named(what, activation, reset_before)
     for name, value, size in (("step", step, steps), ("unit", unit, units)):
         if value >= size:
             raise InputError(f"--{name}: expected 0 to {size - 1}, since there are --{name}s {size}, got {value}")

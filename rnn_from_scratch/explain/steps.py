@@ -1,4 +1,4 @@
-"""A run of one layer with every executed line of its cell: what the page shows beside the grid, and the command in the terminal."""
+"""Runs of layers with every executed line of their cells: what the page and the command in the terminal show."""
 
 from __future__ import annotations
 
@@ -44,36 +44,51 @@ class Watched:
         return result
 
 
+class Passed(NamedTuple):
+    """A layer after forward: the watched cell, y [1,T,H] in processing order, the tape."""
+
+    watched: Watched
+    y: Array
+    tape: Tape
+
+
 class Steps(NamedTuple):
-    """One layer run over one sequence: the tape, the gradients of a loss, and the lines of every step in the time order of x."""
+    """A layer after backward: the gradients of a loss, and the lines of every step in the time order of x."""
 
     tape: Tape
-    y: Array  # [1,T,H], in processing order
+    y: Array
     gradients: Gradients
     forward: list[list[Told]]
     backward: list[list[Told]]
     arriving: list[tuple[Array, ...]]
 
 
-def steps(cell: Cell, params: dict[str, Array], x: Array, dy: Array | None, dstate: Any, **options: Any) -> Steps:
-    """Run a layer on the reference, watched.
+def run_forward(cell: Cell, params: dict[str, Array], x: Array, **options: Any) -> Passed:
+    """Run a layer on the reference, watched; the arguments are those of rnn_from_scratch.forward, for one sequence x [1,T,I].
 
-    cell, params, options   as in rnn_from_scratch.forward
-    x                       [1,T,I], one sequence
-    dy, dstate              as in rnn_from_scratch.backward
-
-    Returns Steps. Raises ValueError or TypeError as forward and backward do.
+    Raises ValueError or TypeError as forward does.
     """
     backends.forward(cell, params, x, **options, save=False, backend="reference")  # errors name the cell itself
     watched = Watched(cell)
     y, _, tape = backends.forward(watched, params, x, **options, backend="reference")
     assert tape is not None
+    return Passed(watched, y, tape)
+
+
+def run_backward(passed: Passed, dy: Array | None, dstate: Any) -> Steps:
+    """The way back; dy and dstate as in rnn_from_scratch.backward."""
+    watched, y, tape = passed
     gradients = backends.backward(tape, dy, dstate)
-    K, T = len(cell.phases), x.shape[1]
-    order = slice(None, None, -1 if options.get("go_backwards") else 1)
+    K, T = len(watched.phases), y.shape[1]
+    order = slice(None, None, -1 if tape.go_backwards else 1)
     forward = [watched.forward_told[K * t : K * t + K] for t in range(T)][order]
     backward = [watched.backward_told[K * t : K * t + K] for t in reversed(range(T))][order]
     return Steps(tape, y, gradients, forward, backward, watched.arriving[::-1][order])
+
+
+def steps(cell: Cell, params: dict[str, Array], x: Array, dy: Array | None, dstate: Any, **options: Any) -> Steps:
+    """A layer forward and back: run_forward, then run_backward."""
+    return run_backward(run_forward(cell, params, x, **options), dy, dstate)
 
 
 def loss_gradient(cell: Cell, shape: tuple[int, int], loss: dict[str, Any]) -> tuple[Array | None, Any]:

@@ -85,7 +85,7 @@ REFUSED = {
 ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain
     "verify": {"--cell", "--backend", "--strict", "--json", "--mutants"},
     "books": {"--backend"},
-    "explain": {"--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal"},
+    "explain": {"--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal", "--out"},
     "bench": {"--quick", "--report", "--compare"},
     "train": {"--out", "--fast", "--resume", "--overwrite", "--allow-drift", "--quiet", "--json"},
 }

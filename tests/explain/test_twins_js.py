@@ -9,7 +9,7 @@ import pytest
 from rnn_from_scratch import cells
 from rnn_from_scratch.measure import EXACT
 
-from ..helpers import javascript
+from ..helpers import javascript, mutate_javascript
 from ..helpers.twin_cases import MAIN, every_cell, problem, worst
 
 TEXT = javascript.sources("cells.js", "loop.js")
@@ -28,7 +28,7 @@ STACKS = {
 }
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("situation", [pytest.param(name, marks=pytest.mark.check) if "hundred" in name else name for name in SITUATIONS])
 def test_every_cell_with_every_activation(situation):
     T, inputs, units, masked, back = SITUATIONS[situation]
     problems = {label: problem([(cell, back)], T, inputs, units, masked, seed) for seed, (label, cell) in enumerate(EVERY.items())}
@@ -46,7 +46,7 @@ def test_every_engine_that_is_here(engine):
 
 
 @pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("T", [1, 7, 100])
+@pytest.mark.parametrize("T", [1, 7, pytest.param(100, marks=pytest.mark.check)])
 def test_three_layers_upon_each_other(stack, T):
     directions, masked = STACKS[stack]
     forms = list(cells.forms().values())
@@ -93,3 +93,11 @@ def test_nothing_of_a_masked_step_is_seen():
         assert worst(answer, truth, 3)[0] <= EXACT
         assert not any(isinstance(v, str) or v is None for values in answer.values() for v in values)
         assert np.any(np.array(asked["x"], object) == None)  # noqa: E711
+
+
+@pytest.mark.check
+def test_every_operator_and_index_of_the_twins_is_broken_once_and_noticed():
+    every, text = {mutant.line for mutant in mutate_javascript.mutants()}, javascript.sources("cells.js").splitlines()
+    computing = [n for n, line in enumerate(text, 1) if re.search(r"^ .*( [*+/-] |\.f\(|derivative\()", line.split("//")[0])]
+    assert len(computing) > 50 and set(computing) <= every
+    assert mutate_javascript.survivors() == []

@@ -17,7 +17,7 @@ MAIN = """
 function answer(problem) {
   const layers = problem.layers.map(({ row, params }) => makeLayer(row, params));
   const tapes = forwardStack(layers, problem.x, problem.T, problem.initial, problem.live);
-  const grads = backwardStack(tapes, problem.dy, problem.dstate);
+  const grads = backwardStack(tapes, layers.map((_, n) => (n === layers.length - 1 ? problem.dy : null)), problem.dstate);
   const found = {};
   tapes.forEach((tape, n) => {
     const { cell } = tape.layer, g = grads[n];

@@ -65,6 +65,9 @@ def test_holds_what_it_needs_and_no_tests(wheel):
     for guide in (page for page in PAGES if "/" in page and not page.startswith("tests/")):
         assert f"rnn_from_scratch/{guide.removeprefix('rnn_from_scratch/')}" in names
     assert any(name.startswith("rnn_from_scratch/data/embedded/") for name in names)
+    web = [path.name for path in (ROOT / "rnn_from_scratch/explain/web").iterdir()]
+    assert len(web) > 10 and {f"rnn_from_scratch/explain/web/{name}" for name in web} <= set(names)
+    assert "rnn_from_scratch/explain/schema.json" in names
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 8e6
 
@@ -102,6 +105,12 @@ def test_kernels_are_emulated_and_timed_from_the_wheel(binaries, tmp_path):
     check = subprocess.run([*python, "-m", "rnn_from_scratch.bench.gpu_check"], **away, capture_output=True, text=True)
     assert check.returncode == 2 and check.stderr.startswith("gpu-check: needs CuPy")
     subprocess.run([*python, "-c", "from rnn_from_scratch.bench import gpu_timing; gpu_timing.micro_text()"], **away, check=True)
+
+
+def test_the_page_of_a_cell_is_made_from_the_wheel(binaries, tmp_path):
+    done = subprocess.run([binaries / "rnn-from-scratch", "explain", "gru"], env=outside(), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("gru.html: "), done.stderr
+    assert "function forwardLayer" in (tmp_path / "gru.html").read_text(encoding="utf-8")
 
 
 def test_runs_with_what_it_depends_on_alone(binaries, tmp_path):

@@ -145,12 +145,13 @@ function forwardStack(layers, x, T, initial, live) {
   return tapes;
 }
 
-// The gradients of a stack, from the bottom up; dy and dstate are those of the top layer
-function backwardStack(tapes, dy, dstate, upTo) {
-  const found = [];
-  for (let n = tapes.length - 1; n >= 0; n--) {
-    found[n] = backwardLayer(tapes[n], dy, n === tapes.length - 1 ? dstate : null, upTo);
-    dy = found[n].dx;
+// The gradients of a stack, from the bottom up. dys: by layer, [T][H] or null; dstate is that of the top layer.
+function backwardStack(tapes, dys, dstate, upTo) {
+  const found = [], top = tapes.length - 1;
+  for (let n = top; n >= 0; n--) {
+    const above = n < top ? found[n + 1].dx : null;
+    const dy = above && dys[n] ? above.map((value, j) => value + dys[n][j]) : above || dys[n];
+    found[n] = backwardLayer(tapes[n], dy, n === top ? dstate : null, upTo);
     if (tapes[n].layer.goBackwards) upTo = tapes[n].T;
   }
   return found;

@@ -1,0 +1,249 @@
+"""A model with one sequence, as the document that a page computes from: the format rnn-explain/1, told in schema.json.
+
+Weights stay in their own dtype. All numbers under "check" are float64, made by the NumPy cells on those same weights; the page
+makes them again in JavaScript and says how far off it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import rnn_from_scratch
+
+from .. import cells
+from ..measure import EXACT
+from ..typing import Array, Cell
+from .lines import source_of
+from .steps import Passed, Steps, run_backward, run_forward
+
+SCHEMA = "rnn-explain/1"
+LONG, GROWTH = 200, 100.0  # beyond these, rounding errors have multiplied: 100 times as much is allowed
+Layer = Any  # (cell, params), or (cell, params, {"go_backwards": True})
+
+
+class Model(NamedTuple):
+    """Layers upon each other, what stands before them and after them; all float64."""
+
+    cells: list[Cell]
+    params: list[dict[str, Array]]
+    go_backwards: list[bool]
+    before: dict[str, Any] | None
+    head: dict[str, Any] | None
+
+
+def numbers(a: Array) -> dict[str, Any]:
+    """An array as the format has it."""
+    a = np.ascontiguousarray(a, np.asarray(a).dtype.newbyteorder("<"))
+    return {"dtype": a.dtype.name, "shape": list(a.shape), "data": base64.b64encode(a.tobytes()).decode()}
+
+
+def document(
+    layers: Sequence[Layer],
+    x: Array,
+    *,
+    before: dict[str, Any] | None = None,
+    head: dict[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    lengths: int | None = None,
+    initial_state: Sequence[Array] | None = None,
+    loss: dict[str, Any] | None = None,
+    kind: str | None = None,
+    title: str | None = None,
+    vocabulary: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    scale: dict[str, float] | None = None,
+    run: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The document of a model and a sequence; see page for the arguments. Raises ValueError or TypeError as forward does."""
+    model = Model(
+        [layer[0] for layer in layers],
+        [{name: wide(a) for name, a in layer[1].items()} for layer in layers],
+        [bool(layer[2].get("go_backwards")) if len(layer) > 2 else False for layer in layers],
+        None if before is None else widened(before),
+        None if head is None else {"activation": "linear", "reads": "all", **head, "W": wide(head["W"]), "b": wide(head["b"])},
+    )
+    x = np.asarray(x)
+    x = x[0] if x.ndim == (2 if x.dtype.kind in "iu" and before is not None and "embedding" in before else 3) else x
+    read = vectors(model, x)
+    passed = forward(model, read, lengths, initial_state)
+    outputs = head_outputs(model, passed)
+    loss = {"step": len(x) - 1, **(loss or default_loss(model, outputs, len(x)))}
+    done = backward(model, passed, outputs, loss)
+    kind = kind or kind_of(model, x)
+    top = len(layers) - 1
+    source = [source_of(cell, step) for cell, step in zip(model.cells, done)]
+    names = {"inputs": list(inputs or []), "outputs": list(labels or []), "steps": [], "vocabulary": list(vocabulary or [])}
+    return {
+        "schema": SCHEMA,
+        "made_by": f"rnn_from_scratch {rnn_from_scratch.__version__}",
+        "title": title or f"{' on '.join(describe(cell, p) for cell, p in zip(model.cells[::-1], model.params[::-1]))}, {len(x)} steps",
+        "kind": kind,
+        "layers": [
+            {**layer_row(model, n), "params": {name: numbers(a) for name, a in layer[1].items()}}
+            | ({} if n == top else {"source": source[n]})
+            for n, layer in enumerate(layers)
+        ],
+        "before": None if before is None else stored(before),
+        "head": None if head is None or model.head is None else {**model.head, "W": numbers(head["W"]), "b": numbers(head["b"])},
+        "input": {"codes": x.tolist()} if x.dtype.kind in "iu" else {"x": numbers(x)},
+        "lengths": lengths,
+        "initial_state": None if initial_state is None else [numbers(np.reshape(a, -1)) for a in initial_state],
+        "names": names,
+        "scale": scale,
+        "loss": loss,
+        "check": {**check(model, done, outputs, kind), "allowed": allowed(done)},
+        "source": source[top],
+        "run": run,
+    }
+
+
+def wide(a: Array) -> Array:
+    return np.asarray(a).astype("float64")
+
+
+def widened(before: dict[str, Any]) -> dict[str, Any]:
+    return {name: {k: wide(a) for k, a in value.items()} if isinstance(value, dict) else wide(value) for name, value in before.items()}
+
+
+def stored(before: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {k: numbers(a) for k, a in value.items()} if isinstance(value, dict) else numbers(value) for name, value in before.items()
+    }
+
+
+def describe(cell: Cell, params: dict[str, Array]) -> str:
+    units = params["Wh"].shape[0]
+    return f"{cells.form_name(cell)}, {units} unit{'s' * (units > 1)}"
+
+
+def kind_of(model: Model, x: Array) -> str:
+    if model.before and "embedding" in model.before:
+        return "text"
+    return "cell" if model.head is None else "rows" if model.head["activation"] == "softmax" else "series"
+
+
+def layer_row(model: Model, n: int) -> dict[str, Any]:
+    cell, params = model.cells[n], model.params[n]
+    listed = next((name for name, kind in cells.CELLS.items() if type(cell) is kind), None)
+    known = {name: getattr(cell, name) for name in ("activation", "recurrent_activation", "reset_after") if hasattr(cell, name)}
+    return {
+        **{"cell": listed or type(cell).__name__, "activation": None, "recurrent_activation": "sigmoid", **known},
+        **{"use_bias": getattr(cell, "use_bias", True), "go_backwards": model.go_backwards[n], "listed": listed is not None},
+        **{"inputs": params["Wx"].shape[0], "units": params["Wh"].shape[0]},
+        **{"gates": list(cell.gates), "states": list(cell.states), "saved": list(cell.saved), "file": file_of(cell)},
+    }
+
+
+def file_of(cell: Cell) -> str:
+    """Where a cell is written: cells/lstm.py, or the plain name of another's file."""
+    try:
+        path = Path(inspect.getfile(type(cell)))
+    except (OSError, TypeError):  # typed at a prompt
+        return type(cell).__name__
+    return f"{path.parent.name}/{path.name}" if cells.is_listed(cell) else path.name
+
+
+def vectors(model: Model, x: Array) -> Array:
+    """What the first layer reads: [1,T,I]."""
+    if model.before and "embedding" in model.before:
+        return model.before["embedding"][x][None]
+    dense = model.before["dense"] if model.before else None
+    return wide(x)[None] if dense is None else (wide(x) @ dense["W"] + dense["b"])[None]
+
+
+def forward(model: Model, x: Array, lengths: int | None, initial_state: Sequence[Array] | None) -> list[Passed]:
+    mask = None if lengths is None else np.arange(x.shape[1])[None] < lengths
+    states = list(initial_state or [])
+    done = []
+    for cell, params, back in zip(model.cells, model.params, model.go_backwards):
+        own = [wide(states.pop(0)).reshape(1, -1) for _ in cell.states] if states else None
+        done.append(run_forward(cell, params, x, initial_state=own, mask=mask, go_backwards=back))
+        x = done[-1].y
+        mask = mask[:, ::-1] if back and mask is not None else mask
+    return done
+
+
+def head_outputs(model: Model, passed: list[Passed]) -> Array | None:
+    """What the head says: [T,V], or [1,V] where it reads the last step alone; log probabilities if it is a softmax."""
+    if model.head is None:
+        return None
+    reads = model.head["reads"]
+    every = passed if reads == "last of every layer" else passed[-1:]
+    h = np.concatenate([p.y[0] for p in every], axis=1)
+    z = (h if reads == "all" else h[-1:]) @ model.head["W"] + model.head["b"]
+    if model.head["activation"] == "softmax":
+        z = z - z.max(axis=1, keepdims=True)
+        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z
+
+
+def default_loss(model: Model, outputs: Array | None, T: int) -> dict[str, Any]:
+    if outputs is None:
+        return {"state": model.cells[-1].states[-1], "unit": 0, "step": T - 1}
+    return {"step": T - 1, "output": int(outputs[-1].argmax())}
+
+
+def backward(model: Model, passed: list[Passed], outputs: Array | None, loss: dict[str, Any]) -> list[Steps]:
+    """The gradients of the loss in every layer."""
+    dys: list[Array] = [np.zeros_like(p.y) for p in passed]
+    dstate: Any = None
+    if "state" in loss:
+        cell, units = model.cells[-1], model.params[-1]["Wh"].shape[0]
+        dstate = [np.zeros((1, units)) for _ in cell.states]
+        dstate[cell.states.index(loss["state"])][0, loss["unit"]] = 1
+    elif model.head is None or outputs is None:
+        dys[-1][0, loss["step"], loss["output"]] = 1
+    else:
+        softmax = model.head["activation"] == "softmax"
+        row = outputs[loss["step"] if model.head["reads"] == "all" else -1]
+        dz = np.eye(len(row))[loss["output"]] - (np.exp(row) if softmax else 0)
+        dh, at = model.head["W"] @ dz, 0
+        for n in range(len(passed)) if model.head["reads"] == "last of every layer" else [len(passed) - 1]:
+            H = dys[n].shape[2]
+            dys[n][0, loss["step"]] += dh[at : at + H]
+            at += H
+    done: list[Steps] = []
+    for n in reversed(range(len(passed))):
+        dy = dys[n] + done[0].gradients.x if done else dys[n]
+        done.insert(0, run_backward(passed[n], dy, dstate if n == len(passed) - 1 else None))
+    return done
+
+
+def check(model: Model, done: list[Steps], outputs: Array | None, kind: str) -> dict[str, Any]:
+    """The reference numbers. A run's page has so many steps and units that it checks what its head says, and the gradient's reach."""
+    found: dict[str, Any] = {} if outputs is None else {"outputs": numbers(outputs)}
+    if kind != "cell":
+        norms = np.sqrt((done[0].gradients.x[0] ** 2).sum(axis=1))
+        return {**found, "reach": [float(v) for v in norms]}
+    found |= {"y": numbers(done[-1].y[0]), "dx": numbers(done[0].gradients.x[0])}
+    for n, (cell, step) in enumerate(zip(model.cells, done)):
+        prefix = "" if n == len(done) - 1 else f"{n}:"
+        assert step.tape.saved is not None
+        found |= {f"{prefix}states.{name}": numbers(step.tape.states[k][0]) for k, name in enumerate(cell.states)}
+        found |= {f"{prefix}saved.{name}": numbers(step.tape.saved[0, :, k]) for k, name in enumerate(cell.saved)}
+        found |= {f"{prefix}{name}": numbers(a) for name, a in gradient_rows(cell, step).items()}
+    return found
+
+
+def gradient_rows(cell: Cell, step: Steps) -> dict[str, Array]:
+    """backward.NAME and arriving.STATE, [T,H]: what the lines of backward made; 0 at masked steps."""
+    live = step.tape.live[0] if step.tape.live is not None else np.ones(len(step.backward), bool)
+    rows = {f"arriving.{s}": np.stack([d[k][0] for d in step.arriving]) for k, s in enumerate(cell.states)}
+    made = [{a.name: a.value for told in phases for line in told.lines for a in line.assignments} for phases in step.backward]
+    for name in made[0]:
+        if name.startswith("d") and not name.endswith("_prev") and "[" not in name:
+            rows[f"backward.{name}"] = np.stack([at[name][0] for at in made])
+    return {name: np.where(live[:, None], a, 0) for name, a in rows.items()}
+
+
+def allowed(done: list[Steps]) -> float:
+    """What the page may be off: 1e-12, and 100 times that where a long or growing chain multiplies rounding errors."""
+    T = len(done[0].backward)
+    norms = [float(np.sqrt(sum((d**2).sum() for d in at))) for step in done for at in step.arriving]
+    return EXACT * (100 if T > LONG or max(norms) > GROWTH * max(norms[-1], 1.0) else 1)

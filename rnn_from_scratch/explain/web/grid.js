@@ -1,0 +1,129 @@
+// The table: one row a name, one column a step; forward above, backward below. Rows come from the lines that ran.
+
+const SAYS = {  // what a name stands for, where the field has one name for it
+  i: "input gate: the share of the candidate that is written", f: "forget gate: the share of the cell that is kept",
+  o: "output gate: the share of the cell that is shown", g: "candidate", c: "cell state", h: "output", n: "candidate",
+  z: "update gate: the share of the old state that is kept", r: "reset gate", q: "recurrent side of the candidate",
+};
+
+function sourceOf(n) {
+  return DOC.layers[n].source || DOC.source;
+}
+
+// {id, label, says, back} of every row of a layer, forward rows first
+function rowsOf(n) {
+  const { saved, states } = DOC.layers[n], source = sourceOf(n);
+  const named = [...saved, ...states.filter((name) => !saved.includes(name)).reverse()];
+  const forward = named.map((id) => ({ id, label: id, says: SAYS[id] || id }));
+  const made = [...new Set(source.backward.flatMap((line) => line.sets))];
+  const shown = made.filter((name) => name.startsWith("d") && !name.endsWith("_prev") && !name.includes("["));
+  const arriving = [...states].reverse().map((name) => {
+    const both = shown.includes(`d${name}`);
+    const says = `gradient by ${name} after this step, as it arrives from the next one${name === states[0] ? " and from the loss" : ""}`;
+    return { id: `arriving.${name}`, label: both ? `d${name} arriving` : `d${name}`, says, back: true };
+  });
+  const backward = shown.map((id) => {
+    const total = states.includes(id.slice(1));
+    const says = total ? `gradient by ${id.slice(1)}, all parts added` : gradientSays(id);
+    return { id: `backward.${id}`, label: total ? `${id} total` : id, says, back: true };
+  });
+  const names = DOC.names.inputs, dx = n > 0 || !MODEL.x || MODEL.dense ? [] : Array.from({ length: DOC.layers[n].inputs }, (_, i) => {
+    const label = DOC.layers[n].inputs > 1 ? `dx ${names[i] || i}` : "dx";
+    return { id: `dx.${i}`, label, says: `gradient by the input ${names[i] || (label === "dx" ? "x" : `x ${i}`)}`, back: true };
+  });
+  return [...forward, ...arriving, ...backward, ...(dx.length <= 8 ? dx : [])];
+}
+
+function gradientSays(id) {
+  return id.startsWith("da") ? `gradient by the pre-activation ${id.slice(1)}` : `gradient by ${id.slice(1)}`;
+}
+
+// The number of a row at step t, for the chosen layer and unit
+function valueAt(view, row, t, unit = STATE.unit) {
+  const { H, states, saved } = view;
+  if (!TWINS) return recordedAt(row, t, unit);
+  const [kind, name] = row.split(".");
+  if (name === undefined) {
+    const k = saved.indexOf(row);
+    return k >= 0 ? view.tape.saved[k][t * H + unit] : view.tape.states[states.indexOf(row)][(t + view.tape.after) * H + unit];
+  }
+  if (kind === "dx") return view.grads.dx[t * MODEL.inputs + +name];
+  if (MODEL.live && !MODEL.live[t]) return 0;
+  if (kind === "arriving") return view.grads.ds[states.indexOf(name)][(t + view.tape.after) * H + unit];
+  const { backward } = view.names(t, unit);
+  return backward.find((got) => got[name] !== undefined)[name];
+}
+
+// A cell without a twin: the numbers that Python recorded
+function recordedAt(row, t, unit) {
+  const layer = DOC.layers[STATE.layer], prefix = STATE.layer === MODEL.top ? "" : `${STATE.layer}:`, H = layer.units;
+  if (row.startsWith("dx.")) return recordedArray("dx")[t * layer.inputs + +row.slice(3)];
+  const name = row.includes(".") ? row : layer.saved.includes(row) ? `saved.${row}` : `states.${row}`;
+  const slot = name.startsWith("states.") && !layer.go_backwards ? t + 1 : t;
+  return recordedArray(prefix + name)[slot * H + unit];
+}
+
+const RECORDED = new Map();
+function recordedArray(name) {
+  if (!RECORDED.has(name)) RECORDED.set(name, readArray(DOC.check[name]));
+  return RECORDED.get(name);
+}
+
+// Build the table of the chosen layer; choose(row, t, focus) is called when a number is chosen
+function buildGrid(choose, turn) {
+  const rows = rowsOf(STATE.layer), T = MODEL.T, steps = DOC.names.steps;
+  const head = element("tr", {}, element("th", { scope: "col" }, "step"));
+  for (let t = 0; t < T; t++) head.append(element("th", { scope: "col" }, steps[t] || String(t)));
+  const bodies = [element("tbody"), element("tbody"), element("tbody")];
+  if (TWINS && MODEL.x && MODEL.x.length <= SMALL) bodies[0].append(...inputRows(turn));
+  for (const { id, label, says, back } of rows) {
+    const tr = element("tr", {}, element("th", { scope: "row", title: says }, label));
+    for (let t = 0; t < T; t++) tr.append(element("td", { class: "value", "data-row": id, "data-t": t, tabindex: "-1" }));
+    bodies[back ? 2 : 1].append(tr);
+  }
+  byId("grid").replaceChildren(element("thead", {}, head), ...bodies.filter((body) => body.children.length));
+  byId("grid").onclick = (event) => {
+    const td = event.target.closest("td.value");
+    if (td) choose(td.dataset.row, +td.dataset.t, true);
+  };
+  byId("grid").onkeydown = (event) => {
+    const td = event.target.closest("td.value");
+    if (!td) return;
+    const at = rows.findIndex((row) => row.id === td.dataset.row);
+    const up = { ArrowUp: at - 1, ArrowDown: at + 1 }[event.key], to = moved(event.key, +td.dataset.t, T);
+    if (up === undefined && to === null) return;
+    event.preventDefault();
+    choose(rows[Math.min(rows.length - 1, Math.max(0, up ?? at))].id, to ?? +td.dataset.t, true);
+  };
+}
+
+function inputRows(turn) {
+  return Array.from({ length: MODEL.inputs }, (_, i) => {
+    const label = MODEL.inputs > 1 ? `x ${DOC.names.inputs[i] || i}` : "x";
+    const tr = element("tr", {}, element("th", { scope: "row", title: "input" }, label));
+    for (let t = 0; t < MODEL.T; t++) {
+      const j = t * MODEL.inputs + i;
+      const range = { type: "range", min: -3, max: 3, step: 0.05, "data-knob": `x${j}` };
+      const input = element("input", { ...range, "aria-label": `${label} at step ${t}` });
+      input.addEventListener("input", () => { STATE.input[j] = +input.value; STATE.t = t; turn(); });
+      tr.append(element("td", {}, input));
+    }
+    return tr;
+  });
+}
+
+// Put today's numbers into the table
+function fillGrid(view, focus) {
+  const backward = new Set(rowsOf(STATE.layer).filter((row) => row.back).map((row) => row.id));
+  for (const td of byId("grid").querySelectorAll("td.value")) {
+    const { row, t } = td.dataset, v = valueAt(view, row, +t), chosen = row === STATE.row && +t === STATE.t;
+    td.dataset.value = v;
+    td.textContent = show(v, backward.has(row) && Math.abs(v) < 0.01 ? 4 : 3);
+    shade(td, v, backward.has(row));
+    td.tabIndex = chosen ? 0 : -1;
+    if (chosen) td.setAttribute("aria-selected", "true");
+    else td.removeAttribute("aria-selected");
+    if (chosen && focus) td.focus();
+  }
+  for (const input of byId("grid").querySelectorAll("input[data-knob]")) input.value = STATE.input[+input.dataset.knob.slice(1)];
+}

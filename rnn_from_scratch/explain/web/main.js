@@ -1,0 +1,98 @@
+// Everything together: compute, fill, choose, keep.
+
+let view = null;
+
+function compute() {
+  const shown = DOC.layers[STATE.layer], base = { H: shown.units, states: shown.states, saved: shown.saved };
+  if (!TWINS) return base;
+  const began = performance.now();
+  const run = runModel(MODEL, turnedLayers(), STATE.input, initialStates());
+  const grads = gradients(MODEL, run, STATE.loss), tape = run.tapes[STATE.layer], known = new Map();
+  const names = (t, unit) => {
+    const key = t * shown.units + unit;
+    if (!known.has(key)) known.set(key, namesAt(tape, grads[STATE.layer], t, unit));
+    return known.get(key);
+  };
+  document.body.dataset.computed = (performance.now() - began).toFixed(2);
+  return { ...base, run, tape, grads: grads[STATE.layer], all: grads, names };
+}
+
+function turn(focus = false) {
+  const began = performance.now();
+  view = compute();
+  if (TASK) TASK.fill(view);
+  fillKnobs();
+  fill(focus);
+  document.body.dataset.turned = (performance.now() - began).toFixed(2);
+}
+
+function fill(focus = false) {
+  fillGrid(view, focus);
+  fillLines(view);
+  fillReach(view);
+  fillHeat(view);
+  sayWhere(view);
+}
+
+function choose(row, t, focus) {
+  Object.assign(STATE, { row, t });
+  if (TASK && TASK.chose) TASK.chose(t);
+  fill(focus);
+}
+
+function rebuild() {
+  if (!rowsOf(STATE.layer).some((row) => row.id === STATE.row)) STATE.row = DOC.layers[STATE.layer].states.at(-1);
+  buildKnobs(() => turn(), rebuild);
+  buildGrid(choose, () => turn());
+  turn();
+}
+
+function keepButtons() {
+  const link = element("input", { type: "text", readonly: "", "aria-label": "link to this state", hidden: "" });
+  const copy = () => {
+    location.hash = hashOf();
+    link.hidden = false;
+    link.value = location.href;
+    link.select();
+    const refused = () => { copied.textContent = "this browser lets no page copy: copy it by hand"; };
+    if (!navigator.clipboard) refused();
+    else navigator.clipboard.writeText(link.value).then(() => { copied.textContent = "copied"; }, refused);
+  };
+  const copied = element("output", { class: "soft" });
+  byId("keep").replaceChildren(
+    button("copy link", copy), link, copied,
+    button("save PNG", () => download("explain.png", tablePicture())),
+    button("save CSV", () => download("explain.csv", `data:text/csv;charset=utf-8,${encodeURIComponent(tableText())}`)),
+  );
+}
+
+function say() {
+  const file = DOC.layers[MODEL.top].file;
+  const how = TWINS ? "Move an input or a knob: everything is computed again. " : "";
+  const choose = "Choose a number, by pointer or by Tab and the arrow keys";
+  byId("intro").textContent = `${how}${choose}: its line of ${file} is marked, and the line that it undoes.`;
+  const run = DOC.run ? ` Run: ${Object.entries(DOC.run.settings).map(([name, value]) => `${name} ${value}`).join(", ")}.` : "";
+  byId("foot").textContent = `Made by ${DOC.made_by}. One file, no network: it can be mailed.${run}`;
+}
+
+say();
+const TASK = TWINS && typeof TASKS !== "undefined" && Object.hasOwn(TASKS, DOC.kind) ? TASKS[DOC.kind]() : null;
+if (sayCheck() || document.body.dataset.selftest === "failed") {
+  readHash(location.hash);
+  keepButtons();
+  if (TASK) TASK.build(() => turn());
+  rebuild();
+}
+byId("heat").addEventListener("click", (event) => {
+  const { t, unit } = heatAt(event);
+  STATE.unit = unit;
+  fillKnobs();
+  choose(STATE.row, t, false);
+});
+window.addEventListener("hashchange", () => {
+  if (location.hash.slice(1) === hashOf()) return;
+  readHash(location.hash);
+  rebuild();
+});
+window.addEventListener("resize", () => fillReach(view));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => fillHeat(view));
