@@ -203,7 +203,9 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json", "explain/schema.json", "explain/web/*"],
+        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch.explain": ["schema.json", "web/*"],
+        "rnn_from_scratch.lessons": ["style.css", "solutions/*.py", "exercises/stubs/*.py"],
         "rnn_from_scratch.bench": ["*.cu", "README.md"],
         "rnn_from_scratch.kernels": ["*.cu", "**/*.cpp", "**/*.h", "**/*.md", "**/*.png"],
     },

@@ -20,6 +20,8 @@ from rich.markup import escape
 from . import __version__, backends, cells
 from .data import InputError
 from .explain.commands import explain
+from .lessons.exercises.command import exercise
+from .lessons.run import lesson
 from .tasks import commands, rundir, using
 from .tasks.settings import meant
 from .tasks.tensorflow_import import load_tensorflow
@@ -136,7 +138,7 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-for command in (commands.train, commands.presets, using.predict, using.generate, explain):
+for command in (commands.train, commands.presets, using.predict, using.generate, lesson, exercise, explain):
     app.command()(command)
 
 

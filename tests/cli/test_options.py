@@ -82,10 +82,12 @@ REFUSED = {
     "train mnist --resume --overwrite": "--resume and --overwrite: expected one of them, got both",
     "verify --mutants --strict": "--mutants: plants bugs in every cell on the reference; leave --cell",
 }
-ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain
+ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain, tests/lessons
     "verify": {"--cell", "--backend", "--strict", "--json", "--mutants"},
     "books": {"--backend"},
     "explain": {"--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal", "--out"},
+    "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
+    "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},
     "bench": {"--quick", "--report", "--compare"},
     "train": {"--out", "--fast", "--resume", "--overwrite", "--allow-drift", "--quiet", "--json"},
 }

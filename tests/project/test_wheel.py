@@ -68,6 +68,8 @@ def test_holds_what_it_needs_and_no_tests(wheel):
     web = [path.name for path in (ROOT / "rnn_from_scratch/explain/web").iterdir()]
     assert len(web) > 10 and {f"rnn_from_scratch/explain/web/{name}" for name in web} <= set(names)
     assert "rnn_from_scratch/explain/schema.json" in names
+    lessons = [path.relative_to(ROOT) for path in (ROOT / "rnn_from_scratch/lessons").rglob("*") if path.suffix in (".py", ".css")]
+    assert len(lessons) > 40 and {str(path) for path in lessons} <= set(names)
     assert not [name for name in names if name.startswith("tests/")]
     assert wheel.stat().st_size < 8e6
 

@@ -1,0 +1,11 @@
+"""Recurrent weights for a linear network that let no gradient vanish or explode: its norm stays the same in every step back.
+
+Make random ones, of any size H. Every unit should hear from several others.
+"""
+
+import numpy as np  # rng is a generator of NumPy: rng.standard_normal((H, H)) makes an array of random numbers
+
+
+def make_Wh(H, rng):
+    """Wh [H,H]."""
+    raise NotImplementedError("fill in make_Wh()")

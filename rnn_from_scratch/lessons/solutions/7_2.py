@@ -1,0 +1,50 @@
+"""The LSTM of 1997 had no forget gate: c = c_prev + i * g, and h = o * tanh(c). Write it as a cell that the package runs.
+
+A cell knows one step, and no matrix product: the package makes xg = x Wx + b and hg = h_prev Wh. See rnn_from_scratch/cells/lstm.py.
+"""
+
+import numpy as np
+
+
+def sigma(a):
+    return 1 / (1 + np.exp(-a))
+
+
+class Cell:
+    """Gates i, g, o; states h, c."""
+
+    gates = ("i", "g", "o")
+    states = ("h", "c")
+    saved = ("i", "g", "o")
+    extras = ()
+    shared = True
+    phases = ((0, 1, 2),)
+
+    def forward(self, k, xg, hg, s_prev, saved, p):
+        """xg, hg: [3,B,H]; s_prev: (h_prev, c_prev). Returns ((h, c), (i, g, o))."""
+        (ai, ag, ao), (_, c_prev) = xg + hg, s_prev
+        i, g, o = sigma(ai), np.tanh(ag), sigma(ao)
+        c = c_prev + i * g
+        return (o * np.tanh(c), c), (i, g, o)
+
+    def backward(self, k, d, saved, s_prev, s, p):
+        """d: (dh, dc); saved: (i, g, o); s: (h, c). Returns da, da, (0.0, dc_prev), () with da = (dai, dag, dao)."""
+        (dh, dc), (i, g, o), (_, c) = d, saved, s
+        tau = np.tanh(c)
+        dao = dh * tau * o * (1 - o)  # h = o * tanh(c)
+        dc = dc + dh * o * (1 - tau**2)
+        dai, dag = dc * g * i * (1 - i), dc * i * (1 - g**2)  # c = c_prev + i * g
+        da = (dai, dag, dao)
+        return da, da, (0.0, dc), ()
+
+
+def equations(params, x):
+    """All outputs [B,T,H], from the equations. Your cell is compared with this."""
+    h = c = np.zeros((len(x), len(params["Wh"])))
+    outputs = []
+    for t in range(x.shape[1]):
+        ai, ag, ao = np.split(x[:, t] @ params["Wx"] + h @ params["Wh"] + params["b"], 3, axis=1)
+        c = c + sigma(ai) * np.tanh(ag)
+        h = sigma(ao) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)

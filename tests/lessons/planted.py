@@ -1,0 +1,78 @@
+"""Planted changes under which the claims of a lesson fail: lesson -> rows of (old, new, claims that fail).
+
+A change is made in the script of the lesson. A claim is named by the beginning of its assert.
+"""
+
+PLANTED: dict[str, list[tuple[str, str, list[str]]]] = {
+    "memory": [
+        ("fading = run_neuron(0.9,", "fading = run_neuron(0.91,", ["abs(fading[29]"]),
+        ("slow = run_neuron(1.0,", "slow = run_neuron(1.001,", ["abs(slow[1000]"]),
+        ("end = run_neuron(2.0, np.zeros(100), h=start)[-1]\n    assert", "end = run_neuron(1.9, np.zeros(100), h=start)[-1]\n    assert",
+         ["abs(end - np.sign"]),
+        ("h = phi(w * h + x_t)", "h = phi(1.2 * w * h + x_t)", ["abs(run_neuron(0.9"]),
+        ("x[3], x[500] = 3.0, -3.0", "x[3], x[500] = 0.0, -3.0", ["switch[499]"]),
+        ("x[3], x[500] = 3.0, -3.0", "x[3], x[500] = 3.0, -1.0", ["switch[999]"]),
+        ("slope = 2.0 * (1 - rest**2)", "slope = 2.0 * (1 - rest)", ["abs(slope"]),
+        ("dstate=(np.ones((1, 1)),)", "dy=np.ones_like(y_silent)", ["0 < grads.initial_state"]),
+        ('"Wh": np.full((1, 1), 2.0)', '"Wh": np.full((1, 1), 2.1)', ["np.abs(y[0, :, 0]"]),
+        ("rng.uniform(-0.3, 0.3, 1000)", "rng.uniform(-2, 2, 1000)", ["run_neuron(2.0, noise"]),
+    ],
+    "two_steps": [
+        ("dh0 = 1.0 + da1 * Wh", "dh0 = 1.0", ["abs(dh0"]),
+        ("dWx = x0 * da0 + x1 * da1", "dWx = x1 * da1", ["abs((moved - (h0 + h1)) / eps - dWx)"]),
+        ("dWh = h0 * da1", "dWh = h1 * da1", ["abs((moved - (h0 + h1)) / eps - dWh)"]),
+        ("dh = da @ Wh.T", "dh = 0 * dh", ["max(differences)"]),
+        ("db += da.sum(axis=0)", "db = da.sum(axis=0)", ["max(differences)"]),
+        ("one_call, last, tape = forward(cells.SimpleRNN(), params, x)",
+         "one_call, last, tape = forward(cells.SimpleRNN(activation='sigmoid'), params, x)", ["np.abs(one_call - printed)"]),
+        ("h[:, t + 1] = np.tanh(a)", "h[:, t + 1] = a", ["np.abs(rnn_forward"]),
+        ("params, x[:, t : t + 1], state)", "params, x[:, t : t + 1])", ["np.array_equal(one_call, listed)"]),
+        ("init_params(cells.SimpleRNN(), 3, 5), x)", "init_params(cells.SimpleRNN(), 3, 5, dtype='float64'), x)", ['"float32" in message']),
+    ],
+    "trust": [
+        ("return (last_state(w + s, x) - last_state(w, x)) / s", "return last_state(w + 1j * s, x).imag / s",
+         ["1e-9 < one_sided.min()", "least[0] > 30"]),
+        ("return (last_state(w + s, x) - last_state(w, x)) / s", "return (last_state(w + 99 * s, x) - last_state(w, x)) / (99 * s)",
+         ["sizes[one_sided.argmin()]"]),
+        ("return (last_state(w + s, x) - last_state(w - s, x)) / (2 * s)", "return forward_difference(w, x, s)", ["two_sided.min()"]),
+        ("np.float32(w), np.float32(x), np.float32(s)", "w, x, s", ["1e-7 < coarse"]),
+        ("tiny = last_state(0.8 + 1e-200j)", "tiny = last_state(0.8 + 1e-3 + 1e-200j)", ["abs(tiny"]),
+        ("return last_state(w + 1j * s, x).imag / s", "return central_difference(w, x, s)", ["least[2] < 1e-14"]),
+        ("dWh += h[:, t - 1].T @ da if t else 0", "dWh += h[:, t].T @ da", ["right.ok", "check_function(states, forgetful, first"]),
+        ("carry=False)", "carry=True)", ["not report.ok"]),
+    ],
+    "vanish": [
+        ('"linear": ("linear", 1.0)', '"linear": ("linear", 1.01)', ['abs(factors["linear"]']),
+        ('("linear", 0.9)', '("linear", 0.91)', ['abs(factors["linear, Wh x 0.9"]']),
+        ('"tanh": ("tanh", 1.0)', '"tanh": ("tanh", 1.1)', ['0.75 < factors["tanh"]']),
+        ('("tanh", 1.5)', '("tanh", 1.7)', ['0.98 < factors["tanh, Wh x 1.5"]']),
+        ('("tanh", 3.0)', '("tanh", 2.0)', ['factors["tanh, Wh x 3"]']),
+        ('"relu": ("relu", 1.0)', '"relu": ("relu", 1.2)', ['abs(factors["relu"]']),
+        ('("relu", 2.0)', '("relu", 1.5)', ['factors["relu, Wh x 2"]']),
+        ('("relu", 1.5)', '("relu", 1.8)', ['min(factors["relu, Wh x 1.5"])']),
+    ],
+    "clip": [
+        ('params["Wh"] = 1.1 * params["Wh"]', 'params["Wh"] = 0.9 * params["Wh"]', ["len(free[seed])"]),
+        ("clipped = [train(1.0, seed)", "clipped = [train(np.inf, seed)", ["len(clipped[seed])"]),
+        ("after = [clip(grads, 0.01)", "after = [clip(grads, 1e9)", ["norm(before[seed]) > 0.01"]),
+        ("after = [clip(grads, 0.01)", "after = [{k: g.clip(-0.001, 0.001) for k, g in grads.items()}",
+         ["abs(cosine(before", "abs(share(after"]),
+        ("cell = cells.SimpleRNN()\n", "cell = cells.SimpleRNN(activation='linear')\n", ["share(before[seed]) < 1e-3"]),
+        ("{name: g.clip(-most, most)", "{name: g / 2", ["cosine(before[seed], bent"]),
+        ("factor = min(1.0, limit / norm(grads))", "factor = limit / norm(grads)", ["np.array_equal(clip(small"]),
+    ],
+    "gates": [
+        ("K = 20.0", "K = 8.0",
+         ["1e-9 < abs(c[0, 0]", "np.abs(y[0, :999])", "abs(y[0, 999, 0] -", "abs(heard[10]", "np.abs(np.delete(heard", "0 < 1 - tape"]),
+        ("Wx[VALUE, 2] = 1.0", "Wx[VALUE, 2] = 0.9", ["1e-9 < abs(c[0, 0]", "abs(heard[10]"]),
+        ("b[3] = 2 * K, -K", "b[3] = 2 * K, K", ["np.abs(y[0, :999])", "np.abs(np.delete(y_short"]),
+        ("Wx[WRITE, 1], b[1] = -2 * K, K", "Wx[WRITE, 1], b[1] = 0, 0", ["abs(y_short[0, 20, 0]"]),
+    ],
+    "carousel": [
+        ("tanh_rnn = [per_step(cells.SimpleRNN(), seed)", "tanh_rnn = [per_step(cells.SimpleRNN('linear'), seed)",
+         ["0.75 < tanh_rnn", "lstm[1][seed] ** T"]),
+        ("FORGET, UPDATE = 1, 0", "FORGET, UPDATE = 3, 1",
+         ["0.58 < lstm[0]", "0.81 < lstm[1]", "0.95 < lstm[2]", "1 < lstm[3]", "0.97 < open_gru"]),
+        ('gru = [per_step(cells.GRU(), seed) for', 'gru = [per_step(cells.GRU(), seed, ("bx", UPDATE, 1)) for', ["0.60 < gru"]),
+    ],
+}  # fmt: skip
