@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+import textwrap
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +43,7 @@ Backend = Annotated[str, typer.Option(help=f"Whose results: auto, {', '.join(bac
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     os.environ["KERAS_BACKEND"] = "tensorflow"  # what the layers run on
+    warnings.formatwarning = lambda message, *place: textwrap.fill(f"warning: {message}", 79, break_on_hyphens=False) + "\n"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what a terminal's encoding lacks is written as \\u2019

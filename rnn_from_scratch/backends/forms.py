@@ -8,7 +8,9 @@ from .. import cells
 
 
 def cxx_name(activation: str) -> str:
-    """hard_sigmoid -> HardSigmoid."""
+    """hard_sigmoid -> HardSigmoid. Raises ValueError for one without a name."""
+    if not isinstance(activation, str):
+        raise ValueError("activation: the kernels have those of cells/activations.py by name, got another; backend='reference' runs any")
     return "".join(word.title() for word in activation.split("_"))
 
 

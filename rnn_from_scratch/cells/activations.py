@@ -7,7 +7,7 @@ and is written so that NaN falls through it instead of becoming 0. Nothing overf
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from ..typing import Array, ListedCell
 
 
 class Activation(NamedTuple):
-    """f: pre-activation a -> output y.   derivative: output y -> dy/da."""
+    """f: pre-activation a -> output y.   derivative: output y -> dy/da.
+
+    A cell also takes one of your own in place of a name; the reference backend runs it.
+    """
 
     f: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
@@ -51,21 +54,32 @@ def one_where(condition: Array, y: Array) -> Array:
     return condition.astype(y.dtype)
 
 
-ACTIVATIONS = {
-    "tanh": Activation(tanh, lambda y: 1 - y * y),
-    "relu": Activation(relu, lambda y: one_where(y > 0, y)),
-    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
-    "linear": Activation(linear, lambda y: one_where(y == y, y)),
-    "hard_sigmoid": Activation(hard_sigmoid, lambda y: one_where((y > 0) & (y < 1), y) / 6),
-}
+class Table(dict[Any, Activation]):
+    """Name -> Activation. One without a name here stands for itself: a cell may be given it in place of a name."""
+
+    def __missing__(self, key: Any) -> Activation:
+        if isinstance(key, Activation):
+            return key
+        raise KeyError(key)
+
+
+ACTIVATIONS = Table(
+    {
+        "tanh": Activation(tanh, lambda y: 1 - y * y),
+        "relu": Activation(relu, lambda y: one_where(y > 0, y)),
+        "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
+        "linear": Activation(linear, lambda y: one_where(y == y, y)),
+        "hard_sigmoid": Activation(hard_sigmoid, lambda y: one_where((y > 0) & (y < 1), y) / 6),
+    }
+)
 RECURRENT_ACTIVATIONS = ("sigmoid", "hard_sigmoid")
 
 
 def check_names(cell: ListedCell) -> None:
     """Raise ValueError unless the cell's activation names are known."""
     name = type(cell).__name__
-    if cell.activation not in ACTIVATIONS:
+    if cell.activation not in ACTIVATIONS and not isinstance(cell.activation, Activation):
         raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)} for {name}, got {cell.activation!r}")
     recurrent = getattr(cell, "recurrent_activation", "sigmoid")
-    if recurrent not in RECURRENT_ACTIVATIONS:
+    if recurrent not in RECURRENT_ACTIVATIONS and not isinstance(recurrent, Activation):
         raise ValueError(f"recurrent_activation: expected one of {', '.join(RECURRENT_ACTIVATIONS)} for {name}, got {recurrent!r}")

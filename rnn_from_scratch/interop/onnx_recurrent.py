@@ -41,6 +41,8 @@ def cell_and_params(layer: Any, cell: Any) -> tuple[Any, dict[str, Any]]:
     import keras
 
     if is_ours(cell):
+        if cell.unknown:
+            raise ValueError(f"{title(layer)}: {cell.unknown}")
         return cell.maths, cell.params()
     name = type(cell).__name__
     known = {f"{kind.__name__}Cell": kind for kind in CELLS.values()}

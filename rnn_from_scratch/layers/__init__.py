@@ -3,7 +3,10 @@
 bridge.py       forward and backward as one differentiable TensorFlow op
 cuda_bridge.py  the same on tensors that are on a GPU
 step.py         single-step cells, the holders of the weights
+tensor_step.py  one step in TensorFlow's own operations, with any activation
 recurrent.py    SimpleRNN, LSTM, PeepholeLSTM, GRU
+stacked.py      RNN, StackedRNNCells: cells upon each other
+slow_path.py    what runs a layer, and the warnings where it is not the kernels
 convert.py      to_keras: a model on tf.keras' own layers again
 refusals.py     what is refused, and what to do instead
 """
@@ -21,11 +24,13 @@ if keras.backend.backend() != "tensorflow":
 
 from .convert import to_keras
 from .recurrent import GRU, LSTM, CoupledLSTM, PeepholeLSTM, SimpleRNN
+from .stacked import RNN, StackedRNNCells
 from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell
 
 __all__ = [
     "GRU",
     "LSTM",
+    "RNN",
     "CoupledLSTM",
     "CoupledLSTMCell",
     "GRUCell",
@@ -34,5 +39,6 @@ __all__ = [
     "PeepholeLSTMCell",
     "SimpleRNN",
     "SimpleRNNCell",
+    "StackedRNNCells",
     "to_keras",
 ]

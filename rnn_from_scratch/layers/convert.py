@@ -7,9 +7,11 @@ from typing import Any
 import keras
 
 from .recurrent import LAYERS
+from .stacked import RNN, StackedRNNCells
 
 # as Keras names it in a saved model -> our layer or cell; its `twin` is the tf.keras class that computes the same, if there is one
-OURS = {keras.saving.get_registered_name(cls): cls for layer in LAYERS.values() for cls in (layer, layer.cell_class)}
+CLASSES = [*(cls for layer in LAYERS.values() for cls in (layer, layer.cell_class)), RNN, StackedRNNCells]
+OURS = {keras.saving.get_registered_name(cls): cls for cls in CLASSES}
 
 
 def to_keras(model: Any) -> Any:

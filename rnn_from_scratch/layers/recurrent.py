@@ -7,14 +7,14 @@ time, and the only thing taken over. Each layer is a drop-in for its twin: the s
 from __future__ import annotations
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from .. import backends, cells
-from .refusals import refuse_savedmodel
+from .. import cells
+from . import slow_path
+from .refusals import refuse_savedmodel, same_batch
 from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
 Tensor = Any
@@ -22,22 +22,12 @@ LOOP = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll"
 LAYER = ("activity_regularizer", "name", "autocast", "input_shape", "input_dim")
 
 
-class Explanation(NamedTuple):
-    """What layer.explain() returns."""
-
-    backend: str
-    reason: str
-    saved_bytes: int  # per step and row of the batch, while training; none otherwise
-
-    def __str__(self) -> str:
-        return f"{self.backend}: {self.reason}; training keeps {self.saved_bytes} bytes for each step of each sequence"
-
-
 class Recurrent(keras.layers.RNN):
     """What the layers share; stands before the Keras layer whose arguments and config it takes over.
 
     The arguments are those of the Keras layer, and backend: "auto" or a name of rnn_from_scratch.backends.available().
-    unroll and use_cudnn are accepted and change nothing: no loop is unrolled here and cuDNN is never called.
+    unroll and use_cudnn are accepted and change nothing: no loop is unrolled here and cuDNN is never called. With an activation that
+    the kernels do not have, Keras' loop runs the cell step by step: explain() says so, and one warning.
     """
 
     parent: Any = None  # the Keras layer whose arguments this one takes
@@ -65,31 +55,24 @@ class Recurrent(keras.layers.RNN):
     def backend(self) -> str:
         return self.cell.backend
 
-    def explain(self, batch: int = 32) -> Explanation:
+    def explain(self, batch: int = 32) -> slow_path.Explanation:
         """What runs this layer, why, and what training keeps for backward; on a GPU also how it runs a batch of so many rows.
 
         Raises ValueError before the layer has weights.
         """
         if not self.built:
             raise ValueError(f"explain: {self.name} has no weights yet; call it on data first")
-        maths, dtype = self.cell.maths, self.cell.inner_dtype.as_numpy_dtype
-        params, x = self.cell.params(), np.zeros((1, 1, self.cell.kernel.shape[0]), dtype)
-        if self.backend == "auto":
-            name, reason = backends.choose(maths, params, x)
-        else:
-            name, reason = backends.usable(self.backend, maths, params, x), "asked for by name"
-        if name == "native":
-            reason += f"; {backends.load(name).isa()} kernels"
-        elif name in ("cuda", "emulated"):
-            plan = backends.load(name).plan
-            reason += f"; {plan(maths, batch, self.units, dtype)}"
-            if 0 < self.cell.recurrent_dropout < 1 and len(maths.gates) > 1:  # while training, h has a mask for each gate
-                reason += f"; training: {plan(maths, batch, self.units, dtype, True)}"
-        return Explanation(name, reason, (len(maths.saved) + len(maths.states)) * self.units * x.itemsize)
+        return slow_path.explain(self.cell, batch)
+
+    def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        return super().call(same_batch(self, sequences), initial_state=initial_state, mask=mask, training=training)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:
         """Keras' hook: the last output [B,H], all outputs [B,T,H] if they are wanted, and the final states."""
         mask = as_bool(mask)
+        if self.cell.unknown:
+            slow_path.warn_once(f"{type(self).__name__}: {slow_path.step_by_step(self.cell)}, which takes longer")
+            return keras.layers.RNN.inner_loop(self, sequences, initial_state, mask, training)
         y, state = self.cell.run(
             sequences,
             initial_state,
@@ -101,16 +84,9 @@ class Recurrent(keras.layers.RNN):
         )
         if self.return_sequences:
             return y[:, -1], y, state
-        last = self.last_output(state[0], mask)
-        return last, last, state
-
-    def last_output(self, h: Tensor, mask: Tensor | None) -> Tensor:
-        """y at the last step, from the final h: 0 where no step was live, or where the last one was not and outputs are zeroed."""
-        if mask is None:
-            return h
-        last_step = mask[:, 0 if self.go_backwards else -1]
-        used = last_step if self.zero_output_for_mask else tf.reduce_any(mask, axis=1)
-        return tf.where(used[:, None], h, tf.zeros_like(h))
+        mask = mask[:, ::-1] if mask is not None and self.go_backwards else mask
+        h = last_output(state[0], mask, self.zero_output_for_mask)
+        return h, h, state
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backend": self.backend}
@@ -127,6 +103,17 @@ def as_bool(mask: Any) -> Tensor | None:
         return None
     mask = tf.cast(mask, tf.bool)
     return mask[:, :, 0] if len(mask.shape) == 3 else mask
+
+
+def last_output(h: Tensor, mask: Tensor | None, zero_masked: bool) -> Tensor:
+    """y at the last step, from the final h: 0 where no step was live, or where the last one was not and outputs are zeroed.
+
+    mask [B,T] is in the order of processing.
+    """
+    if mask is None:
+        return h
+    used = mask[:, -1] if zero_masked else tf.reduce_any(mask, axis=1)
+    return tf.where(used[:, None], h, tf.zeros_like(h))
 
 
 LAYERS: dict[Any, type[Recurrent]] = {}  # class of cells.CELLS -> the layer that runs it; each class below puts itself in

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+import tensorflow as tf
+
 INSTEAD = "rnn_from_scratch.layers.to_keras(model) returns the same model, with the same weights, on tf.keras layers"
 SECOND_ORDER = f"second-order gradients: the backward pass of these layers is itself not differentiable. {INSTEAD}: use that one"
 
@@ -13,3 +16,24 @@ def refuse_savedmodel(layer: Any, save_type: str) -> None:
     if save_type == "savedmodel":
         name = type(layer).__name__
         raise ValueError(f"SavedModel export: {name} runs Python code, which a SavedModel cannot hold. {INSTEAD}: export that one")
+
+
+def same_batch(layer: Any, sequences: Any) -> Any:
+    """The sequences, if they are as many as the states of a stateful layer.
+
+    Raises ValueError; in a graph that learns of the batch size only when it runs, where Keras looks away, InvalidArgumentError.
+    """
+    if not layer.stateful or layer.states is None:
+        return sequences
+    expected = keras.tree.flatten(layer.states)[0].shape[0]
+    message = (
+        "If an RNN is stateful, the batch size of the input sequences must be the same as the batch size of the initial state. "
+        "Choose a batch_size that divides the number of sequences, or leave the rest out: dataset.batch(n, drop_remainder=True). "
+        f"Expected batch size: {expected}, received batch size:"  # in one line: TensorFlow shows no others
+    )
+    if sequences.shape[0] not in (None, expected):
+        raise ValueError(f"{message} {sequences.shape[0]}")
+    if sequences.shape[0] is None:
+        with tf.control_dependencies([tf.debugging.Assert(tf.shape(sequences)[0] == expected, [message, tf.shape(sequences)[0]])]):
+            return tf.identity(sequences)
+    return sequences

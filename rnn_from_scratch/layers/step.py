@@ -1,6 +1,6 @@
 """Single-step cells: Keras' own cells (constructor, weights, dropout masks, config) with this package's maths in call().
 
-As layer.cell they hold the weights of the sequence layers; in keras.layers.RNN and StackedRNNCells they run step by step.
+As layer.cell they hold the weights of the sequence layers, and in RNN of stacked.py too; in keras.layers.RNN they run step by step.
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ import tensorflow as tf
 
 from .. import backends, cells
 from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
+from . import slow_path, tensor_step
 from .bridge import params_of, recurrent, weight_names
 from .refusals import refuse_savedmodel
 
 Tensor = Any
 register = keras.saving.register_keras_serializable("rnn_from_scratch")
-ACTIVATION_NAMES = {getattr(keras.activations, name): name for name in ACTIVATIONS}
-ACTIVATION_NAMES.update({getattr(tf.nn, name): name for name in ("tanh", "relu", "sigmoid")})
+# the activations that the kernels have
+KNOWN = {"activation": tuple(ACTIVATIONS), "recurrent_activation": RECURRENT_ACTIVATIONS}
+
+
+def name_of(function: Any) -> str | None:
+    """The name of one of the package's activations, given as Keras' or TensorFlow's function."""
+    return next((name for name in ACTIVATIONS for home in (keras.activations, tf.nn) if function is getattr(home, name, None)), None)
+
+
+def called(function: Any) -> str:
+    """What to call an activation in a message."""
+    return getattr(function, "__name__", type(function).__name__)
 
 
 class Step:
     """What the cells share; stands before a Keras cell class. `maths` is the cell of this package that call() runs.
 
     backend: "auto" or a name of rnn_from_scratch.backends.available().
-    Raises ValueError for a backend that does not exist and for an activation that the kernels do not have.
+    activation and recurrent_activation: any that Keras takes. `unknown` tells of those that the kernels do not have, or is "".
+    Raises ValueError for a backend that does not exist, and for one asked for by name that has not this activation.
     """
 
     twin: Any = None  # the tf.keras class with the same weights and outputs
@@ -46,30 +58,41 @@ class Step:
         self.backend = backend
         self.supports_jit = False
         options = {field.name: getattr(self, field.name) for field in fields(self.maths_class)}
-        for argument, allowed in (("activation", tuple(ACTIVATIONS)), ("recurrent_activation", RECURRENT_ACTIVATIONS)):
-            if argument in options:
-                options[argument] = self.activation_name(argument, options[argument], allowed)
-        self.maths = self.maths_class(**options)
-
-    def activation_name(self, argument: str, function: Any, allowed: tuple[str, ...]) -> str:
-        name = ACTIVATION_NAMES.get(function)
-        if name not in allowed:
-            got = getattr(function, "__name__", function)
-            layer = self.maths_class.__name__
-            other = f"; keras.layers.{layer} takes any function" if self.twin else ""
-            raise ValueError(f"{argument}: expected one of {', '.join(allowed)} for {layer}, got {got}{other}")
-        return name
+        functions = {argument: options[argument] for argument in KNOWN if argument in options}
+        names = {argument: name_of(function) for argument, function in functions.items()}
+        unknown = [argument for argument, name in names.items() if name not in KNOWN[argument]]
+        self.unknown = "; ".join(f"{a}: {called(functions[a])} is not one of {', '.join(KNOWN[a])}" for a in unknown)
+        if unknown and backend != "auto":
+            raise ValueError(f"{self.unknown}, which backend {backend!r} has; without backend= TensorFlow's operations run it")
+        self.tensor_maths = self.maths_class(**{**options, **{a: tensor_step.activation(f, names[a]) for a, f in functions.items()}})
+        self.maths = self.tensor_maths if unknown else self.maths_class(**{**options, **names})
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         """Weights stay in their own dtype under mixed precision: the maths runs in float32."""
         return super().add_weight(*args, autocast=False, **kwargs)  # type: ignore[misc]
 
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
-        """inputs [B,I], states as Keras hands them over -> h, states."""
+        """inputs [B,I], states as Keras hands them over -> h, states.
+
+        A single step is quickest in TensorFlow's own operations; a kernel would pack the weights anew for every step.
+        """
         nested = keras.tree.is_nested(states)
-        _, new = self.run(tf.expand_dims(inputs, 1), list(states) if nested else [states], training=training, sequences=False)
+        states = list(states) if nested else [states]
+        if self.backend == "auto":
+            new = self.tensor_step(inputs, states, training)
+        else:
+            _, new = self.run(tf.expand_dims(inputs, 1), states, training=training, sequences=False)
         new = [tf.cast(s, self.compute_dtype) for s in new]
         return new[0], new if nested else new[0]
+
+    def tensor_step(self, x: Tensor, states: list[Tensor], training: bool) -> list[Tensor]:
+        """tensor_step.step with this cell's weights and dropout masks, in inner_dtype."""
+        weights, x, *states = self.as_inner([getattr(self, name) for name in weight_names(self.maths)], x, *states)
+        params = params_of(self.maths, dict(zip(weight_names(self.maths), weights)))
+        scales = self.as_inner(*self.scales(x, states, training))
+        # where it does not know the batch size, TensorFlow's gradient asks at each product which of two tensors was broadcast
+        by_hand = x.shape[0] is None and len(self.maths.gates) > 1 and not self.unknown
+        return tensor_step.step(self.tensor_maths, params, x, states, *scales, by_hand=by_hand)
 
     @property
     def inner_dtype(self) -> Any:
@@ -83,27 +106,28 @@ class Step:
 
     def run(self, x: Tensor, states: list[Tensor], mask: Tensor | None = None, training: bool = False, **flags: bool) -> Any:
         """bridge.recurrent with this cell's weights and dropout masks, in inner_dtype."""
-        dtype = self.inner_dtype
-        x_scale = self.scale(self.get_dropout_mask, x[:, 0], self.dropout, training)
-        h_scale = self.scale(self.get_recurrent_dropout_mask, states[0], self.recurrent_dropout, training)
-        return recurrent(
-            self.maths,
-            [tf.cast(getattr(self, name), dtype) for name in weight_names(self.maths)],
-            tf.cast(x, dtype),
-            [tf.cast(s, dtype) for s in states],
-            mask,
-            *(None if scale is None else tf.cast(scale, dtype) for scale in (x_scale, h_scale)),
-            save=bool(training),
-            backend=self.backend,
-            **flags,
-        )
+        if training and self.backend == "auto":
+            slow_path.warn_without_kernels(self.maths)
+        scales = [tf.stack(scale) if isinstance(scale, list) else scale for scale in self.scales(x[:, 0], states, training)]
+        weights, x, states, scales = self.as_inner([getattr(self, name) for name in weight_names(self.maths)], x, states, scales)
+        return recurrent(self.maths, weights, x, states, mask, *scales, save=bool(training), backend=self.backend, **flags)
 
-    def scale(self, draw: Any, like: Tensor, rate: float, training: bool) -> Tensor | None:
-        """Keras' dropout mask [B,K], or one per gate [G,B,K]; it draws once per call of the layer and keeps them till its end."""
+    def scales(self, x: Tensor, states: list[Tensor], training: bool) -> list[Any]:
+        """Keras' dropout masks for x and for h, each [B,K], or a list with one per gate, or None."""
+        return [
+            self.scale(self.get_dropout_mask, x, self.dropout, training),
+            self.scale(self.get_recurrent_dropout_mask, states[0], self.recurrent_dropout, training),
+        ]
+
+    def scale(self, draw: Any, like: Tensor, rate: float, training: bool) -> Any:
+        """Keras draws once per call of the layer and keeps the masks till its end."""
         if not training or rate == 0 or (rate == 1 and len(self.maths.gates) > 1):  # Keras' gated cells ignore a rate of 1
             return None
-        masks = draw(like)
-        return tf.stack(masks) if isinstance(masks, list) else masks
+        return draw(like)
+
+    def as_inner(self, *values: Any) -> list[Any]:
+        """Tensors, lists of them and Nones, in inner_dtype."""
+        return keras.tree.map_structure(lambda t: None if t is None else tf.cast(t, self.inner_dtype), list(values))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backend": self.backend}  # type: ignore[misc]

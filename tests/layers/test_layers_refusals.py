@@ -159,8 +159,25 @@ def test_a_cell_without_a_layer_is_named(monkeypatch):
 
 
 def test_every_layer_is_listed_and_exported_with_its_cell():
-    exported = set(layers.__all__) - {"to_keras"}
+    exported = set(layers.__all__) - {"to_keras", "RNN", "StackedRNNCells"}
     assert exported == {cls.__name__ for layer in LAYERS.values() for cls in (layer, layer.cell_class)}
     for cell, layer in LAYERS.items():
         assert (layer.__name__, layer.cell_class.__name__) == (cell.__name__, f"{cell.__name__}Cell")
         assert (layer.twin is None) == (layer.cell_class.twin is None)
+
+
+@pytest.mark.parametrize("eagerly", [False, True], ids=["graph", "eager"])
+@pytest.mark.parametrize("stacked", [False, True], ids=["layer", "stacked cells"])
+def test_a_smaller_last_batch_for_a_stateful_layer_is_one_message(stacked, eagerly):
+    layer = layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], stateful=True) if stacked else layers.GRU(3, stateful=True)
+    model = keras.Sequential([keras.Input(batch_shape=(4, T, I)), layer])
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    x = random(7, T, I, dtype="float32")
+    wrong, kind = {"batch_size": 4, "verbose": 0}, ValueError if eagerly else tf.errors.InvalidArgumentError
+    for act in (lambda: model.predict(x, **wrong), lambda: model.fit(x, random(7, layer.cell.output_size), shuffle=False, **wrong)):
+        with pytest.raises(kind) as raised:
+            act()
+        told = str(raised.value).replace("[", "").replace("]", "")
+        assert "the batch size of the input sequences must be the same as the batch size of the initial state. Choose a batch_size" in told
+        assert "Expected batch size: 4, received batch size: 3" in told
+    assert model.predict(x[:4], **wrong).shape == (4, layer.cell.output_size)

@@ -102,7 +102,11 @@ def refusal(cell: Any) -> str:
     """Why the library does not run this cell, or ''. Only the very cells of the table have a form: not what was derived from them."""
     if not cells.is_listed(cell):
         return f"native knows the package's own cells only, and {type(cell).__name__} is not one of them"
-    if not form(cell, FLOAT32):
+    try:
+        known = form(cell, FLOAT32)
+    except ValueError as error:  # an activation without a name
+        return str(error)
+    if not known:
         return f"{path(isa()).name} has no kernel for {cxx_type(cell)}: install the package again, or write one (kernels/cells/forms.h)"
     return ""
 
