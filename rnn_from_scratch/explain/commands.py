@@ -21,7 +21,7 @@ def default(text: str, value: Any, **more: Any) -> Any:
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help=f"A cell ({', '.join(cells.CELLS)}) or a document (FILE.json).")],
+    what: Annotated[str, typer.Argument(help=f"A cell ({', '.join(cells.CELLS)}) a run directory, or a document (FILE.json).")],
     units: Annotated[int | None, default("Cell: units.", UNITS, min=1, max=64)] = None,
     steps: Annotated[int | None, default("Cell: steps of the sequence.", STEPS, min=1, max=200)] = None,
     activation: Annotated[str | None, default("Cell: tanh, relu, sigmoid, linear, hard_sigmoid.", None)] = None,
@@ -29,13 +29,27 @@ def explain(
     terminal: Annotated[bool, typer.Option("--terminal", help="Cell: no page; print the lines that ran, with numbers.")] = False,
     step: Annotated[int | None, default("With --terminal: which step.", 0, min=0)] = None,
     unit: Annotated[int | None, default("With --terminal: which unit.", 0, min=0)] = None,
+    text: Annotated[str | None, default("Run of char: the text to read.", "the end of its own")] = None,
+    digit: Annotated[int | None, default("Run of mnist: which test digit.", 0, min=0)] = None,
+    start: Annotated[int | None, default("Run of series or load: the row where the window begins.", "the last", min=0)] = None,
     out: Annotated[Path | None, default("The page.", "WHAT.html", dir_okay=False)] = None,
 ) -> None:
     """See inside: one HTML file that shows every number, forward and backward, and checks itself; or the lines in the terminal."""
     given = {"units": units, "steps": steps, "activation": activation, "reset_before": reset_before or None}
+    reading = {"text": text, "digit": digit, "start": start}
+    from . import pages
+
+    if Path(what).is_dir():
+        refuse("a run has its own model", **given, terminal=terminal or None, step=step, unit=unit)
+        from .runs import document_of
+
+        target = out or Path(f"{Path(what).resolve().name}.html")
+        say(pages.write(target, pages.render(document_of(what, text=text, digit=digit, start=start))))
+        return
+    refuse("only a run directory reads such a thing", **reading)
     if what.endswith(".json"):
         refuse("a document has its own numbers", **given, terminal=terminal or None, step=step, unit=unit)
-        from . import pages, schema
+        from . import schema
 
         say(pages.write(out or Path(what).with_suffix(".html"), pages.render(schema.read(Path(what)))))
         return

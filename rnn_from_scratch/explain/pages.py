@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import re
@@ -10,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data import InputError
 from ..typing import Array
+from .arrays import array_of
 from .record import Layer, document
 
 WEB = Path(__file__).parent / "web"
@@ -89,7 +87,8 @@ def render(doc: dict[str, Any]) -> str:
 
 
 def task_scripts(kind: str) -> tuple[str, ...]:
-    return ()
+    """What a page of a run has besides."""
+    return () if kind == "cell" else ("strips.js", f"{kind}.js")
 
 
 def source(name: str) -> str:
@@ -103,13 +102,8 @@ def recorded(doc: dict[str, Any]) -> str:
         return "<p>Only what the head says is recorded, and no table of it.</p>"
     lines = []
     for name, a in rows.items():
-        values = numbers_of(a)[:, 0]
+        values = array_of(a)[:, 0]
         label = html.escape(name.replace("backward.", "").replace(".", " "))
         cells = "".join(f"<td>{v:.4g}</td>" for v in values)
         lines.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
     return f"<table><tbody>{''.join(lines)}</tbody></table>"
-
-
-def numbers_of(a: dict[str, Any]) -> Array:
-    """An array of the document as a NumPy array."""
-    return np.frombuffer(base64.b64decode(a["data"]), np.dtype(a["dtype"]).newbyteorder("<")).reshape(a["shape"])

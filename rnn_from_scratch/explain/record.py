@@ -6,7 +6,6 @@ makes them again in JavaScript and says how far off it is.
 
 from __future__ import annotations
 
-import base64
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import rnn_from_scratch
 from .. import cells
 from ..measure import EXACT
 from ..typing import Array, Cell
+from .arrays import numbers, wide
 from .lines import source_of
 from .steps import Passed, Steps, run_backward, run_forward
 
@@ -35,12 +35,6 @@ class Model(NamedTuple):
     go_backwards: list[bool]
     before: dict[str, Any] | None
     head: dict[str, Any] | None
-
-
-def numbers(a: Array) -> dict[str, Any]:
-    """An array as the format has it."""
-    a = np.ascontiguousarray(a, np.asarray(a).dtype.newbyteorder("<"))
-    return {"dtype": a.dtype.name, "shape": list(a.shape), "data": base64.b64encode(a.tobytes()).decode()}
 
 
 def document(
@@ -61,13 +55,7 @@ def document(
     run: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document of a model and a sequence; see page for the arguments. Raises ValueError or TypeError as forward does."""
-    model = Model(
-        [layer[0] for layer in layers],
-        [{name: wide(a) for name, a in layer[1].items()} for layer in layers],
-        [bool(layer[2].get("go_backwards")) if len(layer) > 2 else False for layer in layers],
-        None if before is None else widened(before),
-        None if head is None else {"activation": "linear", "reads": "all", **head, "W": wide(head["W"]), "b": wide(head["b"])},
-    )
+    model = model_of(layers, before, head)
     x = np.asarray(x)
     x = x[0] if x.ndim == (2 if x.dtype.kind in "iu" and before is not None and "embedding" in before else 3) else x
     read = vectors(model, x)
@@ -103,8 +91,14 @@ def document(
     }
 
 
-def wide(a: Array) -> Array:
-    return np.asarray(a).astype("float64")
+def model_of(layers: Sequence[Layer], before: dict[str, Any] | None, head: dict[str, Any] | None) -> Model:
+    return Model(
+        [layer[0] for layer in layers],
+        [{name: wide(a) for name, a in layer[1].items()} for layer in layers],
+        [bool(layer[2].get("go_backwards")) if len(layer) > 2 else False for layer in layers],
+        None if before is None else widened(before),
+        None if head is None else {"activation": "linear", "reads": "all", **head, "W": wide(head["W"]), "b": wide(head["b"])},
+    )
 
 
 def widened(before: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,10 @@ REFUSED = {
 ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain, tests/lessons
     "verify": {"--cell", "--backend", "--strict", "--json", "--mutants"},
     "books": {"--backend"},
-    "explain": {"--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal", "--out"},
+    "explain": {
+        *("--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal", "--out"),
+        *("--text", "--digit", "--start"),
+    },
     "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
     "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},
     "bench": {"--quick", "--report", "--compare"},

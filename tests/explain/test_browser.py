@@ -5,8 +5,9 @@ import pytest
 
 from rnn_from_scratch import backends, cells
 from rnn_from_scratch.explain import page, pages
+from rnn_from_scratch.explain.arrays import numbers
 from rnn_from_scratch.explain.example import example
-from rnn_from_scratch.explain.record import document, numbers
+from rnn_from_scratch.explain.record import document
 from rnn_from_scratch.explain.steps import loss_gradient, steps
 from rnn_from_scratch.measure import EXACT, error
 

@@ -10,6 +10,7 @@ import pytest
 from rnn_from_scratch import cells, cli, init_params
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.explain import page, pages, save, schema
+from rnn_from_scratch.explain.arrays import numbers
 from rnn_from_scratch.explain.example import example
 from rnn_from_scratch.explain.record import document
 
@@ -138,8 +139,6 @@ def test_what_is_wrong_in_a_document_is_said_by_name(said, tmp_path, capsys):
 
 def test_nan_and_what_is_no_json_are_refused(tmp_path, capsys):
     a = made()["layers"][0]["params"]["b"]
-    from rnn_from_scratch.explain.record import numbers
-
     nan = spoil(lambda d: d["layers"][0]["params"].update(b=numbers(np.full(16, np.nan))))
     with pytest.raises(schema.DocumentError, match="b.data: expected finite numbers"):
         schema.check(nan)

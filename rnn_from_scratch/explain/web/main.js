@@ -2,11 +2,12 @@
 
 let view = null;
 
-function compute() {
+// again: the tapes of before serve, since only the loss has changed
+function compute(again) {
   const shown = DOC.layers[STATE.layer], base = { H: shown.units, states: shown.states, saved: shown.saved };
   if (!TWINS) return base;
   const began = performance.now();
-  const run = runModel(MODEL, turnedLayers(), STATE.input, initialStates());
+  const run = again ? view.run : runModel(MODEL, turnedLayers(), STATE.input, initialStates());
   const grads = gradients(MODEL, run, STATE.loss), tape = run.tapes[STATE.layer], known = new Map();
   const names = (t, unit) => {
     const key = t * shown.units + unit;
@@ -17,9 +18,9 @@ function compute() {
   return { ...base, run, tape, grads: grads[STATE.layer], all: grads, names };
 }
 
-function turn(focus = false) {
+function turn(focus = false, again = false) {
   const began = performance.now();
-  view = compute();
+  view = compute(again);
   if (TASK) TASK.fill(view);
   fillKnobs();
   fill(focus);
@@ -36,12 +37,12 @@ function fill(focus = false) {
 
 function choose(row, t, focus) {
   Object.assign(STATE, { row, t });
-  if (TASK && TASK.chose) TASK.chose(t);
   fill(focus);
 }
 
 function rebuild() {
   if (!rowsOf(STATE.layer).some((row) => row.id === STATE.row)) STATE.row = DOC.layers[STATE.layer].states.at(-1);
+  if (TASK) TASK.build();
   buildKnobs(() => turn(), rebuild);
   buildGrid(choose, () => turn());
   turn();
@@ -80,7 +81,6 @@ const TASK = TWINS && typeof TASKS !== "undefined" && Object.hasOwn(TASKS, DOC.k
 if (sayCheck() || document.body.dataset.selftest === "failed") {
   readHash(location.hash);
   keepButtons();
-  if (TASK) TASK.build(() => turn());
   rebuild();
 }
 byId("heat").addEventListener("click", (event) => {

@@ -23,7 +23,10 @@ function readModel(doc) {
     [model.T, model.inputs] = doc.input.x.shape;
     if (doc.before) model.dense = { ...readMap(doc.before.dense), columns: I };
   }
-  if (doc.head) model.head = { ...readMap(doc.head), outputs: doc.head.W.shape[1], activation: doc.head.activation, reads: doc.head.reads };
+  if (doc.head) {
+    const { W, b, activation, reads } = doc.head;
+    model.head = { W: readArray(W), b: readArray(b), outputs: W.shape[1], activation, reads };
+  }
   if (doc.lengths !== null) model.live = Array.from({ length: model.T }, (_, t) => (t < doc.lengths ? 1 : 0));
   if (doc.initial_state) {
     const flat = doc.initial_state.map(readArray);

@@ -15,10 +15,10 @@ function untouched(n) {
 const STATE = {};
 
 function reset() {
-  const last = MODEL.T - 1, top = MODEL.top;
+  const last = MODEL.T - 1, top = MODEL.top, loss = { step: last, ...DOC.loss };
   Object.assign(STATE, {
-    layer: top, unit: 0, t: last, row: DOC.layers[top].states.at(-1), input: MODEL.codes ? MODEL.codes.slice() : MODEL.x.slice(),
-    loss: { step: last, ...DOC.loss }, turned: MODEL.layers.map((_, n) => untouched(n)),
+    layer: top, unit: 0, t: loss.step, row: DOC.layers[top].states.at(-1), input: MODEL.codes ? MODEL.codes.slice() : MODEL.x.slice(),
+    loss, turned: MODEL.layers.map((_, n) => untouched(n)),
   });
   if (DOC.loss.unit !== undefined) STATE.unit = DOC.loss.unit;
 }

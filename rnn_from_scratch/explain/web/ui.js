@@ -2,6 +2,13 @@
 
 const byId = (id) => document.getElementById(id);
 
+// Whatever fails, the page says so first
+window.addEventListener("error", (event) => {
+  byId("check").textContent = `Do not trust me: ${event.message}`;
+  byId("check").className = "bad";
+  document.body.dataset.selftest = "failed";
+});
+
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
