@@ -85,7 +85,7 @@ def document(
         "names": names,
         "scale": scale,
         "loss": loss,
-        "check": {**check(model, done, outputs, kind), "allowed": allowed(done)},
+        "check": {**check(model, done, outputs, kind, x), "allowed": allowed(done)},
         "source": source[top],
         "run": run,
     }
@@ -209,9 +209,11 @@ def backward(model: Model, passed: list[Passed], outputs: Array | None, loss: di
     return done
 
 
-def check(model: Model, done: list[Steps], outputs: Array | None, kind: str) -> dict[str, Any]:
+def check(model: Model, done: list[Steps], outputs: Array | None, kind: str, x: Array) -> dict[str, Any]:
     """The reference numbers. A run's page has so many steps and units that it checks what its head says, and the gradient's reach."""
     found: dict[str, Any] = {} if outputs is None else {"outputs": numbers(outputs)}
+    if kind == "text" and outputs is not None:  # of all the probabilities, those of what comes next
+        found = {"log_p": [float(v) for v in outputs[np.arange(len(x) - 1), x[1:]]]}
     if kind != "cell":
         norms = np.sqrt((done[0].gradients.x[0] ** 2).sum(axis=1))
         return {**found, "reach": [float(v) for v in norms]}

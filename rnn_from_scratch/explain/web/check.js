@@ -20,7 +20,8 @@ function selfTest() {
 
 // Name of DOC.check -> the same array, made here
 function computed(run, grads) {
-  const found = { y: () => run.tapes[MODEL.top].y, dx: () => grads[0].dx, outputs: () => allOutputs(run), reach: () => norms(grads[0].dx) };
+  const found = { y: () => run.tapes[MODEL.top].y, dx: () => grads[0].dx, reach: () => norms(grads[0].dx) };
+  Object.assign(found, { outputs: () => allOutputs(run), log_p: () => nextOnes(run) });
   run.tapes.forEach((tape, n) => {
     const prefix = n === MODEL.top ? "" : `${n}:`, { cell, H } = tape.layer, T = MODEL.T;
     cell.states.forEach((name, k) => {
@@ -48,6 +49,11 @@ function everyUnit(tape, value, T, H) {
 
 function allOutputs(run) {
   return Float64Array.from(run.outputs.flatMap((row) => Array.from(row)));
+}
+
+// log p of the character that comes next, after each but the last
+function nextOnes(run) {
+  return Float64Array.from({ length: MODEL.T - 1 }, (_, t) => run.outputs[t][MODEL.codes[t + 1]]);
 }
 
 // The norm of the gradient by the vector of every step

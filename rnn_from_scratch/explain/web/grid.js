@@ -38,20 +38,16 @@ function gradientSays(id) {
   return id.startsWith("da") ? `gradient by the pre-activation ${id.slice(1)}` : `gradient by ${id.slice(1)}`;
 }
 
-// The number of a row at step t, for the chosen layer and unit
-function valueAt(view, row, t, unit = STATE.unit) {
-  const { H, states, saved } = view;
-  if (!TWINS) return recordedAt(row, t, unit);
-  const [kind, name] = row.split(".");
-  if (name === undefined) {
-    const k = saved.indexOf(row);
-    return k >= 0 ? view.tape.saved[k][t * H + unit] : view.tape.states[states.indexOf(row)][(t + view.tape.after) * H + unit];
-  }
-  if (kind === "dx") return view.grads.dx[t * MODEL.inputs + +name];
-  if (MODEL.live && !MODEL.live[t]) return 0;
-  if (kind === "arriving") return view.grads.ds[states.indexOf(name)][(t + view.tape.after) * H + unit];
-  const { backward } = view.names(t, unit);
-  return backward.find((got) => got[name] !== undefined)[name];
+// (t, unit) -> the number of a row, for the chosen layer
+function reader(view, row) {
+  const { H, states, saved, tape, grads } = view, [kind, name] = row.split(".");
+  if (!TWINS) return (t, unit) => recordedAt(row, t, unit);
+  if (kind === "dx") return (t) => grads.dx[t * MODEL.inputs + +name];
+  const live = (read) => (t, unit) => (MODEL.live && !MODEL.live[t] ? 0 : read(t, unit));
+  if (kind === "backward") return live((t, unit) => view.names(t, unit).backward.find((got) => got[name] !== undefined)[name]);
+  if (kind === "arriving") return live((t, unit) => grads.ds[states.indexOf(name)][(t + tape.after) * H + unit]);
+  const k = saved.indexOf(row), a = k >= 0 ? tape.saved[k] : tape.states[states.indexOf(row)], slot = k >= 0 ? 0 : tape.after;
+  return (t, unit) => a[(t + slot) * H + unit];
 }
 
 // A cell without a twin: the numbers that Python recorded
@@ -69,6 +65,8 @@ function recordedArray(name) {
   return RECORDED.get(name);
 }
 
+let cells = [];  // {row, back, tds} of every row of the table
+
 // Build the table of the chosen layer; choose(row, t, focus) is called when a number is chosen
 function buildGrid(choose, turn) {
   const rows = rowsOf(STATE.layer), T = MODEL.T, steps = DOC.names.steps;
@@ -76,11 +74,11 @@ function buildGrid(choose, turn) {
   for (let t = 0; t < T; t++) head.append(element("th", { scope: "col" }, steps[t] || String(t)));
   const bodies = [element("tbody"), element("tbody"), element("tbody")];
   if (TWINS && MODEL.x && MODEL.x.length <= SMALL) bodies[0].append(...inputRows(turn));
-  for (const { id, label, says, back } of rows) {
-    const tr = element("tr", {}, element("th", { scope: "row", title: says }, label));
-    for (let t = 0; t < T; t++) tr.append(element("td", { class: "value", "data-row": id, "data-t": t, tabindex: "-1" }));
-    bodies[back ? 2 : 1].append(tr);
-  }
+  cells = rows.map(({ id, label, says, back }) => {
+    const tds = Array.from({ length: T }, (_, t) => element("td", { class: "value", "data-row": id, "data-t": t, tabindex: "-1" }));
+    bodies[back ? 2 : 1].append(element("tr", {}, element("th", { scope: "row", title: says }, label), ...tds));
+    return { row: id, back: Boolean(back), tds };
+  });
   byId("grid").replaceChildren(element("thead", {}, head), ...bodies.filter((body) => body.children.length));
   byId("grid").onclick = (event) => {
     const td = event.target.closest("td.value");
@@ -114,16 +112,24 @@ function inputRows(turn) {
 
 // Put today's numbers into the table
 function fillGrid(view, focus) {
-  const backward = new Set(rowsOf(STATE.layer).filter((row) => row.back).map((row) => row.id));
-  for (const td of byId("grid").querySelectorAll("td.value")) {
-    const { row, t } = td.dataset, v = valueAt(view, row, +t), chosen = row === STATE.row && +t === STATE.t;
-    td.dataset.value = v;
-    td.textContent = show(v, backward.has(row) && Math.abs(v) < 0.01 ? 4 : 3);
-    shade(td, v, backward.has(row));
-    td.tabIndex = chosen ? 0 : -1;
-    if (chosen) td.setAttribute("aria-selected", "true");
-    else td.removeAttribute("aria-selected");
-    if (chosen && focus) td.focus();
+  const chosen = byId("grid").querySelector("[aria-selected]");
+  if (chosen) {
+    chosen.removeAttribute("aria-selected");
+    chosen.tabIndex = -1;
   }
+  for (const { row, back, tds } of cells) {
+    const read = reader(view, row);
+    tds.forEach((td, t) => {
+      const v = read(t, STATE.unit);
+      if (td.dataset.value === String(v)) return;
+      td.dataset.value = v;
+      td.textContent = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
+      shade(td, v, back);
+    });
+  }
+  const td = cells.find(({ row }) => row === STATE.row).tds[STATE.t];
+  td.setAttribute("aria-selected", "true");
+  td.tabIndex = 0;
+  if (focus) td.focus();
   for (const input of byId("grid").querySelectorAll("input[data-knob]")) input.value = STATE.input[+input.dataset.knob.slice(1)];
 }

@@ -9,15 +9,16 @@ function fillHeat(view) {
   canvas.width = T * width;
   canvas.height = H * height;
   canvas.setAttribute("aria-label", `${STATE.row} of ${H} units over ${T} steps; orange is above zero, blue below`);
-  const context = canvas.getContext("2d"), known = new Map();
-  for (let t = 0; t < T; t++) {
-    for (let u = 0; u < H; u++) {
-      const v = valueAt(view, STATE.row, t, u), key = (v < 0 ? -1 : 1) * share(v, back);
-      if (!known.has(key)) known.set(key, mix(key < 0 ? below : above, card, Math.min(100, Math.abs(key) * 1.8)));
-      context.fillStyle = known.get(key);
-      context.fillRect(t * width, u * height, width, height);
-    }
+  const context = canvas.getContext("2d"), small = element("canvas", { width: T, height: H }), read = reader(view, STATE.row);
+  const pixels = small.getContext("2d"), image = pixels.createImageData(T, H);
+  for (let j = 0; j < T * H; j++) {
+    const v = read(j % T, Math.floor(j / T)), part = Math.min(1, share(v, back) / 55), colour = v < 0 ? below : above;
+    for (let k = 0; k < 3; k++) image.data[4 * j + k] = colour[k] * part + card[k] * (1 - part);
+    image.data[4 * j + 3] = 255;
   }
+  pixels.putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
   context.strokeStyle = mix(colours().ink, card, 100);
   context.lineWidth = 2;
   context.strokeRect(STATE.t * width + 1, STATE.unit * height + 1, width - 2, Math.max(1, height - 2));

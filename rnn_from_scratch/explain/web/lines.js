@@ -70,7 +70,7 @@ function fillLines(view) {
 
 // One sentence for the chosen number, which a screen reader says
 function sayWhere(view) {
-  const row = rowsOf(STATE.layer).find((one) => one.id === STATE.row), v = valueAt(view, STATE.row, STATE.t);
+  const row = rowsOf(STATE.layer).find((one) => one.id === STATE.row), v = reader(view, STATE.row)(STATE.t, STATE.unit);
   const layer = MODEL.top > 0 ? `layer ${STATE.layer + 1}, ` : "";
   byId("where").textContent = `Step ${STATE.t}, ${layer}unit ${STATE.unit}, ${row.label} (${row.says}): ${show(v, 6)}`;
 }

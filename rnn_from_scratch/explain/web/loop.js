@@ -9,23 +9,22 @@ function makeLayer(row, params) {
   return { cell: twin, I: row.inputs, H: row.units, params, phi, sigma, goBackwards: row.go_backwards };
 }
 
-// out[at ...] += v[from ...] W for a W [n, N]: its columns c, for c of `columns` blocks of H
-function addProduct(out, at, v, from, n, W, N, columns, H) {
+// out[at ...] += v[from ...] W for a W [n, N]: its columns of some gates, H each. The gates of a phase lie side by side.
+function addProduct(out, at, v, from, n, W, N, gates, H) {
+  const first = gates[0] * H, width = gates.length * H, o = at + first;
   for (let i = 0; i < n; i++) {
-    const value = v[from + i];
-    for (const g of columns) {
-      for (let j = 0, w = i * N + g * H, o = at + g * H; j < H; j++) out[o + j] += value * W[w + j];
-    }
+    const value = v[from + i], w = i * N + first;
+    for (let j = 0; j < width; j++) out[o + j] += value * W[w + j];
   }
 }
 
 // out[at ...] += d[from ...] W^T, the other way
-function addProductT(out, at, n, d, from, W, N, columns, H) {
+function addProductT(out, at, n, d, from, W, N, gates, H) {
+  const first = gates[0] * H, width = gates.length * H, f = from + first;
   for (let i = 0; i < n; i++) {
+    const w = i * N + first;
     let sum = 0;
-    for (const g of columns) {
-      for (let j = 0, w = i * N + g * H, f = from + g * H; j < H; j++) sum += d[f + j] * W[w + j];
-    }
+    for (let j = 0; j < width; j++) sum += d[f + j] * W[w + j];
     out[at + i] += sum;
   }
 }

@@ -72,7 +72,8 @@ function say() {
   const how = TWINS ? "Move an input or a knob: everything is computed again. " : "";
   const choose = "Choose a number, by pointer or by Tab and the arrow keys";
   byId("intro").textContent = `${how}${choose}: its line of ${file} is marked, and the line that it undoes.`;
-  const run = DOC.run ? ` Run: ${Object.entries(DOC.run.settings).map(([name, value]) => `${name} ${value}`).join(", ")}.` : "";
+  const settings = DOC.run ? Object.entries(DOC.run.settings).filter(([, value]) => value !== null && value !== "") : [];
+  const run = settings.length ? ` Run: ${settings.map(([name, value]) => `${name} ${value}`).join(", ")}.` : "";
   byId("foot").textContent = `Made by ${DOC.made_by}. One file, no network: it can be mailed.${run}`;
 }
 

@@ -10,11 +10,14 @@ function svg(tag, attributes, ...children) {
   return made;
 }
 
-// The norm over all units of a row of gradients at step t
-function normAt(view, row, t) {
-  let sum = 0;
-  for (let u = 0; u < view.H; u++) sum += valueAt(view, row, t, u) ** 2;
-  return Math.sqrt(sum);
+// The norm over all units of a row of gradients, by step
+function normsOf(view, row) {
+  const read = reader(view, row);
+  return Array.from({ length: MODEL.T }, (_, t) => {
+    let sum = 0;
+    for (let u = 0; u < view.H; u++) sum += read(t, u) ** 2;
+    return Math.sqrt(sum);
+  });
 }
 
 // A path through the points that are above zero: a zero is a gap, for its logarithm is no number
@@ -34,16 +37,15 @@ function path(values, x, y) {
 function fillReach(view) {
   const T = MODEL.T, steps = Array.from({ length: T }, (_, t) => t);
   const lines = view.states.map((name, k) => ({
-    kind: ["one", "two"][k % 2], says: `‖dL/d${name}‖ arriving`, values: steps.map((t) => normAt(view, `arriving.${name}`, t)),
+    kind: ["one", "two"][k % 2], says: `‖dL/d${name}‖ arriving`, values: normsOf(view, `arriving.${name}`),
   }));
   const kept = view.states.at(-1), gate = KEEPS[kept];
   if (TWINS && view.saved.includes(gate)) {
-    const values = steps.map(() => 0);
+    const values = steps.map(() => 0), read = reader(view, gate), { steps: order } = view.tape;
     let product = 1;
-    for (const t of [...view.tape.steps].reverse()) {
-      if (view.tape.steps.indexOf(t) > STATE.loss.step) continue;
-      values[t] = product;
-      product *= MODEL.live && !MODEL.live[t] ? 1 : valueAt(view, gate, t);
+    for (let step = STATE.loss.step; step >= 0; step--) {
+      values[order[step]] = product;
+      product *= MODEL.live && !MODEL.live[order[step]] ? 1 : read(order[step], STATE.unit);
     }
     lines.push({ kind: "gates", says: `product of ${gate} of unit ${STATE.unit}, from here to the loss`, values });
   }

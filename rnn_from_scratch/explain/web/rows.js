@@ -130,7 +130,7 @@ TASKS.rows = () => {
     byId("next").textContent = `Read as ${labels[order[0]]}. Likeliest: ${told}; ${asked}.`;
     paint(view);
     fillStrip("by-gradient", Array.from(stepNorms(view)), STATE.loss.step, STATE.t, "gradient");
-    fillTried("by-trying", view, () => new Float64Array(I), "change of log p");
+    fillTried("by-trying", view, STATE.t, () => new Float64Array(I), "change of log p");
   }
 
   return { build, fill };

@@ -106,7 +106,7 @@ TASKS.series = () => {
     const says = `After step ${step} the model says ${show(real(view.run.outputs[step][0]), 4)}`;
     byId("next").textContent = `${says}. At step ${at} it read ${show(real(STATE.input[at]), 4)}.`;
     fillStrip("by-gradient", Array.from(stepNorms(view)), step, at, "gradient");
-    fillTried("by-trying", view, () => [mean], "change of the forecast");
+    fillTried("by-trying", view, at, () => [mean], "change of the forecast");
   }
 
   return { build, fill };

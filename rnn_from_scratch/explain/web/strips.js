@@ -72,7 +72,7 @@ function* tried(run, layers, loss, s, replacement) {
 }
 
 // Fill a strip with |change of the output|, step by step from the latest to the first
-function fillTried(id, view, replacementOf, says, done) {
+function fillTried(id, view, chosen, replacementOf, says) {
   const { run } = view, loss = { ...STATE.loss }, layers = turnedLayers(), values = [];
   const before = run.outputs[loss.step][loss.output];
   delete byId(id).dataset.done;
@@ -80,12 +80,12 @@ function fillTried(id, view, replacementOf, says, done) {
     for (let s = loss.step; s >= 0; s--) {
       const after = yield* tried(run, layers, loss, s, replacementOf(s));
       values[s] = Math.abs(after - before);
+      if (s % 25 === 0) fillStrip(id, values, loss.step, chosen, says);
     }
-    fillStrip(id, values, loss.step, STATE.t, says);
+    fillStrip(id, values, loss.step, chosen, says);
     byId(id).dataset.done = "yes";
-    if (done) done(values);
   })());
-  fillStrip(id, values, loss.step, STATE.t, says);
+  fillStrip(id, values, loss.step, chosen, says);
 }
 
 // The gradient of the loss by what is read at every step: its norm

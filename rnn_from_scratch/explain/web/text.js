@@ -47,7 +47,7 @@ TASKS.text = () => {
     const likely = best.map((code) => `${name(code)} ${show(Math.exp(logp[code]), 2)}`).join(", ");
     byId("next").textContent = `After “${before}”: ${name(next)} has p = ${show(Math.exp(logp[next]))}. Likeliest: ${likely}.`;
     fillStrip("by-gradient", Array.from(stepNorms(view)), at, at, "gradient");
-    fillTried("by-trying", view, (s) => [replacement(read[s])], "change of log p");
+    fillTried("by-trying", view, at, (s) => [replacement(read[s])], "change of log p");
   }
 
   return { build, fill };
