@@ -203,7 +203,7 @@ setup(
     ],
     package_dir={"rnn_from_scratch.kernels": "kernels", "rnn_from_scratch.bench": "bench"},
     package_data={
-        "rnn_from_scratch": ["py.typed", "*/*.md", "data/embedded/*", "verify/book_rnn.json"],
+        "rnn_from_scratch": ["py.typed", "*/*.md", "explain/page.png", "data/embedded/*", "verify/book_rnn.json"],
         "rnn_from_scratch.explain": ["schema.json", "web/*"],
         "rnn_from_scratch.lessons": ["style.css", "solutions/*.py", "exercises/stubs/*.py"],
         "rnn_from_scratch.bench": ["*.cu", "README.md"],

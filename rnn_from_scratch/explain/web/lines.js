@@ -33,7 +33,7 @@ function lineOf(line, chosen, undone, names, way) {
   const whole = element("div", { class: `line${chosen ? " chosen" : undone ? " undone" : ""}` });
   const number = element("span", { class: "n", "aria-hidden": "true" }, String(line.number));
   whole.append(element("span", { class: "code" }, number, line.line));
-  if (undone) whole.append(element("span", { class: "why" }, "this is the line that the chosen one undoes"));
+  if (undone) whole.append(element("span", { class: "why" }, "the chosen line undoes this one"));
   for (const says of names ? line.says : []) whole.append(element("span", { class: "numbers code" }, numbersOf(says, names, way)));
   if (line.undoes) whole.append(element("span", { class: "why" }, `undoes ${line.undoes}`));
   return whole;
