@@ -168,7 +168,7 @@ rng = np.random.default_rng(0)
 x, Wx, Wh = (rng.standard_normal(shape) for shape in ((2, 5, 3), (3, 4), (4, 4)))
 right = check_function(states, gradients, [x, Wx, Wh], time_axis=1)
 report = check_function(states, forgetful, [x, Wx, Wh], time_axis=1)
-print(right)
+print("without the bug:", right.verdict)
 print("\n".join(str(report).splitlines()[:4]))
 
 # %% [markdown]

@@ -35,7 +35,15 @@ def chromium() -> Iterator[Any]:
 class Tab:
     """A page that is open, with what it asked for and what it complained of."""
 
-    def __init__(self, browser: Any, path: Path, hash: str = "", scheme: str = "light", size: tuple[int, int] = (1200, 900)):
+    def __init__(
+        self,
+        browser: Any,
+        path: Path,
+        hash: str = "",
+        scheme: str = "light",
+        size: tuple[int, int] = (1200, 900),
+        ready: str = "body[data-selftest]",
+    ):
         self.page = browser.new_page(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -43,7 +51,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.resolve().as_uri() + (f"#{hash}" if hash else ""))
-        self.page.wait_for_selector("body[data-selftest]")
+        self.page.wait_for_selector(ready)
 
     @property
     def selftest(self) -> str:

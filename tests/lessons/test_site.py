@@ -1,0 +1,56 @@
+"""The site of the lessons: its links, and each page in Chromium from file://, in both schemes."""
+
+import pytest
+
+from rnn_from_scratch import cells, cli
+from rnn_from_scratch.lessons import lessons
+
+from ..helpers.browser import Tab, chromium
+from .test_lessons import Page
+
+pytestmark = pytest.mark.check
+OF_CELLS = [f"{name}.html" for name in cells.CELLS]
+OF_LESSONS = ["index.html", *(f"{lesson.path.stem}.html" for lesson in lessons())]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "new/site"
+    assert cli.main(["lesson", "--site", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+def test_no_link_is_dead(site):
+    pages = {path.name: path.read_text(encoding="utf-8") for path in site.iterdir()}
+    assert set(pages) == {*OF_LESSONS, *OF_CELLS}
+    led_to = set()
+    for name in OF_LESSONS:
+        page = Page(pages[name])
+        assert page.open == []
+        led_to |= {attrs["href"] for tag, attrs in page.tags if tag == "a"}
+    assert led_to == set(pages)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", OF_LESSONS)
+def test_a_page_asks_for_nothing_and_everybody_can_read_it(site, browser, name, scheme):
+    tab = Tab(browser, site / name, scheme=scheme, size=(360, 800), ready="main")
+    assert (tab.errors, len(tab.requests)) == ([], 1)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert tab.violations() == []
+    tab.page.set_viewport_size({"width": 1200, "height": 900})
+    inner = "[...document.querySelectorAll('pre')].filter((pre) => pre.scrollWidth > pre.clientWidth).length"
+    assert tab.page.evaluate(inner) == 0  # a line of 88 characters is not cut
+    tab.page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    assert tab.violations() == []
+
+
+@pytest.mark.parametrize("name", OF_CELLS)
+def test_the_pages_of_the_cells_prove_their_numbers(site, browser, name):
+    assert Tab(browser, site / name).selftest == "ok"
