@@ -69,6 +69,39 @@ SLIPS = {
         ("slope of sigma in g", "(1 - g**2)", "g * (1 - g)", ANY, "g", None),
         ("i and g swapped", "        da = (dai, dag, dao)", "        da = (dag, dai, dao)", ANY, None, None),
     ],
+    "8.1": [
+        ("dc not carried", "(0.0, dc * f), ()", "(0.0, 0 * dc), ()", ANY, None, None),
+        ("dc carried without f", "(0.0, dc * f), ()", "(0.0, dc), ()", ANY, None, None),
+        ("no slope of tanh", " * (1 - h**2)", "", ANY, None, None),
+        ("c for c_prev", "(h, _) = d, saved, s_prev, s", "(h, c_prev) = d, saved, s_prev, s", ANY, "f", None),
+        ("no slope in i", "dc * g * i * (1 - i)", "dc * g * i", ANY, "i", None),
+        ("slope of sigma in g", "(1 - g**2)", "g * (1 - g)", ANY, "g", None),
+    ],
+    "9.1": [
+        ("nothing carried", "dh = dh + dy[:, t]", "dh = dy[:, t]", ANY, "", 1),
+        ("no dh0", "return dx, dh, ", "return dx, 0 * dh, ", ("h0",), "", 0),
+        ("dh0 before Wh", "        dh = da @ Wh.T\n    return", "        dh = da @ Wh.T if t > 0 else da\n    return", ("h0",), "", 0),
+        ("0 for h0", "if t > 0 else h0", "if t > 0 else 0 * h0", ("Wh",), "", 0),
+        ("h for h_prev", "h_prev.T @ da", "y[:, t].T @ da", ("Wh",), "", 0),
+        ("dWx assigned", "dWx += ", "dWx = ", ("Wx",), "", 1),
+        ("db assigned", "db += ", "db = ", ("b",), "", 1),
+    ],
+    "10.1": [
+        ("masked steps hand nothing on", " + np.where(m, 0, dh)", "", ANY, "", None),
+        ("the mask is not looked at", "da = np.where(m, dh * (1 - y[:, t] ** 2), 0)", "da = dh * (1 - y[:, t] ** 2)", ANY, "", None),
+        ("handed on twice", "np.where(m, 0, dh)", "dh", ANY, "", None),
+        ("nothing carried", "dh = dh + dy[:, t]", "dh = dy[:, t]", ANY, "", None),
+        ("h for h_prev", "h_prev.T @ da", "y[:, t].T @ da", ("Wh",), "", None),
+        ("db assigned", "db += ", "db = ", ("b",), "", None),
+    ],
+    "11.1": [
+        ("mean over all steps", "0) / live.sum()", "0) / live.size", ("a",), "", None),
+        ("not divided", "0) / live.sum()", "0)", ("a",), "", None),
+        ("the padding is not left out", "np.where(live[:, :, None], p - one_hot, 0)", "(p - one_hot)", ("a",), "", None),
+        ("the sign", "p - one_hot", "one_hot - p", ("a",), "", None),
+        ("no dloss", "da * dloss", "da", ("a",), "", None),
+        ("the slope of softmax twice", "p - one_hot", "(p - one_hot) * p", ("a",), "", None),
+    ],
 }
 # wrong answers to the exercises of behaviour and repair: exercise -> pairs of the solution's text and another one
 WRONG = {
@@ -89,4 +122,16 @@ WRONG = {
     ],
     "5.2": [("min(1.0, limit / norm)", "limit / norm"), (" - rate", " + rate"), ("np.sqrt(sum", "(sum"), ("rate * factor", "factor")],
     "6.2": [("b[2] = 20", "b[2] = 1"), ("= -40, 20", "= -40, 1"), ("= 40, -20", "= 40, -2"), ("-40, 20", "-20, 20")],
+    "8.2": [
+        ("CALL - 0.5", "CALL + 0.5"),
+        ("p[2, 0], b[3] = 20", "p[2, 0], b[3] = 0"),
+        ("b[1] = b[2] = 20", "b[1] = b[2] = 1"),
+    ],
+    "9.2": [("h0 = h[:, -1]", "h0 = 0 * h[:, -1]"), ("dWh += backward", "dWh = backward"), ("range(0, x.shape[1], k)", "range(0, 1)")],
+    "10.2": [("lengths.max()", "lengths.max() + 1"), ("row[: len(values)]", "row[-len(values) :]"), ("np.zeros((", "np.ones((")],
+    "11.2": [
+        ("while len(text) < limit", "while len(text) <= limit"),
+        ("p = model(code)", "p = model(go)"),
+        ("if code == eos:", "if False:"),
+    ],
 }

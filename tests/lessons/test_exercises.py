@@ -67,7 +67,10 @@ def test_a_variant_is_another_exercise(id, variant, tmp_path):
         assert row.text(STUBS, variant) != row.text(STUBS)
 
 
-@pytest.mark.parametrize(("id", "slip"), [(id, slip) for id, slips in SLIPS.items() for slip in slips], ids=lambda v: str(v[0]))
+ALL_SLIPS = [pytest.param(id, slip, id=f"{id} {slip[0]}") for id, slips in SLIPS.items() for slip in slips]
+
+
+@pytest.mark.parametrize(("id", "slip"), ALL_SLIPS)
 def test_a_slip_is_told(id, slip, tmp_path):
     name, old, new, arrays, block, step = slip
     text = EXERCISES[id].text(SOLUTIONS)

@@ -1,7 +1,7 @@
 """The exercises: one row each in EXERCISES. What a learner gets is in stubs/, what is right in ../solutions/, for all to read.
 
 command.py has the command `exercise`. The learner's file runs in a process of its own: child.py there, parent.py here. What is
-right is decided in judges.py: gradients by the checker, from the forward pass in the file, so no answer is kept anywhere.
+right is decided in judges.py: gradients by the checker, from the forward pass in the file; behaviours.py judges the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SOLUTIONS = Path(__file__).parents[1] / "solutions"
 
 
 class Exercise(NamedTuple):
-    """A row: its kind says how it is judged, `judge` which function of judges.py does it.
+    """A row: its kind says how it is judged, `judge` which function does it.
 
     hints     one after the other, for --hint; the last one also says why
     shapes    of the inputs of forward and backward, in letters; GH are the gates side by side
@@ -177,6 +177,63 @@ ROWS = (
         ("It is the LSTM of lesson 6 with f = 1: c = c_prev + i * g.",
          "In backward dc grows by dh * o * (1 - tanh(c)**2); then dai, dag; and dc_prev is dc itself.",
          "return da, da, (0.0, dc), () with da = (dai, dag, dao). The 0.0 is h_prev's part beside the product, which the package adds."),
+    ),
+    Exercise(
+        "8.1", "cell", "an LSTM that always shows its cell", "cell",
+        ("It is the LSTM of lesson 6 with o = 1: h = tanh(c).",
+         "In backward dc grows by dh * (1 - tanh(c)**2); then dai, daf, dag, and dc_prev = dc * f.",
+         "return da, da, (0.0, dc * f), () with da = (dai, daf, dag). h and c tell the same then: the next step sees all of the cell."),
+    ),
+    Exercise(
+        "8.2", "behaviour", "a unit with a peephole that calls at the right count", "timer",
+        ("c counts as in exercise 6.2: i opens on a pulse, f is always open, g is 1.",
+         "The output gate gets b[3] + p[2, 0] * c. It has to change sign between CALL - 1 and CALL.",
+         "With p[2, 0] = 20 and b[3] = -20 * (CALL - 0.5) the sum is -10 at one less and +10 at CALL."),
+        variants=((("CALL = 4", "CALL = 7"),),),
+    ),
+    Exercise(
+        "9.1", "gradient", "a stretch that begins where another one ended", "sequence_gradient",
+        ("It is the loop of lesson 2, but the first state is not 0.",
+         "dWh of the first step takes h0, and what is left in dh after the first step belongs to h0.",
+         "return dx, dh, dWx, dWh, db: dh at the end of the loop is dh0. Truncation throws it away; plain BPTT hands it on."),
+        {"x": "B T I", "h0": "B H", "Wx": "I H", "Wh": "H H", "b": "H"},
+        {"carry": CARRY, "h0": "What is left in dh when the loop is over?", "b": SUM,
+         "Wh": "dWh takes h_prev; in the first step that is h0."},
+    ),
+    Exercise(
+        "9.2", "behaviour", "truncated backpropagation through time", "truncated",
+        ("Go through x in stretches of k steps. The state goes on from one to the next.",
+         "The gradient of a stretch is the one that backward gives; nothing comes from the stretch behind it.",
+         "dWh is the sum over the stretches: h0 = h[:, -1] after each. With k = T it is plain BPTT."),
+    ),
+    Exercise(
+        "10.1", "gradient", "steps that are not there", "sequence_gradient",
+        ("Where mask is false, h is h_prev: forward has two cases for each row and step, so backward has two.",
+         "At a masked step dh goes to h_prev as it is, and da is 0.",
+         "da = np.where(m, dh * (1 - h**2), 0), then dh = da @ Wh.T + np.where(m, 0, dh). A mask is selected by, never multiplied with."),
+        {"x": "B T I", "mask": "mask", "Wx": "I H", "Wh": "H H", "b": "H"},
+        {"carry": CARRY + " A masked step hands dh on as it is.", "b": SUM, "Wx": "A masked step does not use Wx.",
+         "x": "A masked step does not use x.", "Wh": "A masked step does not use Wh. dWh takes h_prev, the state before."},
+    ),
+    Exercise(
+        "10.2", "behaviour", "sequences of different lengths in one array", "pads",
+        ("The array is as long as the longest sequence.",
+         "Make np.zeros([B, T, I]), and copy each sequence to the beginning of its row.",
+         "The lengths tell forward where each one ends; what stands behind the end does not matter then."),
+    ),
+    Exercise(
+        "11.1", "gradient", "a loss that ignores what is behind the end", "loss_gradient",
+        ("The gradient of -log softmax(a)[c] by a is softmax(a) minus a 1 at c.",
+         "Steps behind the end get 0, and the mean is over the live steps, not over all.",
+         "d = (softmax(a) - one_hot) * live / live.sum(), times dy, the derivative by the loss itself."),
+        {"a": "B T V", "wanted": "codes", "lengths": "lengths"},
+        {"a": "Three things: softmax(a) minus the 1 at the right place, 0 behind the end, divided by the number of live steps."},
+    ),
+    Exercise(
+        "11.2", "behaviour", "write until the end is drawn", "writes",
+        ("The first input is go; what was drawn is the next input.",
+         "rng.choice(len(p), p=p) draws a character by its probabilities.",
+         "Stop when eos is drawn, or when limit characters are written; eos itself does not belong to the text."),
     ),
 )  # fmt: skip
 EXERCISES = {row.id: row for row in ROWS}

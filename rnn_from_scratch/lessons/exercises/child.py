@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import EXERCISES, STUBS, judges
+from . import EXERCISES, STUBS, behaviours, judges
 
 MEMORY = 2 << 30  # bytes
 PRINTED = 1 << 20  # bytes that a file may print, or write
@@ -50,7 +50,8 @@ def judged(file: str, id: str, seed: int, variant: int) -> dict[str, Any]:
         missing = [name for name in vars(stub) if name not in vars(module)]
         if missing:
             return {"status": "cannot be run", "why": f"{', '.join(missing)}: in the exercise, but not in {file}", "checks": []}
-        checks = [check._asdict() for check in getattr(judges, row.judge)(row, module, stub, seed)]
+        judge = getattr(judges if hasattr(judges, row.judge) else behaviours, row.judge)
+        checks = [check._asdict() for check in judge(row, module, stub, seed)]
     except NotImplementedError as error:
         return {"status": "not begun", "why": str(error) or "fill in what raises NotImplementedError", "checks": []}
     except SystemExit:
