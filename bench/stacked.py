@@ -1,7 +1,7 @@
 """Cells in an RNN: keras.layers.RNN over our single-step cells and over tf.keras', and layers.RNN over ours, in turn.
 
     python -m bench.stacked                        prints the table
-    python -m bench.stacked --readme FILE          and writes it into FILE (layers/README.md), between <!-- stacked: begin --> and its end
+    python -m bench.stacked --readme FILE          and writes it into FILE, between <!-- stacked: begin --> and <!-- stacked: end -->
 
 A training step: the loss and all gradients by the weights, in a tf.function. Batch 32, 50 steps of 32 inputs.
 """
