@@ -95,9 +95,9 @@ def test_fifty_random_settings_of_the_knobs_show_what_numpy_computes(browser, wr
         name, cell = forms[seed % len(forms)]
         rng = np.random.default_rng(seed)
         hash, setting = turned(rng, cell, 3, 7)
-        tabs[name].page.evaluate(f"location.hash = {hash!r}")
-        tabs[name].page.wait_for_function(f"document.querySelector('td[aria-selected=true]').dataset.t === '{setting['t']}'")
-        tabs[name].page.wait_for_timeout(50)
+        heard = "addEventListener('hashchange', () => setTimeout(done, 0), { once: true })"  # after the page has heard it
+        tabs[name].page.evaluate(f"new Promise((done) => {{ {heard}; location.hash = {hash!r}; }})")
+        assert tabs[name].chosen()[1] == setting["t"]
         expected, T = meant(example(cell, units=3, steps=7), 3, setting), setting["t"] + 1
         for row, values in tabs[name].grid().items():
             assert error(np.array(values[:T]), expected[row]) <= EXACT, (seed, name, hash, row)

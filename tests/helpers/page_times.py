@@ -1,6 +1,6 @@
-"""Sizes and times of pages in Chromium, as a table in the guide of rnn_from_scratch/explain.
+"""Sizes and times of pages in Chromium, as a table, with the machine named.
 
-    python -m tests.helpers.page_times rnn_from_scratch/explain/README.md
+    python -m tests.helpers.page_times
 
 Each time is the shortest of several, after the browser has warmed up; what a reader waits for at the first touch is longer.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from rnn_from_scratch.explain import page
 
 from .browser import Tab, chromium
 
-MARK = "<!-- times: begin -->\n{}<!-- times: end -->"
 HEADS = ["page", "kB", "opens in", "knob to picture", "chosen character", "by trying, at a stretch"]
 WORK = """async () => {
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -109,13 +107,5 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def main(guide: Path) -> None:
-    text, table = guide.read_text(encoding="utf-8"), "\n".join(measure()) + "\n"
-    print(table)
-    changed, count = re.subn(MARK.format(".*?").replace("\\n", "\n"), lambda _: MARK.format(table), text, flags=re.S)
-    assert count == 1, f"{guide}: expected the marks of the table once"
-    guide.write_text(changed, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    print("\n".join(measure()))
