@@ -20,10 +20,10 @@ from .jacobian import unit_vector
 from .locate import Element, unit_of
 from .truth import Truth, choose
 
-SHIFTS = 1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4  # how far inputs move, relative to their values; the first two that decide count
+SHIFTS = 1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4  # how far inputs move, relative to their values; two points that agree decide
 DIRECTIONS = 8
 BESIDE = 1e-6  # how far the sides of a corner are looked at from
-SIDES = 24  # random ones, beside the regular ones
+SIDES, MORE = 24, 200  # random ones, beside the regular ones; and where an element lies outside of all those
 EXACT = 8  # from so few different gradients on, all sides have been seen
 
 
@@ -45,7 +45,7 @@ def decide(function: Function, truth: Truth, method: str, blocks: Blocks, seed: 
 
 
 def off_the_corner(function: Function, method: str, tol: float | None, blocks: Blocks, rng: np.random.Generator) -> Decision:
-    """The verdict at two points moved off the corner, if they agree."""
+    """The verdict at the first two points moved off the corner, if both are right; wrong, if any two are: a gate may be shut at one."""
     decided: list[Decision] = []
     why = "every point near it is at a corner, too"
     for size in SHIFTS:
@@ -65,10 +65,10 @@ def off_the_corner(function: Function, method: str, tol: float | None, blocks: B
         elif not any(r.part.wrong and r.corner for r in results):
             wrong = any(r.part.wrong for r in results)
             decided.append(Decision("wrong" if wrong else "right", "", place, truth, tuple(results)))
-        if len(decided) == 2:
-            if decided[0].verdict == decided[1].verdict:
-                return decided[1]
-            return Decision("undecided", "gradients are right at one point near it and wrong at another")
+        if sum(d.verdict == "wrong" for d in decided) == 2 or [d.verdict for d in decided] == ["right", "right"]:
+            return decided[-1]
+    if len({d.verdict for d in decided}) == 2:
+        why = "gradients are right at one point near it and wrong at another"
     return Decision("undecided", why)
 
 
@@ -116,24 +116,34 @@ def beside_the_corner(function: Function, truth: Truth, blocks: Blocks, rng: np.
     frameworks have it, may lie outside of those that were. Then as much again counts as between.
     """
     size = max(BESIDE, 100 * epsilon(np.zeros(0, np.result_type(*(function.inputs[k] for k in function.floating))), function.inputs))
-    beside = list(sides(function, size, rng))
+    beside, more = list(sides(function, size, rng)), MORE
     for upstream in upstreams(function, rng):
         ours = function.usable(function.backward(upstream))
         around = [place.usable(place.backward(upstream)) for place in beside]
         for k, mine in ours.items():
-            those = np.sort([g[k] for g in around if k in g], axis=0)
-            scale = float(np.max(np.abs(those), initial=0))
-            margin = 20 * size * np.sqrt(max(function.inputs[j].size for j in function.floating)) * scale
-            wide = those[-1] - those[0]
-            steps = np.sum(np.diff(those, axis=0) > 1e-3 * wide + margin / 10, axis=0)
-            more = margin + np.where(steps >= EXACT, wide, 0)
-            outside = np.maximum(those[0] - mine, mine - those[-1]) - more
-            place = tuple(int(i) for i in np.unravel_index(np.argmax(outside), outside.shape))
-            if outside[place] > 0:
-                found = at_element(function, truth, blocks, k, place, upstream, float(mine[place]), float(margin))
+            place, margin = outside(function, size, k, mine, around)
+            if place is not None and more:  # before that is believed: some sides are narrow
+                another = [function.at(shifted(function, size, rng, function.floating)) for _ in range(more)]
+                around += [p.usable(p.backward(upstream)) for p in another]
+                beside, more = beside + another, 0
+                place, margin = outside(function, size, k, mine, around)
+            if place is not None:
+                found = at_element(function, truth, blocks, k, place, upstream, margin, rng)
                 if found is not None:
                     return off._replace(verdict="wrong", element=found) if isinstance(found, Element) else found
     return off
+
+
+def outside(function: Function, size: float, k: int, mine: Array, around: list[dict[int, Array]]) -> tuple[tuple[int, ...] | None, float]:
+    """The element of a gradient that is furthest from between those on the sides, None if all are; and the margin."""
+    those = np.sort([g[k] for g in around if k in g], axis=0)
+    scale = float(np.max(np.abs(those), initial=0))
+    margin = 20 * size * float(np.sqrt(max(function.inputs[j].size for j in function.floating))) * scale
+    wide = those[-1] - those[0]
+    steps = np.sum(np.diff(those, axis=0) > 1e-3 * wide + margin / 10, axis=0)
+    beyond = np.maximum(those[0] - mine, mine - those[-1]) - margin - np.where(steps >= EXACT, wide, 0)
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(beyond), beyond.shape))
+    return (place if beyond[place] > 0 else None), margin
 
 
 def at_element(
@@ -143,15 +153,28 @@ def at_element(
     k: int,
     place: tuple[int, ...],
     upstream: tuple[Array, ...],
-    ours: float,
     margin: float,
+    rng: np.random.Generator,
 ) -> Element | Decision | None:
-    """Where forward_fn is smooth along this one element: the wrong element, or None. Else nothing tells which slope is meant."""
+    """None where the slope along this one element is a number and ours is it; the wrong element, if it stays wrong when all others move.
+
+    Else nothing tells which slope is meant: relu(-relu(x)) is 0 everywhere, and yet slopes of 1/2 at both corners give it one of -1/4.
+    """
     name, move, row = function.names[k], {k: unit_vector(function.inputs[k].shape, place)}, as_row(upstream)
-    if at_corner(function.flat, truth.inputs(function), move, row)[0]:
-        return Decision("undecided", f"the gradient of {name} at {list(place)} is not between those on the sides of the corner")
-    slopes = truth.slopes(function, move, row)
-    if slopes.off(np.array(ours))[0] <= margin + slopes.noise[0]:
+
+    def at(point: Function) -> tuple[bool, float, float]:
+        """Is ours off along this element, ours, and the truth; at a corner nothing is."""
+        ours, slopes = float(point.usable(point.backward(upstream))[k][place]), truth.slopes(point, move, row)
+        bent = at_corner(point.flat, truth.inputs(point), move, row)[0]
+        return not bent and bool(slopes.off(np.array(ours))[0] > margin + slopes.noise[0]), ours, float(slopes.value[0])
+
+    if not at_corner(function.flat, truth.inputs(function), move, row)[0] and not at(function)[0]:
         return None
+    for size in SHIFTS:
+        inputs = shifted(function, size, rng, function.floating)
+        inputs[k][place] = function.inputs[k][place]
+        wrong, ours, expected = at(function.at(inputs))
+        if not wrong:
+            return Decision("undecided", f"the gradient of {name} at {list(place)} is not between those on the sides of the corner")
     region = next(r for r in regions(function, blocks, [k]) if all(s.start <= i < s.stop for i, s in zip(place, r.slices)))
-    return Element(name, region.block, unit_of(function, region, blocks, place), place, ours, float(slopes.value[0]))
+    return Element(name, region.block, unit_of(function, region, blocks, place), place, ours, expected)

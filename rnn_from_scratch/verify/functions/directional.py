@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .derivatives import Move, Slopes, at_corner
+from .derivatives import Move, Slopes, at_corner, reach
 from .function import Array, Function
 from .truth import ZERO, Moves, Truth, random_direction
 
-COMPARED = 3  # directions along which methods are compared
+COMPARED = 3  # directions along which methods are compared, and corners looked for
 OVERFLOW = "its slopes overflow"
 Blocks = dict[str, tuple[tuple[str, ...], int]]  # name of an input -> names of its blocks, and the axis that they divide
 
@@ -126,8 +126,23 @@ def judge(function: Function, truth: Truth, region: Region, samples: list[Sample
     error, allowed, floor, doubt = relative(truth, region, dtype, offs, scale, noise, max(float(s.slopes.outputs[0]) for s in samples))
     part = Part(name, region.block, float(np.max(error)), allowed, floor, doubt)
     off = [s for s, e in zip(samples, error) if part.wrong and not e <= allowed]
-    corners = [at_corner(function.flat, truth.inputs(function), {region.k: s.v}, as_row(s.upstream))[0] for s in off]
-    return Result(region, part, samples[worst].upstream, bool(corners) and all(corners), {region.k: samples[worst].v})
+    bent = bool(off) and all(bends(function, truth, {region.k: s.v}, as_row(s.upstream))[0] for s in off)
+    return Result(region, part, samples[worst].upstream, bent, {region.k: samples[worst].v})
+
+
+def bends(function: Function, truth: Truth, move: Move, weights: Array) -> Array:
+    """Which of the slopes [K] have a corner here: along `move`; all of them where the outputs have one when all inputs move.
+
+    relu(-relu(b) + x) at 0 is 0 all along b, and yet backward_fn, which takes one side for each relu, may well give b a slope.
+    """
+    f, inputs, rng = function.flat, truth.inputs(function), np.random.default_rng(0)
+    found = at_corner(f, inputs, move, weights)
+    for _ in range(COMPARED):
+        if not found.all():
+            ways = {k: random_direction(function.inputs[k].shape, rng) for k in function.floating}
+            everything = {k: v * reach(inputs, {k: v}) for k, v in ways.items()}  # each in proportion to its values
+            found = found | at_corner(f, inputs, everything, weights).any()
+    return found
 
 
 def relative(

@@ -105,6 +105,8 @@ class Function:
         for k, g in enumerate(one):
             if k in self.floating and g is not None:
                 found += self.form(self.names[k], g, self.inputs[k])
+        if any(finding.verdict == "undecided" for finding in found):  # where the outputs overflow no gradient can be finite
+            found = [finding._replace(verdict="undecided") if finding.kind == "nan" else finding for finding in found]
         return found
 
     def skipped(self) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .derivatives import at_corner
-from .directional import OVERFLOW, Blocks, Part, Region, Result, regions, relative
+from .directional import OVERFLOW, Blocks, Part, Region, Result, bends, regions, relative
 from .function import Array, Function
 from .locate import Element, unit_of
 from .truth import Truth
@@ -66,13 +65,13 @@ def columns(function: Function, truth: Truth, k: int, outputs: int) -> tuple[Arr
 
 
 def at_corners(function: Function, truth: Truth, region: Region, off: Array) -> Array:
-    """Which elements of the Jacobian that are off belong to an output with a corner along that input."""
+    """Which elements of the Jacobian that are off belong to an output with a corner here."""
     found, weights, shape = np.zeros(off.shape, bool), np.eye(len(off)), function.inputs[region.k].shape
     for index in np.ndindex(off.shape[1:]):
         column = (slice(None), *index)
         if off[column].any():
             place = tuple(i + s.start for i, s in zip(index, region.slices))
-            found[column] = at_corner(function.flat, truth.inputs(function), {region.k: unit_vector(shape, place)}, weights)
+            found[column] = bends(function, truth, {region.k: unit_vector(shape, place)}, weights)
     return found
 
 
