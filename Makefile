@@ -49,6 +49,7 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table rnn_from_scratch/verify/README.md
 	$(BIN)/python -m tests.helpers.planned kernels/sequence.md
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table rnn_from_scratch/verify/README.md
+	$(BIN)/python -m rnn_from_scratch.verify.functions.score rnn_from_scratch/verify/README.md
 
 MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
 SHAKESPEARE ?= $(error programs needs SHAKESPEARE=FILE, all plays as text)
