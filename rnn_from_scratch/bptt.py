@@ -27,7 +27,7 @@ class Tape:
     to x[:,t]; slot 0 is the initial state and slot t+1 the state after x[:,t] (go_backwards: slot T, and slot t).
 
     With recompute_every = K there is no saved, and states are [B, ceil(T/K), H]: those before the steps 0, K, 2K, ... in
-    processing order. backward makes the rest again.
+    processing order. backward makes the rest again. With `tensors` x came as a torch tensor, and gradients become tensors too.
     """
 
     cell: Cell
@@ -42,6 +42,7 @@ class Tape:
     h_scale: Array | None
     backend: str
     recompute_every: int | None = None
+    tensors: bool = False
 
     def gate(self, name: str) -> Array:
         """The saved gate `name` at every step: a view [B,T,H]. Raises ValueError for a name that was not saved."""

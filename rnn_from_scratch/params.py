@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_kinds import as_numpy, on_gpu
 from .typing import Array, Cell
 
 REAL = (np.dtype("float32"), np.dtype("float64"))
@@ -88,17 +89,12 @@ def expect_dtype(name: str, array: Array, dtype: np.dtype) -> None:
         raise TypeError(f"{name}: expected {dtype}, the dtype of x, got {array.dtype}; use {name}.astype({str(dtype)!r})")
 
 
-def on_gpu(array: Any) -> bool:
-    """Is it a CuPy array? Told without importing CuPy."""
-    return type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy"
-
-
 def as_array(name: str, value: Any, x: Array) -> Array:
     """value as an array of the kind of x. Raises TypeError for a CuPy array beside a NumPy x, and the other way round."""
     if type(value) is type(x) is np.ndarray:
         return value
     if on_gpu(value) == on_gpu(x):
-        return value if on_gpu(value) else np.asarray(value)
+        return value if on_gpu(value) else as_numpy(name, value)
     expected, got = ("CuPy", "NumPy") if on_gpu(x) else ("NumPy", "CuPy")
     way = f"cupy.asarray({name})" if on_gpu(x) else f"cupy.asnumpy({name})"
     raise TypeError(f"{name}: expected a {expected} array, as x is, got a {got} array; use {way}")
@@ -185,14 +181,14 @@ def check_mask(mask: Any, lengths: Any, cell: Cell, x: Array) -> Array | None:
     if mask is not None and lengths is not None:
         raise ValueError("lengths: expected either mask or lengths, got both; lengths means mask = arange(T) < lengths")
     if mask is not None:
-        mask = mask if on_gpu(mask) else np.asarray(mask)
+        mask = mask if on_gpu(mask) else as_numpy("mask", mask)
         expect_shape("mask", mask, "[B, T]", (B, T), cell)
         if mask.dtype != bool:
             raise TypeError(f"mask: expected bool, True at live steps, got {mask.dtype}; use mask.astype(bool)")
         return mask
     if lengths is None:
         return None
-    lengths = lengths.get() if on_gpu(lengths) else np.asarray(lengths)
+    lengths = lengths.get() if on_gpu(lengths) else as_numpy("lengths", lengths)
     if lengths.size == 0 and B == 0:
         lengths = lengths.astype(int)
     if lengths.dtype.kind not in "iu":

@@ -6,6 +6,7 @@ A backend is a module with available() -> (usable, why not) and the two function
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from .. import cells
 from .. import params as check
+from ..array_kinds import as_numpy, in_kind, is_tensor, on_gpu
 from ..bptt import Gradients, Tape
 from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
@@ -63,9 +65,9 @@ def choose(cell: Cell, params: dict[str, Array], x: Array) -> Choice:
     >>> backends.choose(cell, init_params(cell, 3, 5), x)
     Choice(name='reference', reason='complex128 runs on the NumPy cells only')
     """
-    if check.on_gpu(x):
+    if on_gpu(x):
         return Choice("cuda", "CuPy arrays")
-    if np.asarray(x).dtype == np.complex128:
+    if as_numpy("x", x).dtype == np.complex128:
         return Choice("reference", "complex128 runs on the NumPy cells only")
     native = load("native")
     ok, why = native.available()
@@ -86,7 +88,7 @@ def usable(name: str, cell: Cell, params: dict[str, Array], x: Array) -> str:
     """The backend to run: `name` itself, or the choice for "auto". Raises ValueError if it is unknown or cannot run here."""
     if name == "auto":
         choice = choose(cell, params, x)
-        if choice.name == "reference" and np.asarray(x).dtype != np.complex128 and load("native").outdated(cell):
+        if choice.name == "reference" and as_numpy("x", x).dtype != np.complex128 and load("native").outdated(cell):
             warn_once(choice.reason)
         return choice.name
     if name not in BACKENDS:
@@ -99,7 +101,7 @@ def usable(name: str, cell: Cell, params: dict[str, Array], x: Array) -> str:
             known, got = cells.listing(), check.cell_name(cell)
             raise ValueError(f"backend: native runs {known} of this package, got {got}; use backend='reference' or 'auto'")
         raise ValueError(f"backend: {why}; backend='reference' or 'auto' runs it meanwhile")
-    if check.on_gpu(x) and name != "cuda":
+    if on_gpu(x) and name != "cuda":
         raise TypeError(f"x: backend={name!r} runs on NumPy arrays, got a CuPy array; use cupy.asnumpy(x) or backend='cuda'")
     return name
 
@@ -146,7 +148,8 @@ def forward(
 
     cell            one of cells, or an object of that shape (typing.Cell); it holds the equation of a step and where it is from
     params          name -> array, as init_params makes them: Wx [I,G*H], Wh [H,G*H], b [G*H] (or bx, bh), p [E,H]
-    x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype
+    x               [B,T,I] float32 or float64 (complex128 on the reference); every other array has the same dtype. A NumPy or
+                    CuPy array, or a torch tensor on the CPU that requires no grad: y, state and gradients are what x is
     initial_state   tuple of [B,H], one per state (h,) or (h, c); None, or None inside, is zero
     lengths         [B] integers in 0..T: the same as mask = arange(T) < lengths
     mask            [B,T] bool, True at live steps, any pattern. A masked step copies the state through, and what x holds
@@ -178,7 +181,7 @@ def forward(
     >>> tape.gate("f").shape  # what the forget gate was at every step
     (2, 7, 5)
     """
-    x = check.check_x(x)
+    tensors, x = is_tensor(x), check.check_x(x)
     params = check.check_params(cell, params, x)
     units = params["Wh"].shape[0]
     s0 = check.check_initial_state(initial_state, cell, x, units)
@@ -193,7 +196,10 @@ def forward(
     check_recompute(recompute_every, name, save)
     asked = {"storage": storage, "recompute_every": recompute_every}
     extra = {option: value for option, value in asked.items() if value is not None}
-    return load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
+    y, state, tape = load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
+    if tensors:
+        return in_kind(y, tensors), in_kind(state, tensors), tape and replace(tape, tensors=True)
+    return y, state, tape
 
 
 def backward(
@@ -231,4 +237,5 @@ def backward(
     if tape.x.dtype == np.complex128:
         raise TypeError("tape: complex128 is forward only (it is the number side of gradcheck); run forward in float64")
     dy, states = check.check_upstream(tape, dy, dstate)
-    return load(tape.backend).backward(tape, dy, states, check.check_wrt(wrt))
+    grads = load(tape.backend).backward(tape, dy, states, check.check_wrt(wrt))
+    return Gradients(*(in_kind(part, True) for part in (grads.x, grads.params, grads.initial_state))) if tape.tensors else grads

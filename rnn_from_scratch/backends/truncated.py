@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import params as check
+from ..array_kinds import as_numpy, in_kind, is_tensor
 from ..bptt import Gradients
 from ..typing import Array, Cell
 from . import backward, forward
@@ -57,7 +58,7 @@ def truncated_bptt(
     learnt about what lies further back than the start of the batch, and the first steps of a batch learn from almost no past. A
     k2 larger than k1 gives every step at least k2 - k1 steps of past to learn from; no Keras option does that.
     """
-    x = check.check_x(x)
+    tensors, x = is_tensor(x), check.check_x(x)
     for name, value in (("k1", k1), ("k2", k2)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
@@ -73,7 +74,7 @@ def truncated_bptt(
         assert tape is not None
         outputs.append(y[:, t0 - start :])
         dy = np.zeros_like(y)
-        dy[:, t0 - start :] = check_dy(dy_fn(outputs[-1], t0, t1), outputs[-1], cell)
+        dy[:, t0 - start :] = check_dy(dy_fn(in_kind(outputs[-1], tensors), t0, t1), outputs[-1], cell)
         grads = backward(tape, dy)
         dx[:, start:t1] += grads.x
         sums = {name: sums.get(name, 0) + g for name, g in grads.params.items()}
@@ -82,12 +83,14 @@ def truncated_bptt(
         following = max(0, min(t1 + k1, T) - k2)
         state, start = tuple(np.array(s[:, following - start]) for s in tape.states), following
         if update:
-            update(grads)
-    return np.concatenate(outputs, axis=1), final, Gradients(dx, sums, dstate)
+            update(Gradients(*(in_kind(part, tensors) for part in (grads.x, grads.params, grads.initial_state))))
+    found = np.concatenate(outputs, axis=1), final, dx, sums, dstate
+    y, final, *parts = (in_kind(part, tensors) for part in found)
+    return y, final, Gradients(*parts)
 
 
 def check_dy(dy: Any, y: Array, cell: Cell) -> Array:
-    dy = np.asarray(dy)
+    dy = as_numpy("dy_fn", dy)
     check.expect_shape("dy_fn", dy, "[B, t1 - t0, H]", y.shape, cell)
     check.expect_dtype("dy_fn", dy, y.dtype)
     return dy

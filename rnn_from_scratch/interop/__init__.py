@@ -2,6 +2,8 @@
 
     weight_layouts.py    how each framework lays out the same cell, one table
     conventions.py       converts parameters by that table
+    parts.py             the normal form in between
+    several_layers.py    several layers and two directions in one set of arrays
     mismatches.py        what implementations of one cell do differently
     diagnose.py          which of these makes two implementations disagree
     to_onnx.py           a cell as an ONNX model

@@ -3,63 +3,26 @@
     arrays = to_framework("torch", cell, params)          # name -> array, in the framework's order
     params = from_framework("torch", cell, arrays)        # and back, bit-exact wherever no arithmetic is involved
 
-In between stands one normal form, `parts`: Wx [I,GH], Wh [H,GH], bx [GH], bh [GH], p [EH], always all of them. A cell with one
-bias b is (b, 0) there, a cell without bias or peepholes has zeros.
+In between stands one normal form, that of parts.py. Several layers and two directions are a list of parameters here: several_layers.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import params as check
+from ..array_kinds import as_numpy, is_tensor, of_tensor
 from ..cells import form_name
 from ..typing import Array, ListedCell
+from .parts import block, checked, columns_of, forget_signs, join, merged, split
+from .several_layers import Layers, as_layers, by_direction, check_widths, hint, slots_by_layer, together
 from .weight_layouts import LAYOUTS, SLOPE, ArrayLayout, Row, WeightLayout, describe, kind
 
 __all__ = ["LAYOUTS", "PASSPORTS", "describe", "from_framework", "join", "kind", "layout_row", "passport_row", "split", "to_framework"]
 UNREAD = "-"  # in a layout's gates
-PEEPHOLES = ("i", "f", "o")  # the rows of p in a layout that has them for a cell without
-
-
-def checked(cell: ListedCell, params: Any) -> dict[str, Array]:
-    """The parameters of a cell as arrays, after the same checks as in forward; I and the dtype are those of Wx."""
-    Wx = np.asarray(params.get("Wx", 0)) if isinstance(params, dict) else np.zeros(())
-    x = np.zeros((0, 1, Wx.shape[0] if Wx.ndim == 2 else 1), Wx.dtype)
-    return check.check_params(cell, params, x)
-
-
-def split(cell: ListedCell, params: dict[str, Array]) -> dict[str, Array]:
-    """params of a cell, as forward takes them -> parts. The arrays are fresh."""
-    Wx, Wh = np.array(params["Wx"]), np.array(params["Wh"])
-    zero = np.zeros(Wx.shape[1], Wx.dtype)
-    bx = params["b"] if "b" in params else params.get("bx", zero)
-    p = params["p"] if cell.extras else np.zeros((len(PEEPHOLES), Wh.shape[0]), Wx.dtype)
-    return {"Wx": Wx, "Wh": Wh, "bx": np.array(bx), "bh": np.array(params.get("bh", zero)), "p": np.array(p).reshape(-1)}
-
-
-def join(cell: ListedCell, parts: dict[str, Array]) -> dict[str, Array]:
-    """parts of a cell -> parameters. Raises ValueError if a part that the cell does not have is not zero."""
-    name, params = check.cell_name(cell), {"Wx": parts["Wx"], "Wh": parts["Wh"]}
-    if not getattr(cell, "use_bias", True):
-        if parts["bx"].any() or parts["bh"].any():
-            raise ValueError(f"bias: expected zeros for {name} without bias, got other values; use {name}(use_bias=True)")
-    elif cell.shared:
-        params["b"] = merged(parts)
-    else:
-        params.update(bx=parts["bx"], bh=parts["bh"])
-    if cell.extras:
-        params["p"] = parts["p"].reshape(len(cell.extras), -1)
-    elif parts["p"].any():
-        raise ValueError(f"peepholes: expected zeros for {name}, got other values; use PeepholeLSTM")
-    return params
-
-
-def merged(parts: dict[str, Array]) -> Array:
-    """bx + bh, but bx itself, to the sign of a zero, where bh is zero."""
-    return np.where(parts["bh"] == 0, parts["bx"], parts["bx"] + parts["bh"])
 
 
 def layout_row(framework: str, cell: ListedCell) -> tuple[WeightLayout, Row]:
@@ -95,21 +58,6 @@ def gate_factors(layout: WeightLayout, cell: ListedCell, slope: float | None, re
     return dict.fromkeys(gates, theirs / SLOPE)
 
 
-def block(part: Array, names: Sequence[str], gate: str) -> Array:
-    """A view: the columns of one gate in a part whose columns are blocks in the order of `names`."""
-    H = part.shape[-1] // len(names)
-    return part[..., names.index(gate) * H :][..., :H]
-
-
-def columns_of(cell: ListedCell, part: str) -> tuple[str, ...]:
-    return (cell.extras or PEEPHOLES) if part == "p" else cell.gates
-
-
-def forget_signs(cell: ListedCell) -> dict[str, float]:
-    """Gate -> sign, for the gates that a forget bias belongs to: those whose bias begins above (or below) zero."""
-    return {gate: float(np.sign(start)) for gate, start in getattr(cell, "initial_bias", {}).items()}
-
-
 def adapt(cell: ListedCell, parts: dict[str, Array], row: Row, factors: dict[str, float], forget_bias: float | None, inwards: bool):
     """The arithmetic, in place: the forget bias, and hard_sigmoid's slope. No framework has both at one gate."""
     offset = row.forget_bias if forget_bias is None else forget_bias
@@ -132,7 +80,7 @@ def used_arrays(row: Row, cell: ListedCell) -> list[ArrayLayout]:
 def to_framework(
     framework: str,
     cell: ListedCell,
-    params: dict[str, Array],
+    params: dict[str, Array] | Layers,
     *,
     forget_bias: float | None = None,
     slope: float | None = None,
@@ -141,7 +89,8 @@ def to_framework(
     """Our parameters as a framework's arrays.
 
     framework    a key of LAYOUTS: keras3, keras2, tf1, block_lstm, block_lstm_v2, torch, onnx, cudnn
-    cell, params as in forward
+    cell, params as in forward; torch and ONNX also take a list of layers, each parameters or (forward, backward), as from_framework
+                 returns it
     forget_bias  what their cell adds to the forget gate at run time (TF1 and BlockLSTM; their default is 1); subtracted from b
     slope        of their hard_sigmoid, where the framework leaves it open (ONNX alpha); the default is in the layout
     rescale      allow the gates' weights to be multiplied so that a hard_sigmoid of another slope computes the same
@@ -156,8 +105,18 @@ def to_framework(
     {'weight_ih_l0': (20, 3), 'weight_hh_l0': (20, 5), 'bias_ih_l0': (20,), 'bias_hh_l0': (20,)}
     """
     layout, row = layout_row(framework, cell)
+    factors = gate_factors(layout, cell, slope, rescale)
+    if not isinstance(params, (list, tuple)):
+        return to_one(cell, params, row, factors, forget_bias)
+    layers = [[checked(cell, direction) for direction in layer] for layer in as_layers(params, cell)]
+    check_widths(layers, cell)
+    return together(layout, [[to_one(cell, direction, row, factors, forget_bias) for direction in layer] for layer in layers])
+
+
+def to_one(cell: ListedCell, params: Any, row: Row, factors: dict[str, float], forget_bias: float | None) -> dict[str, Array]:
+    """The arrays of one layer and direction."""
     parts = split(cell, checked(cell, params))
-    adapt(cell, parts, row, gate_factors(layout, cell, slope, rescale), forget_bias, inwards=False)
+    adapt(cell, parts, row, factors, forget_bias, inwards=False)
     I, H = parts["Wx"].shape[0], parts["Wh"].shape[0]
     arrays = {}
     for slot in used_arrays(row, cell):
@@ -186,19 +145,36 @@ def from_framework(
     forget_bias: float | None = None,
     slope: float | None = None,
     rescale: bool = False,
-) -> dict[str, Array]:
+) -> dict[str, Array] | Any:
     """A framework's arrays as our parameters: the inverse of to_framework.
 
     framework, cell               as for to_framework
-    arrays                        name -> array with the names of the layout, or a list in its order (Keras' get_weights())
+    arrays                        name -> array with the names of the layout, or a list in its order (Keras' get_weights());
+                                  NumPy arrays or torch tensors, as in a state_dict
     forget_bias, slope, rescale   as for to_framework, with the same errors
 
-    Two biases of a one-bias cell are added up. Raises ValueError too for missing, unknown or misshapen arrays, and for a bias or
-    peepholes that are not zero where `cell` has none.
+    Two biases of a one-bias cell are added up. With several layers or two directions (torch, ONNX) the result is a list with one
+    item for each layer: its parameters, or (forward, backward). Raises ValueError too for missing, unknown or misshapen arrays,
+    and for a bias or peepholes that are not zero where `cell` has none.
     """
     layout, row = layout_row(framework, cell)
-    slots = used_arrays(row, cell)
-    arrays = named_arrays(layout, row, slots, arrays)
+    factors = gate_factors(layout, cell, slope, rescale)
+    found: list[list[dict[str, Array]]] = []
+    places = slots_by_layer(used_arrays(row, cell), arrays)
+    arrays = named_arrays(layout, row, [slot for layer in places for slots in layer for slot in slots], arrays)
+    for layer in places:
+        given = [(slots, part) for slots in layer for part in by_direction(slots, arrays)]
+        found.append([from_one(cell, part, row, slots, factors, forget_bias) for slots, part in given])
+    check_widths(found, cell)
+    if len(found) == len(found[0]) == 1:
+        return found[0][0]
+    return [tuple(layer) if len(layer) > 1 else layer[0] for layer in found]
+
+
+def from_one(
+    cell: ListedCell, arrays: dict[str, Array], row: Row, slots: list[ArrayLayout], factors: dict[str, float], forget_bias: float | None
+) -> dict[str, Array]:
+    """The parameters of one layer and direction."""
     I, H = sizes(slots[0], row, arrays)
     G, dtype = len(cell.gates), arrays[slots[0].name].dtype
     widths = {"Wx": (I, G * H), "Wh": (H, G * H), "bx": (G * H,), "bh": (G * H,), "p": (len(columns_of(cell, "p")) * H,)}
@@ -216,21 +192,22 @@ def from_framework(
             for gate in gates:
                 if gate != UNREAD:
                     block(part, columns_of(cell, name), gate)[...] = block(top, gates, gate).reshape(*part.shape[:-1], H)
-    adapt(cell, parts, row, gate_factors(layout, cell, slope, rescale), forget_bias, inwards=True)
+    adapt(cell, parts, row, factors, forget_bias, inwards=True)
     return checked(cell, join(cell, parts))
 
 
 def named_arrays(layout: WeightLayout, row: Row, slots: list[ArrayLayout], arrays: Any) -> dict[str, Array]:
     """The arrays by name. Raises ValueError for a wrong number, missing or unknown names."""
     names, title = [slot.name for slot in slots], f"{layout.name} {row.called}"
-    if not isinstance(arrays, dict):
+    if not isinstance(arrays, Mapping):
         if len(arrays) != len(names):
             raise ValueError(f"arrays: expected {len(names)} for {title}: {', '.join(names)}; got {len(arrays)}")
         arrays = dict(zip(names, arrays))
     missing, unknown = [n for n in names if n not in arrays], [n for n in arrays if n not in names]
     if missing or unknown:
-        raise ValueError(f"arrays: expected exactly {', '.join(names)} for {title}; missing {missing}, unknown {unknown}")
-    return {name: np.asarray(array) for name, array in arrays.items()}
+        found = f"missing {missing}, unknown {unknown}{hint(unknown, names)}"
+        raise ValueError(f"arrays: expected exactly {', '.join(names)} for {title}; {found}")
+    return {name: of_tensor(name, a, detach=True) if is_tensor(a) else as_numpy(name, a) for name, a in arrays.items()}
 
 
 def sizes(slot: ArrayLayout, row: Row, arrays: dict[str, Array]) -> tuple[int, int]:

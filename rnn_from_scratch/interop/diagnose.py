@@ -17,12 +17,13 @@ from itertools import combinations
 import numpy as np
 
 from .. import backends, cells
+from ..array_kinds import as_numpy
 from ..cells import form_name
 from ..measure import error
 from ..params import cell_name
 from ..typing import Array, ListedCell
-from .conventions import checked, join, split
 from .mismatches import Mismatch, Setup, mismatches_for
+from .parts import checked, join, split
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # two right implementations of short sequences differ by less
 
@@ -103,7 +104,7 @@ def diagnose(
     inputs, dtype = params["Wx"].shape[0], params["Wx"].dtype
     if x is None:
         x = np.random.default_rng(seed).standard_normal((2, 4, inputs)).astype(dtype)
-    setup = Setup(cell, split(cell, params), np.asarray(x))
+    setup = Setup(cell, split(cell, params), as_numpy("x", x))
     shape = (*setup.x.shape[:2], params["Wh"].shape[0])
     theirs, ours = output("theirs_fn", theirs_fn, params, setup.x, shape), output("ours_fn", ours_fn, params, setup.x, shape)
     if tolerance is None:

@@ -1,6 +1,6 @@
 """The conventions that two implementations of one cell can differ in, each as a change that turns ours into theirs.
 
-A cause changes a Setup: the cell, its parameters (as the parts of conventions.py), the input, the order of y. Causes of different
+A cause changes a Setup: the cell, its parameters (as in parts.py), the input, the order of y. Causes of different
 groups combine; the groups of GROUPS are applied in that order, so that what happens to the stored weights comes before what
 happens at run time. A new convention is one more Mismatch in a group, or one more function in GROUPS.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..cells.activations import ACTIVATIONS
 from ..cells.peephole_lstm import PeepholeLSTM
 from ..typing import Array, ListedCell
-from .conventions import block, forget_signs, merged
+from .parts import block, forget_signs, merged
 from .weight_layouts import LAYOUTS, SLOPE
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..cells import form_name
 from ..typing import Array, ListedCell
-from .conventions import checked, to_framework
+from .conventions import to_framework
+from .parts import checked
 from .weight_layouts import SLOPE
 
 OPSET, IR_VERSION = 17, 8  # ONNX 1.12: old enough for every current runtime

@@ -156,7 +156,7 @@ LAYOUTS: dict[str, WeightLayout] = {
         },
         None,
         BOTH_WAYS + MERGED,
-        "module.load_state_dict({name: torch.from_numpy(a) ...}). One layer, one direction. GRU is reset after only.",
+        "module.load_state_dict({name: torch.from_numpy(a) ...}); several layers and directions are a list here. GRU is reset after only.",
     ),
     "onnx": WeightLayout(
         "ONNX",

@@ -15,6 +15,7 @@ def refuse_savedmodel(layer: Any, save_type: str) -> None:
     """Raise ValueError for a SavedModel export: TensorFlow would write it, and fail to run it in the next process."""
     if save_type == "savedmodel":
         name = type(layer).__name__
+        refuse_tflite_too()
         raise ValueError(f"SavedModel export: {name} runs Python code, which a SavedModel cannot hold. {INSTEAD}: export that one")
 
 
@@ -37,3 +38,33 @@ def same_batch(layer: Any, sequences: Any) -> Any:
         with tf.control_dependencies([tf.debugging.Assert(tf.shape(sequences)[0] == expected, [message, tf.shape(sequences)[0]])]):
             return tf.identity(sequences)
     return sequences
+
+
+def refuse_tflite_too() -> None:
+    """Have TFLiteConverter refuse in words of ours.
+
+    It first tries a SavedModel, and swallows whatever that raises. Then it traces the model within Keras' call context, which
+    Keras 3 does not have ("'NoneType' object is not callable"). That context is the one place where it asks for anything.
+    """
+    from tensorflow.python.util import keras_deps
+
+    before = keras_deps.get_call_context_function()
+
+    class CallContext:
+        layer = None  # TensorFlow asks which layer is being called
+
+        def enter(self, model: Any, *args: Any, **options: Any) -> Any:
+            keras_deps.register_call_context_function(before)
+            ours = [type(part).__name__ for part in model._flatten_layers() if is_ours(part)]
+            if ours:
+                what = f"{ours[0]} calls kernels that TFLite does not have"
+                raise ValueError(f"TFLite: convert rnn_from_scratch.layers.to_keras(model) in place of the model: {what}. {INSTEAD}")
+            return before().enter(model, *args, **options)
+
+    if getattr(before, "__module__", "") != __name__:
+        keras_deps.register_call_context_function(CallContext)
+
+
+def is_ours(layer: Any) -> bool:
+    """Is it a layer or cell of this package, or of a class made from one?"""
+    return any(cls.__module__.startswith(f"{__package__}.") for cls in type(layer).__mro__)

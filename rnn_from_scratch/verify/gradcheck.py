@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..array_kinds import as_numpy
 from ..bptt import product
 from ..measure import EXACT, budget, error
 from ..params import cell_name, check_initial_state, param_shapes
@@ -56,15 +57,14 @@ def gradcheck(
     3
     """
     rng = np.random.default_rng(seed)
+    params = params and {name: as_numpy(name, array) for name, array in params.items()}
     if x is None:
-        inputs = 3 if params is None else np.asarray(params["Wx"]).shape[0]
+        inputs = 3 if params is None else params["Wx"].shape[0]
         x = rng.standard_normal((3, 4, inputs)).astype(dtype or (params["Wx"].dtype if params else "float64"))
-    x = np.array(x)
+    x = np.array(as_numpy("x", x))
     if params is None:
-        shapes = param_shapes(cell, x.shape[2], 5)
-        params = {name: (0.5 * rng.standard_normal(shape)).astype(x.dtype) for name, shape in shapes.items()}
-    B, T, _ = x.shape
-    H = np.asarray(params["Wh"]).shape[0]
+        params = {name: (0.5 * rng.standard_normal(s)).astype(x.dtype) for name, s in param_shapes(cell, x.shape[2], 5).items()}
+    (B, T, _), H = x.shape, params["Wh"].shape[0]
     states = options.get("initial_state") or tuple(rng.standard_normal((B, H)).astype(x.dtype) for _ in cell.states)
     options["initial_state"] = check_initial_state(states, cell, x, H)
     dy = rng.standard_normal((B, T, H)).astype(x.dtype)

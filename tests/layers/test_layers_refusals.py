@@ -181,3 +181,40 @@ def test_a_smaller_last_batch_for_a_stateful_layer_is_one_message(stacked, eager
         assert "the batch size of the input sequences must be the same as the batch size of the initial state. Choose a batch_size" in told
         assert "Expected batch size: 4, received batch size: 3" in told
     assert model.predict(x[:4], **wrong).shape == (4, layer.cell.output_size)
+
+
+@pytest.mark.parametrize("order", ["alone", "tf_keras first", "export first"])
+def test_tflite_refuses_with_the_way_out_and_takes_the_twin(order, tmp_path):
+    """Each in a process of its own: tf_keras tells TensorFlow of itself when it is imported."""
+    code = f"""
+import keras, tensorflow as tf
+from rnn_from_scratch import layers
+order = {order!r}
+if order == "tf_keras first":
+    import tf_keras
+
+def convert(model):
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter._experimental_lower_tensor_list_ops = False
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    return converter.convert()
+
+model = keras.Sequential([keras.Input((5, 3)), keras.layers.Bidirectional(layers.LSTM(4)), keras.layers.Dense(1)])
+if order == "export first":
+    try:
+        model.export({str(tmp_path / "model")!r}, verbose=False)
+    except ValueError as error:
+        print(error)
+for _ in range(2):
+    try:
+        convert(model)
+    except ValueError as error:
+        print(error)
+assert convert(layers.to_keras(model))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = [line for line in done.stdout.splitlines() if "to_keras" in line]
+    assert len(told) == (3 if order == "export first" else 2)
+    for line in told[-2:]:
+        assert line.startswith("TFLite: convert rnn_from_scratch.layers.to_keras(model) in place of the model: LSTM")

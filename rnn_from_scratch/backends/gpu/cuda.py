@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...params import on_gpu
+from ...array_kinds import on_gpu
 from ...typing import Array
 from . import host, planner
 from .storage import storage_dtype, storage_of
