@@ -154,6 +154,7 @@ extras = {
         "pytest-benchmark>=4",
         "pytest-xdist>=3",
         "hypothesis>=6.100",
+        "nbmake>=1.5",  # with ipykernel
         "quickjs-ng>=0.10",  # runs the JavaScript twins where there is no Node
         "playwright>=1.45",  # drives the Chromium of the system through the pages
         "onnx>=1.16",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import shown
 from .typing import Array, Arrays, Cell
 
 
@@ -22,12 +23,10 @@ from .typing import Array, Arrays, Cell
 class Tape:
     """What backward needs from forward; the same on every backend, and only read by backward.
 
-    x [B,T,I], params, live ([B,T] bool or None), scales and the two flags are the caller's arrays, not copies.
-    states: one [B,T+1,H] per state; saved: [B,T,A,H], 0 at masked steps. Both in the time order of x: saved[:,t] belongs
-    to x[:,t]; slot 0 is the initial state and slot t+1 the state after x[:,t] (go_backwards: slot T, and slot t).
-
-    With recompute_every = K there is no saved, and states are [B, ceil(T/K), H]: those before the steps 0, K, 2K, ... in
-    processing order. backward makes the rest again. With `tensors` x came as a torch tensor, and gradients become tensors too.
+    x [B,T,I], params, live ([B,T] bool or None), scales and the two flags are the caller's arrays, not copies. states: one [B,T+1,H]
+    per state; saved: [B,T,A,H], 0 at masked steps. Both in the time order of x: saved[:,t] belongs to x[:,t]; slot 0 is the initial
+    state and slot t+1 the state after x[:,t] (go_backwards: slot T, and slot t). With recompute_every = K there is no saved, and
+    states are [B, ceil(T/K), H]: those before the steps 0, K, 2K, ... in processing order; backward makes the rest again.
     """
 
     cell: Cell
@@ -42,7 +41,8 @@ class Tape:
     h_scale: Array | None
     backend: str
     recompute_every: int | None = None
-    tensors: bool = False
+    tensors: bool = False  # x came as a torch tensor, and gradients become tensors too
+    __repr__, _repr_html_ = shown.tape_text, shown.tape_html
 
     def gate(self, name: str) -> Array:
         """The saved gate `name` at every step: a view [B,T,H]. Raises ValueError for a name that was not saved."""
@@ -62,10 +62,10 @@ class Tape:
 @dataclass(frozen=True, eq=False)
 class Gradients:
     """What backward returns: the gradients that `wrt` asked for. The others are None, whatever their types say."""
-
     x: Array  # [B,T,I]
     params: dict[str, Array]  # name -> gradient, in the shape of the parameter
     initial_state: Arrays  # one [B,H] per state
+    __repr__, _repr_html_ = shown.gradients_text, shown.gradients_html
 
 
 def product(a: Array, W: Array, scale: Array | None) -> Array:

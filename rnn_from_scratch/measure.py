@@ -46,6 +46,10 @@ class Row(NamedTuple):
     budget: float | None
     text: str  # the worst array, the culprit, or the reason why the row was not run
 
+    def __repr__(self) -> str:
+        numbers = "" if self.error is None else f", error {self.error:.1e}, allowed {self.budget:.1e}"
+        return f"<{self.check}: {self.cell} {self.situation} {self.dtype}: {self.status}{numbers}>"
+
     @property
     def status(self) -> str:
         if self.error is None or self.budget is None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
+from .. import shown
+
 
 class Entry(NamedTuple):
     """One gradient array, or one gate's part of it: its error relative to the whole array, and its worst element."""
@@ -42,6 +46,7 @@ class Report:
     entries: tuple[Entry, ...]
     birth: ErrorOrigin | None = None
     notes: tuple[str, ...] = field(default=())
+    __repr__ = shown.report_text
 
     @property
     def ok(self) -> bool:
@@ -84,3 +89,14 @@ class Report:
         right = [f"{e.array}{f'[{e.gate}]' if e.gate else ''}" for e in self.entries if e.ok]
         lines.append(f"  right: {', '.join(right) or 'none'}")
         return "\n".join(lines + [f"  note: {n}" for n in self.notes])
+
+    def _repr_html_(self) -> str:
+        ordered = sorted(self.entries, key=lambda e: -e.error / e.budget)
+        values = [tuple(f"{value:.6g}" for value in (e.ours, e.expected)) for e in ordered]
+        rows = [(e.array, e.gate or "-", e.unit, f"{e.error:.1e}", f"{e.budget:.1e}", *two) for e, two in zip(ordered, values)]
+        arrays, gates = (list(dict.fromkeys(names)) for names in zip(*((e.array, e.gate or "all") for e in self.entries)))
+        errors = np.full((len(arrays), len(gates)), np.nan)
+        for e in self.entries:
+            errors[arrays.index(e.array), gates.index(e.gate or "all")] = e.error
+        picture = shown.heat_map(errors, arrays, gates, "error of each gradient, by gate")
+        return shown.report_html(self, ("gradient of", "gate", "unit", "error", "allowed", "ours", "expected"), rows, picture)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ... import shown
 from .directional import Part
 from .function import Finding
 from .locate import Element, ErrorOrigin
@@ -28,6 +29,7 @@ class FunctionReport:
     notes: tuple[str, ...] = ()
     map_of_errors: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     doubts: tuple[str, ...] = ()
+    __repr__ = shown.report_text
 
     @property
     def verdict(self) -> str:
@@ -99,6 +101,22 @@ class FunctionReport:
             "notes": list(self.notes),
             "doubts": list(self.doubts),
         }
+
+    def _repr_html_(self) -> str:
+        ordered = sorted(self.parts, key=lambda part: -part.ratio)
+        rows = [(p.array, p.block or "-", f"{p.error:.1e}", f"{p.allowed:.1e}", f"{p.floor:.1e}") for p in ordered]
+        return shown.report_html(self, ("gradient of", "block", "error", "allowed", "floor"), rows, self.picture())
+
+    def picture(self) -> str:
+        """The map of errors by step and unit as SVG, of a report that is wrong; "" where there is none."""
+        if self.ok or self.map_of_errors is None:
+            return ""
+        try:
+            errors = self.map_of_errors()
+        except ValueError:  # no time axis, or more steps and units than are quickly drawn
+            return ""
+        steps, units = (list(map(str, range(n))) for n in errors.shape)
+        return shown.heat_map(errors, [f"t = {t}" for t in steps], units, "error of the gradients of y[t, unit]")
 
     def figure(self) -> Any:
         """A matplotlib figure, steps by units: how wrong the gradients of each element of output 0 are, on a log scale.
