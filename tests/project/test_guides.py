@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -32,6 +33,8 @@ def test_an_exception_is_of_one_page(word):
 def test_a_block_runs_as_pasted(where, tmp_path):
     if 'backend="emulated"' in BLOCKS[where] and not shutil.which("g++"):
         pytest.skip("needs g++")
+    if "import torch" in BLOCKS[where] and not find_spec("torch"):
+        pytest.skip("needs torch")
     (tmp_path / "pasted.py").write_text(BLOCKS[where], encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "pasted.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -1,9 +1,12 @@
 """What real modules take, give and keep: nested states, outputs that are None, names of both styles, running statistics."""
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 
-from rnn_from_scratch.verify import check_function, of_keras, of_torch
+from rnn_from_scratch.verify import check_function, of_jax, of_keras, of_tensorflow, of_torch
 
 
 @pytest.mark.parametrize("B", [1, 3])
@@ -86,3 +89,107 @@ def test_running_statistics_of_keras_stay(graph):
 def test_a_cache_among_the_outputs_is_named(cache):
     with pytest.raises(TypeError, match="forward_fn: expected an array or a tuple of arrays, got"):
         check_function(lambda x: (np.tanh(x), cache), lambda x, dy: dy, [np.ones(3)])
+
+
+# ---------------------------------------------------------------- the same structures in every adapter
+
+
+class State(NamedTuple):
+    h: Any
+    c: Any
+
+
+@dataclass
+class Weights:
+    W: Any
+    b: Any
+
+
+def torch_maths():
+    torch = pytest.importorskip("torch", reason="needs torch")
+    return of_torch, torch.tanh
+
+
+def tensorflow_maths():
+    tf = pytest.importorskip("tensorflow", reason="needs TensorFlow")
+    return of_tensorflow, tf.tanh
+
+
+def keras_maths():
+    tf = pytest.importorskip("tensorflow", reason="needs TensorFlow")
+    import keras
+
+    def of(function, *inputs):
+        layer = type("Plain", (keras.layers.Layer,), {"call": lambda self, p, state, x: function(p, state, x)})(dtype="float64")
+        return of_keras(layer, *inputs)
+
+    return of, tf.tanh
+
+
+def jax_maths():
+    jax = pytest.importorskip("jax", reason="needs JAX")
+    jax.config.update("jax_enable_x64", True)
+    return of_jax, jax.numpy.tanh
+
+
+ADAPTERS = {"torch": torch_maths, "tensorflow": tensorflow_maths, "keras": keras_maths, "jax": jax_maths}
+STRUCTURES = {
+    "tuple in dict": (lambda W, b: {"W": W, "b": b}, lambda h, c: (h, c), ("p.W", "p.b", "state.0", "state.1", "x")),
+    "list in a nested dict": (lambda W, b: {"in": {"W": W}, "b": [b]}, lambda h, c: [h, c], ("p.in.W", "p.b", "state.0", "state.1", "x")),
+    "named tuple in dataclass": (Weights, State, ("p.W", "p.b", "state.0", "state.1", "x")),
+    "None and settings": (
+        lambda W, b: {"W": W, "b": b, "n": None, "steps": 2},
+        lambda h, c: (h, c, None),
+        ("p.W", "p.b", "state.0", "state.1", "x"),
+    ),
+}
+
+
+def parts(p, state):
+    """W, b, h, c of any of the structures."""
+    if isinstance(p, Weights):
+        return p.W, p.b, state[0], state[1]
+    return p["in"]["W"] if "in" in p else p["W"], p["b"][0] if isinstance(p["b"], list) else p["b"], state[0], state[1]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_structures_in_every_adapter(adapter, structure):
+    if adapter == "keras" and structure in ("named tuple in dataclass", "None and settings"):
+        pytest.skip("Keras itself takes tensors alone, in tuples, lists and dicts")
+    of, tanh = ADAPTERS[adapter]()
+    make_p, make_state, names = STRUCTURES[structure]
+    for seed, (B, I, H) in enumerate([(3, 2, 4), (1, 1, 1)]):
+        draw = np.random.default_rng(seed).standard_normal
+        p, state = make_p(draw((I, H)), draw(H)), make_state(draw((B, H)), draw((B, H)))
+
+        def step(p, state, x):
+            W, b, h, c = parts(p, state)
+            c = c + tanh(x @ W + b + h)
+            return tanh(c), {"c": c, "nothing": None}, (None, [c * c])
+
+        pair = of(step, p, state, draw((B, I)))
+        assert pair.names == names
+        assert len(pair.forward_fn(*pair.inputs)) == 3
+        assert pair.check(directions=2, seed=seed).ok
+
+
+@pytest.mark.parametrize("adapter", ["torch", "tensorflow", "jax"])
+def test_what_is_no_tensor_is_named_with_its_place(adapter):
+    of, tanh = ADAPTERS[adapter]()
+    x = np.ones((2, 3))
+
+    class Cache:
+        pass
+
+    for arguments, place in (((x, Cache()), "state"), ((x, (x, Cache())), "state.1"), ((x, {"h": [x, {"c": Cache()}]}), "state.h.1.c")):
+        expected = "expected arrays, or tuples, lists and dicts of them"
+        with pytest.raises(TypeError, match=rf"^of_{adapter}: {expected}, got .*Cache for {place}: take it in"):
+            of(lambda x, state: tanh(x), *arguments)
+    for give, place in (
+        (lambda y: (y, Cache()), r"output\.1"),
+        (lambda y: {"y": y, "cache": (y, [Cache()])}, r"output\.cache\.1"),
+        (lambda y: (y, "word"), r"output\.1"),
+    ):
+        with pytest.raises(TypeError, match=rf"^of_{adapter}: expected tensors, or tuples, lists and dicts of them, got .* for {place}"):
+            of(lambda x, give=give: give(tanh(x)), x).check()

@@ -29,8 +29,8 @@ def check_function(
     forward_fn: Callable[..., Any],
     backward_fn: Callable[..., Any],
     inputs: Sequence[Array],
-    *,
     names: Sequence[str] | None = None,
+    *,
     blocks: Mapping[str, Any] | None = None,
     time_axis: int | Mapping[str, int] | None = None,
     method: str = "auto",
@@ -144,13 +144,20 @@ def slopes_of(
     return measure(function, truth, regions(function, split), rng, int(directions)), []
 
 
-def assert_gradients(forward_fn: Callable[..., Any], backward_fn: Callable[..., Any], inputs: Sequence[Array], **options: Any) -> None:
+def assert_gradients(
+    forward_fn: Callable[..., Any],
+    backward_fn: Callable[..., Any],
+    inputs: Sequence[Array],
+    names: Sequence[str] | None = None,
+    **options: Any,
+) -> None:
     """check_function as an assertion, for the tests of your own gradients. Returns nothing if all is right.
 
     forward_fn    forward_fn(*inputs) -> a floating array or a tuple of them
     backward_fn   backward_fn(*inputs, *upstream) -> one gradient per input, None where an input has none
     inputs        arrays
-    options       as for check_function: names=, blocks=, time_axis=, method=, directions=, seed=, tol=, upstream=
+    names         of the inputs; default: those of forward_fn's parameters. assert_gradients(*of_torch(...)) hands them over
+    options       as for check_function: blocks=, time_axis=, method=, directions=, seed=, tol=, upstream=
 
     Raises AssertionError, with the whole report as its text, if a gradient is wrong; ValueError or TypeError as check_function does.
 
@@ -165,7 +172,7 @@ def assert_gradients(forward_fn: Callable[..., Any], backward_fn: Callable[..., 
     >>> assert_gradients(layer, layer_gradients, [rng.standard_normal((4, 3)), rng.standard_normal((3, 2))])
     """
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
-    report = check_function(forward_fn, backward_fn, inputs, **options)
+    report = check_function(forward_fn, backward_fn, inputs, names, **options)
     if not report.ok:
         raise AssertionError(str(report))
 

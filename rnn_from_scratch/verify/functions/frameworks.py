@@ -1,61 +1,57 @@
 """Keras layers, TensorFlow, torch and JAX functions as pairs of NumPy functions, which check_function takes.
 
     of_keras(layer, x).assert_gradients(time_axis=1, blocks={"kernel": ("i", "f", "c", "o")})
+    assert_gradients(*of_torch(MyFunction.apply, x, W))
 
-Each of_...(callable, *inputs) returns a Pair. With order=2 the pair is the gradient as forward_fn, a function of the inputs and of
-the upstream gradients, and the gradient of that as backward_fn: what a framework offers of second order is checked. Where it
-offers nothing, its error says so (that of rnn_from_scratch.layers does), or the report calls the gradient missing.
+Each of_...(callable, *inputs) returns a Pair. An input is an array or a tensor of the framework (one that requires grad too), or
+tuples, lists, dicts and dataclasses of them; numbers, words and None are passed on as they are. Outputs are nested alike, and one
+that is None is left out. The names of the arrays are those of the signature that is called: x, h.0, h.1, params.W. What a module
+keeps (running statistics, counters, random generators) is after each call what it was before.
+
+With order=2 the pair is the gradient as forward_fn, a function of the inputs and of the upstream gradients, and the gradient of
+that as backward_fn: what a framework offers of second order is checked. Where it offers nothing, its error says so (that of
+rnn_from_scratch.layers does), or the report calls the gradient missing.
 """
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ...typing import Array
-from . import assert_gradients, check_function
-from .report import FunctionReport
-from .structure import arguments, flat_names, leaves, names_of, rebuilt
-from .tensors import Jax, TensorFlow, Torch, differentiable
-
-
-class Pair(NamedTuple):
-    """A function and its gradient on NumPy arrays, and the inputs to check them at."""
-
-    forward_fn: Callable[..., Any]
-    backward_fn: Callable[..., Any]
-    inputs: tuple[Array, ...]
-    names: tuple[str, ...]
-
-    def check(self, **options: Any) -> FunctionReport:
-        """check_function of this pair; options: blocks, time_axis, method, directions, seed, tol, upstream."""
-        return check_function(*self[:3], names=self.names, **options)
-
-    def assert_gradients(self, **options: Any) -> None:
-        """assert_gradients of this pair; options as for check."""
-        __tracebackhide__ = True
-        assert_gradients(*self[:3], names=self.names, **options)
+from ...array_kinds import of_tensor
+from .pairs import Pair as Pair
+from .pairs import pair
+from .structure import leaves, named_inputs, rebuilt
+from .tensors import Jax, TensorFlow, Torch
+from .traces import State, Untouched, bound_objects, reachable, tensor_states
 
 
 def of_tensorflow(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
     """A function of tensors: plain, tf.function or tf.custom_gradient.
 
-    inputs   arrays, or lists of arrays
+    inputs   arrays or tensors, or tuples, lists, dicts of them
     names    of the inputs; default: those of the function's parameters
     order    2: the gradient of the gradient (see above)
 
-    Raises ImportError without TensorFlow.
+    Raises ImportError without TensorFlow, TypeError for an argument or an output that is no tensor, by its name.
     """
     tf = needed("tensorflow")
-    arrays = [np.asarray(a) for a in tf.nest.flatten(list(inputs))]
+    found, arrays = named_inputs("of_tensorflow", function, inputs, names)
+    around = reachable(function)
+    variables = [v for at in around if hasattr(at, "non_trainable_variables") for v in at.non_trainable_variables]
+    variables += [at for at in around if isinstance(at, tf.Variable)]
 
     def call(sources):
-        return leaves(function(*tf.nest.pack_sequence_as(list(inputs), list(sources))))
+        return leaves("of_tensorflow", function(*rebuilt(tuple(inputs), iter(sources))), tf.is_tensor)
 
-    return pair(TensorFlow(tf), arrays, names_of(function, len(arrays), names), call, order)
+    layers = [part for at in around for part in parts_of_layer(at)]
+    untouched = Untouched([*bound_objects(around), *layers], [variable_state(v) for v in variables if not is_seed(v)], around)
+    return pair(TensorFlow(tf), arrays, found, call, order, untouched)
 
 
 def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **call_options: Any) -> Pair:
@@ -66,11 +62,12 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
     call_options   keyword arguments of the call: mask=..., training=True
     order          as for of_tensorflow
 
-    The layer's weights are set at every call and set back after it. Raises ImportError without TensorFlow, ValueError where
-    the layer computes in another dtype than that of its inputs.
+    The layer's weights are set at every call and set back after it; a layer without weights is left so, and a copy is checked.
+    Raises ImportError without TensorFlow, ValueError where the layer computes in another dtype than that of its inputs or has no
+    weights and cannot be copied, TypeError for an argument or an output that is no tensor.
     """
     tf = needed("tensorflow")
-    arrays = [np.asarray(a) for a in tf.nest.flatten(list(inputs))]
+    found, arrays = named_inputs("of_keras", layer.call, inputs)
     count = len(arrays)
     for a in arrays:
         if a.dtype.kind == "f" and a.dtype != layer.compute_dtype:
@@ -78,104 +75,108 @@ def of_keras(layer: Any, *inputs: Any, order: int = 1, graph: bool = True, **cal
             raise ValueError(f"of_keras: {expected}: make the layer with dtype={str(a.dtype)!r}")
 
     def call(sources):
-        return leaves(layer(*tf.nest.pack_sequence_as(list(inputs), list(sources)), **call_options))
+        return leaves("of_keras", layer(*rebuilt(tuple(inputs), iter(sources)), **call_options), tf.is_tensor)
 
-    before = [w.numpy() for w in layer.weights] if layer.built else []
-    call([tf.constant(a) for a in arrays])  # builds the layer
-    for w, value in zip(layer.weights, before):
-        w.assign(value)
+    if not layer.built:
+        with Untouched([], []).call():  # new weights draw random numbers
+            layer = copy_of_layer(layer)
+            call([tf.constant(a) for a in arrays])
     run = tf.function(call) if graph else call
     weights = list(layer.trainable_weights)
     own = [w.numpy() for w in weights]
     variables = [w if callable(w.value) else w.value for w in weights]  # Keras 3 wraps the tf.Variable
-    names = [*names_of(layer.call, count, None), *(w.name.split("/")[-1].split(":")[0] for w in weights)]
-    names = [name if names.count(name) == 1 else f"{name} {k}" for k, name in enumerate(names)]
-    kept = [(w, w.numpy()) for w in layer.non_trainable_weights]
-    return pair(TensorFlow(tf, count, variables, own, kept), [*arrays, *own], names, lambda sources: run(sources[:count]), order)
+    trained = {id(w) for w in weights}
+    others = [v for v in layer.variables if id(v) not in trained and not is_seed(v)]
+    untouched = Untouched(parts_of_layer(layer), [variable_state(v) for v in others])
+    found += [w.name.split("/")[-1].split(":")[0] for w in weights]
+    return pair(TensorFlow(tf, count, variables, own), [*arrays, *own], found, lambda sources: run(sources[:count]), order, untouched)
+
+
+def parts_of_layer(layer: Any) -> list[Any]:
+    """A Keras layer and the layers in it, whose attributes a call may change; [] of anything else."""
+    return list(layer._flatten_layers()) if hasattr(layer, "_flatten_layers") else []
+
+
+def is_seed(variable: Any) -> bool:
+    """The state of a random generator: traces.py has it move on."""
+    return "seed_generator_state" in variable.name
+
+
+def variable_state(variable: Any) -> State:
+    """Of a tf.Variable, or of Keras' variable around one."""
+    return State(variable.numpy, variable.assign)
+
+
+def copy_of_layer(layer: Any) -> Any:
+    """A layer with the same config. Raises ValueError if the layer cannot be made again from that."""
+    try:
+        config, takes = layer.get_config(), inspect.signature(type(layer).__init__).parameters
+        if not any(p.kind == p.VAR_KEYWORD for p in takes.values()):
+            config = {name: value for name, value in config.items() if name in takes}
+        return type(layer).from_config(config)
+    except Exception as error:  # whatever its class makes of its config
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        why = f"{layer.name} has no weights yet and cannot be copied by its config ({type(error).__name__}: {first_line[:100]})"
+        raise ValueError(f"of_keras: {why}: call it once on data first") from error
 
 
 def of_torch(function: Any, *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
-    """A torch module, whose parameters become inputs of the pair too, or a function of tensors such as MyFunction.apply.
+    """A torch module (scripted and traced ones too), whose parameters become inputs of the pair, or a function of tensors such as
+    MyFunction.apply.
 
     inputs, names, order   as for of_tensorflow
 
-    Raises ImportError without torch.
+    Raises ImportError without torch, TypeError as of_tensorflow does and for tensors that are not on the CPU.
     """
     torch = needed("torch")
-    arrays, parameters, buffers = [np.asarray(a) for a in arguments(inputs)], {}, {}
-    count, skip, signature = len(arrays), 0, function
+    skip, signature = 0, function
     if isinstance(function, torch.nn.Module):
-        parameters = {name: p.detach().numpy().copy() for name, p in function.named_parameters()}
-        buffers, signature = dict(function.named_buffers()), function.forward
-    elif isinstance(getattr(function, "__self__", None), type):  # apply of an autograd.Function
+        signature = function.forward
+    elif isinstance(getattr(function, "__self__", None), type) and issubclass(function.__self__, torch.autograd.Function):  # apply
         owner = function.__self__
         signature = owner.forward
         skip = int(owner.setup_context is torch.autograd.Function.setup_context)  # forward begins with ctx, but for the newer style
+    found, arrays = named_inputs("of_torch", signature, inputs, names, skip)
+    count, parameters, own, around = len(arrays), {}, [], reachable(function)
+    compiled = isinstance(function, torch.jit.ScriptModule)
+    if isinstance(function, torch.nn.Module):
+        if any(torch.nn.parameter.is_lazy(p) for p in function.parameters()):
+            raise ValueError(f"of_torch: {type(function).__name__} has parameters without a shape: call it once on data first")
+        parameters = {name: of_tensor(name, p, detach=True).copy() for name, p in function.named_parameters()}
+        if compiled:  # its parameters cannot be handed in: a copy takes them
+            function = copy.deepcopy(function)
+            around, own = [function], list(function.parameters())
+    buffers = dict(function.named_buffers()) if parameters or isinstance(function, torch.nn.Module) else {}
 
     def call(sources):
         given = rebuilt(tuple(inputs), iter(sources[:count]))
-        if not isinstance(function, torch.nn.Module):
-            return leaves(function(*given))
-        own = {name: b.clone() for name, b in buffers.items()}  # running statistics move in a copy
-        return leaves(torch.func.functional_call(function, {**dict(zip(parameters, sources[count:])), **own}, given))
+        if compiled or not isinstance(function, torch.nn.Module):
+            return leaves("of_torch", function(*given), torch.is_tensor)
+        moving = {name: b.clone() for name, b in buffers.items()}  # running statistics move in a copy
+        tensors = {**dict(zip(parameters, sources[count:])), **moving}
+        return leaves("of_torch", torch.func.functional_call(function, tensors, given), torch.is_tensor)
 
-    found = flat_names(signature, inputs, names, skip)
-    return pair(Torch(torch, order == 2), [*arrays, *parameters.values()], [*found, *parameters], call, order)
+    modules = [m for at in around if isinstance(at, torch.nn.Module) for m in at.modules()]
+    owners = [m for m in modules if not isinstance(m, torch.jit.ScriptModule)]
+    untouched = Untouched([*owners, *bound_objects(around)], tensor_states(modules), around)
+    return pair(Torch(torch, order == 2, count, own), [*arrays, *parameters.values()], [*found, *parameters], call, order, untouched)
 
 
 def of_jax(function: Callable[..., Any], *inputs: Any, names: Sequence[str] | None = None, order: int = 1) -> Pair:
     """A JAX function, with jax.custom_vjp or without; inputs, names, order as for of_tensorflow.
 
-    Raises ImportError without JAX, ValueError if its float64 is off.
+    Raises ImportError without JAX, ValueError if its float64 is off, TypeError as of_tensorflow does.
     """
     jax = needed("jax")
-    arrays = [np.asarray(a) for a in arguments(inputs)]
+    found, arrays = named_inputs("of_jax", function, inputs, names)
     if any(a.dtype == np.float64 for a in arrays) and not jax.config.jax_enable_x64:
         raise ValueError('of_jax: float64 inputs need jax.config.update("jax_enable_x64", True) before any other use of JAX')
 
     def call(sources):
-        return leaves(function(*rebuilt(tuple(inputs), iter(sources))))
+        return leaves("of_jax", function(*rebuilt(tuple(inputs), iter(sources))), lambda y: hasattr(y, "dtype") and hasattr(y, "shape"))
 
-    return pair(Jax(jax), arrays, flat_names(function, inputs, names), call, order)
-
-
-def pair(framework: Any, arrays: list[Array], names: Sequence[str], call: Callable, order: int) -> Pair:
-    """call(sources) -> a list of outputs, in the framework's tensors; it, or with order=2 its gradient, as a Pair."""
-    if order not in (1, 2):
-        raise ValueError(f"order: expected 1 or 2, got {order!r}")
-    n, function, upstream = len(arrays), call, []
-    if order == 2:
-        rng = np.random.default_rng(0)
-
-        def smooth(sources):
-            return [y for y in call(sources) if differentiable(y)]
-
-        outputs = framework.run(arrays, lambda sources: [framework.array(y) for y in smooth(sources)])
-        upstream = [rng.standard_normal(y.shape).astype(y.dtype) for y in outputs]
-
-        def function(sources):
-            return [g for g in framework.gradients(smooth, sources[:n], sources[n:]) if g is not None]
-
-    inputs = (*arrays, *upstream)
-
-    def forward_fn(*given):
-        return tuple(framework.run(given, lambda sources: [framework.array(y) for y in function(sources)]))
-
-    def backward_fn(*given):
-        used = [j for j, u in enumerate(given[len(inputs) :]) if u is not None]
-
-        def outputs(sources):
-            found = [y for y in function(sources) if differentiable(y)]
-            return [found[j] for j in used]
-
-        def run(sources):
-            found = framework.gradients(outputs, sources[: len(inputs)], sources[len(inputs) :])
-            return [None if g is None else framework.array(g) for g in found]
-
-        return tuple(framework.run([a for a in given if a is not None], run))
-
-    backward_fn.upstream = framework.upstream  # type: ignore[attr-defined]  # which kinds check_function tries
-    return Pair(forward_fn, backward_fn, inputs, (*names, *(f"upstream {j}" for j in range(len(upstream)))))
+    around = reachable(function)
+    return pair(Jax(jax), arrays, found, call, order, Untouched(bound_objects(around), [], around))
 
 
 def needed(name: str) -> Any:

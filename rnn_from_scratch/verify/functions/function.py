@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...array_kinds import is_tensor
 from ...typing import Array
+from .structure import given_names
 
 ARRAYS = "expected an array or a tuple of arrays"
 
@@ -22,16 +23,12 @@ class Finding(NamedTuple):
 
 
 def input_names(forward_fn: Callable, names: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    """The given names, else those of forward_fn's parameters if there are as many, else 'input 0', ..."""
+    """The given names, else those that forward_fn's signature gives so many arguments, else 'input 0', ..."""
     if names is not None:
         if len(names) != count or len(set(names)) != count:
             raise ValueError(f"names: expected {count} different names, one for each input, got {list(names)}")
         return tuple(names)
-    try:
-        found = [p.name for p in inspect.signature(forward_fn).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
-    except ValueError:  # functions written in C need not say what they take
-        found = []
-    return tuple(found) if len(found) == count else tuple(f"input {k}" for k in range(count))
+    return tuple(given_names(forward_fn, [None] * count, otherwise="input {}"))
 
 
 class Function:
@@ -39,6 +36,10 @@ class Function:
 
     def __init__(self, forward_fn: Callable, backward_fn: Callable, inputs: Sequence[Any], names: tuple[str, ...]):
         self.forward_fn, self.backward_fn, self.names = forward_fn, backward_fn, names
+        for name, a in zip(names, inputs):
+            if is_tensor(a) and a.requires_grad:
+                way = "check a torch function by assert_gradients(*of_torch(function, ...))"
+                raise TypeError(f"inputs: expected arrays, got a torch tensor that requires grad for {name}: {way}")
         self.inputs = tuple(np.array(a) for a in inputs)
         for name, a in zip(names, self.inputs):
             if a.dtype.kind not in "fiub":

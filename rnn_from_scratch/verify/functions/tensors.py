@@ -19,8 +19,8 @@ class TensorFlow:
 
     upstream = ("dense", "missing")  # tensors of TensorFlow have one layout
 
-    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = (), kept: Any = ()):
-        self.tf, self.count, self.variables, self.own, self.kept = tf, count, list(variables), own, kept
+    def __init__(self, tf: Any, count: int = 0, variables: Sequence[Any] = (), own: Sequence[Array] = ()):
+        self.tf, self.count, self.variables, self.own = tf, count, list(variables), own
 
     def run(self, given, function):
         behind = self.count + len(self.variables)
@@ -30,7 +30,7 @@ class TensorFlow:
             first, last = ([self.tf.constant(a) for a in part] for part in (given[: self.count], given[behind:]))
             return function([*first, *self.variables, *last])
         finally:
-            for variable, value in [*zip(self.variables, self.own), *self.kept]:  # kept: what training moves (running statistics)
+            for variable, value in zip(self.variables, self.own):
                 variable.assign(value)
 
     def gradients(self, function, sources, upstream):
@@ -45,13 +45,18 @@ class TensorFlow:
 
 
 class Torch:
+    """Runs functions of tensors; the parameters `own` of a compiled module stand for the tensors behind the first `count`."""
+
     upstream = ("dense", "missing", "strided")
 
-    def __init__(self, torch: Any, again: bool):
-        self.torch, self.again = torch, again  # again: gradients are to be differentiated in turn
+    def __init__(self, torch: Any, again: bool, count: int = 0, own: Sequence[Any] = ()):
+        self.torch, self.again, self.count, self.own = torch, again, count, list(own)  # again: gradients are differentiated in turn
 
     def run(self, given, function):
-        return function([self.tensor(np.asarray(a)).requires_grad_(np.asarray(a).dtype.kind in "fc") for a in given])
+        tensors = [self.tensor(np.asarray(a)).requires_grad_(np.asarray(a).dtype.kind in "fc") for a in given]
+        for parameter, value in zip(self.own, tensors[self.count :]):
+            parameter.data = value.detach()
+        return function([*tensors[: self.count], *self.own, *tensors[self.count + len(self.own) :]])
 
     def tensor(self, a):
         """A copy in the same layout: strides of 0 stay."""
