@@ -73,7 +73,7 @@ class Coupled:
 
 
 report = gradcheck(Coupled())
-print(report)
+print(str(report).split(";")[0])
 x = np.random.default_rng(0).standard_normal((2, 6, 3))
 params = init_params(cells.CoupledLSTM(), 3, 5, dtype="float64")
 mine, theirs = (forward(c, params, x)[0] for c in (Coupled(), cells.CoupledLSTM()))

@@ -66,14 +66,16 @@ y, state, tape = forward(
 grads = backward(tape, np.ones_like(y))
 for row, length in enumerate(LENGTHS):
     single = forward(cell, params, poisoned[row : row + 1, :length])[0]
-    same = np.array_equal(single[0], y[row, :length])
-    print(f"length {length}: as if it were alone, bit for bit: {same}")
+    off = np.abs(single[0] - y[row, :length]).max()
+    print(f"length {length}: largest difference from running it alone: {off:.0e}")
 finite = all(np.isfinite(g).all() for g in grads.params.values())
 print("all gradients are numbers:", finite)
 
 # %% [markdown]
-# This works because the padding is *left out*, and not multiplied by 0: NaN times 0 is
-# NaN. The gradient by `x` is exactly 0 there.
+# The native kernels give the same bits. NumPy's product of matrices may round the
+# last digit otherwise when there are more rows. This works because the padding is
+# *left out*, and not multiplied by 0: NaN times 0 is NaN. The gradient by `x` is
+# exactly 0 there.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(5, 2.6), layout="constrained", sharey=True)
@@ -103,7 +105,7 @@ plt.show()
 
 # %%
 assert np.abs(last_unaware[0][2] - last_alone[0][0]).max() > 0.05
-assert np.array_equal(last_aware[0][2], last_alone[0][0])
+assert np.abs(last_aware[0][2] - last_alone[0][0]).max() < 1e-14
 for seed in range(5):
     poisoned = batch(seed, fill=np.nan)
     y, state, tape = forward(
@@ -112,7 +114,7 @@ for seed in range(5):
     grads = backward(tape, np.ones_like(y))
     for row, length in enumerate(LENGTHS):
         single = forward(cell, params, poisoned[row : row + 1, :length])[0]
-        assert np.array_equal(single[0], y[row, :length])
+        assert np.abs(single[0] - y[row, :length]).max() < 1e-14
         assert not y[row, length:].any()
         assert not grads.x[row, length:].any()
     assert all(np.isfinite(g).all() for g in grads.params.values())
