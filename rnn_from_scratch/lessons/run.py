@@ -28,24 +28,27 @@ could not have been written. Read them in order, or begin with the one whose que
 
 
 def lesson(
-    which: Annotated[str | None, typer.Argument(metavar="[N]", help="Its number or name. Without it: all lessons.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[N | RUN_DIR ...]", help="Its number or name; none: all lessons. With --site: runs.")
+    ] = None,
     no_predict: Annotated[bool, typer.Option("--no-predict", help="Do not wait for an answer to its question.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write it as one page, which needs no network.", dir_okay=False)] = None,
     notebook: Annotated[Path | None, typer.Option(help="Write it as a notebook.", dir_okay=False)] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Put its script into this folder, to change it.")] = False,
-    site: Annotated[Path | None, typer.Option(help="Write all lessons and an index into this folder.", file_okay=False)] = None,
+    site: Annotated[Path | None, typer.Option(help="Write all lessons, every cell and the runs named here.", file_okay=False)] = None,
 ) -> None:
     """Lessons that run: how recurrent networks work, from one neuron to the gates of an LSTM."""
     ways = {"--html": html, "--notebook": notebook, "--copy": copy, "--site": site, "--no-predict": no_predict}
     given = [name for name, value in ways.items() if value]
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)}: expected one of them")
-    if site and which:
-        raise InputError(f"--site: writes all lessons; leave {which} out")
+    if len(words or ()) > 1 and not site:
+        raise InputError(f"lesson: expected one number or name, got {' '.join(words or ())}")
+    which = words[0] if words else None
     if given and not site and not which:
         raise InputError(f"{given[0]}: which lesson? rnn-from-scratch lesson N {given[0]}")
     if site:
-        write_site(site)
+        write_site(site, [Path(word) for word in words or ()])
     elif which is None:
         for each in lessons():
             print(f"{each.number:<2}  {each.question}  ({each.minutes} minutes)")
@@ -139,11 +142,20 @@ def in_terminal(lesson: Lesson, ask: bool) -> None:
             console.out(f"The figure is in {name}.\n", highlight=False)
 
 
-def write_site(folder: Path) -> None:
-    """index.html, a page for each lesson, and one for each cell."""
+def write_site(folder: Path, runs: list[Path]) -> None:
+    """index.html, a page for each lesson, one for each cell, and one for each run directory."""
+    missing = [run for run in runs if not run.is_dir()]
+    names = [f"run_{run.resolve().name}.html" for run in runs]
+    if missing:
+        raise InputError(f"--site: {missing[0]}: no such run directory; lessons are not named, the site has all of them")
+    if len(set(names)) < len(names):
+        raise InputError(f"--site: expected run directories of different names, got {' '.join(map(str, runs))}")
     from ..explain.commands import STEPS, UNITS
     from ..explain.example import example
     from ..explain.pages import page as page_of_cell
+    from ..explain.pages import render as render_page
+    from ..explain.pages import write as write_page
+
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,8 +175,18 @@ def write_site(folder: Path) -> None:
         shown = example(cell(), UNITS, STEPS)
         print(page_of_cell([(shown.cell, shown.params)], shown.x, loss=shown.loss, out=folder / f"{name}.html"))
         rows.append(f'<li><a href="{name}.html">{cell.__name__}</a></li>')
+    rows.append("</ul>\n")
+    if runs:
+        from ..explain.runs import document_of
+
+        rows.append("<h2>Runs</h2>\n<ul>")
+        for run, name in zip(runs, names):
+            document = document_of(run)
+            print(write_page(folder / name, render_page(document)))
+            rows.append(f'<li><a href="{html.escape(name)}">{html.escape(document["title"])}</a></li>')
+        rows.append("</ul>\n")
     text = render.part(render.Step(render.Block("markdown", INTRODUCTION, 0)))
-    write(folder / "index.html", "--site", render.page("Lessons", text + "".join(rows) + "</ul>\n"))
+    write(folder / "index.html", "--site", render.page("Lessons", text + "".join(rows)))
 
 
 def link(lesson: Lesson) -> str:

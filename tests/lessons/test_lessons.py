@@ -196,7 +196,9 @@ REFUSED = {
     "99": f"lesson: expected 1 to {len(ALL)}, got 99; rnn-from-scratch lesson lists them",
     "--copy": "--copy: which lesson? rnn-from-scratch lesson N --copy",
     "4 --copy --html a.html": "--html and --copy: expected one of them",
-    "4 --site site": "--site: writes all lessons; leave 4 out",
+    "4 --site site": "--site: 4: no such run directory; lessons are not named, the site has all of them",
+    "4 5": "lesson: expected one number or name, got 4 5",
+    "--site site . .": "--site: expected run directories of different names, got . .",
     "4 --html none/a.html": "--html none/a.html: no such folder: none",
     "--no-predict": "--no-predict: which lesson?",
 }

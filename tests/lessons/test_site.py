@@ -3,9 +3,10 @@
 import pytest
 
 from rnn_from_scratch import cells, cli
-from rnn_from_scratch.lessons import lessons
+from rnn_from_scratch.lessons import lessons, run
 
 from ..helpers.browser import Tab, chromium
+from ..helpers.digit_runs import KERAS_SAVES
 from .test_lessons import Page
 
 pytestmark = pytest.mark.check
@@ -54,3 +55,14 @@ def test_a_page_asks_for_nothing_and_everybody_can_read_it(site, browser, name, 
 @pytest.mark.parametrize("name", OF_CELLS)
 def test_the_pages_of_the_cells_prove_their_numbers(site, browser, name):
     assert Tab(browser, site / name).selftest == "ok"
+
+
+@pytest.mark.filterwarnings(KERAS_SAVES)
+def test_the_page_of_a_run_stands_beside_them(tmp_path, monkeypatch, capsys):
+    from rnn_from_scratch.tasks import training
+
+    training.train("series", tmp_path / "mine", epochs=1, units=4, batch_size=2)
+    monkeypatch.setattr(run, "lessons", lambda: lessons()[:1])
+    assert cli.main(["lesson", "--site", str(tmp_path / "site"), str(tmp_path / "mine")]) == 0
+    assert '<a href="run_mine.html">series: 1 x simple_rnn(4)' in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert 'id="check"' in (tmp_path / "site/run_mine.html").read_text(encoding="utf-8")
