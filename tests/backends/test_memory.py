@@ -56,6 +56,7 @@ def test_no_more_is_kept_than_allowed(monkeypatch):
     assert sum(block.size for block in memory.idle) <= 4 * SIZE
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, if a test before this one has imported it
 def test_threads_and_a_forked_child():
     def work():
         for _ in range(200):

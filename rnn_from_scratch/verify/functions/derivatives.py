@@ -53,7 +53,9 @@ def moved(inputs: Inputs, move: Move, step: complex) -> Inputs:
 
 
 def length(move: Move) -> float:
-    return float(np.sqrt(sum(np.sum(v * v) for v in move.values()))) or 1.0
+    """The root of the sum of squares, without squares that overflow; 1 if nothing moves."""
+    largest = max(float(np.max(np.abs(v), initial=0)) for v in move.values())
+    return largest * float(np.sqrt(sum(np.sum((v / largest) ** 2) for v in move.values()))) if largest else 1.0
 
 
 def magnitude(inputs: Inputs, move: Move) -> float:
