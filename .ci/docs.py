@@ -27,7 +27,7 @@ MODULES = [
     *("rnn_from_scratch.backends.truncated", "rnn_from_scratch.data", "rnn_from_scratch.interop"),
     *("rnn_from_scratch.verify", "rnn_from_scratch.verify.cases", "rnn_from_scratch.verify.parity", "rnn_from_scratch.verify.books"),
     *("rnn_from_scratch.verify.mutants", "rnn_from_scratch.verify.plugin", "rnn_from_scratch.layers", "rnn_from_scratch.tasks"),
-    "rnn_from_scratch.explain",
+    *("rnn_from_scratch.verify.functions.score", "rnn_from_scratch.explain"),
 ]
 ROOMS = ("rnn_from_scratch", "kernels", "bench", "tests")
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
