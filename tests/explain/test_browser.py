@@ -13,6 +13,8 @@ from rnn_from_scratch.measure import EXACT, error
 
 from ..helpers.browser import Tab, chromium
 
+pytestmark = pytest.mark.check
+
 
 @pytest.fixture(scope="module")
 def browser():

@@ -12,6 +12,8 @@ from rnn_from_scratch.explain.example import example
 from ..helpers.browser import Tab, chromium
 from .test_pages import HOSTILE
 
+pytestmark = pytest.mark.check
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -93,11 +95,8 @@ def test_a_link_that_does_not_fit_is_as_recorded(browser, written, hash):
     assert tab.grid() == Tab(browser, written["LSTM"]).grid() and tab.errors == []
 
 
-ONE, *OTHERS = "LSTM", *(name for name in cells.forms() if name != "LSTM")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [ONE, *(pytest.param(name, marks=pytest.mark.check) for name in OTHERS)])
+@pytest.mark.parametrize("name", list(cells.forms()))
 def test_axe_finds_nothing(browser, written, name, scheme):
     assert Tab(browser, written[name], "row=h&t=3&b.o=3", scheme).violations() == []
 

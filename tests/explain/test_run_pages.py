@@ -13,6 +13,8 @@ from ..helpers.browser import Tab, chromium
 from ..helpers.models_to_explain import MODELS, model_of, text
 from .test_pages import HOSTILE
 
+pytestmark = pytest.mark.check
+
 
 @pytest.fixture(scope="module")
 def browser():
