@@ -4,32 +4,16 @@ import numpy as np
 import pytest
 
 from rnn_from_scratch import backends, cells
-from rnn_from_scratch.explain import page, pages
+from rnn_from_scratch.explain import pages
 from rnn_from_scratch.explain.arrays import numbers
 from rnn_from_scratch.explain.example import example
 from rnn_from_scratch.explain.record import document
 from rnn_from_scratch.explain.steps import loss_gradient, steps
 from rnn_from_scratch.measure import EXACT, error
 
-from ..helpers.browser import Tab, chromium
+from ..helpers.browser import Tab
 
 pytestmark = pytest.mark.check
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """Form -> its page."""
-    folder, found = tmp_path_factory.mktemp("pages"), {}
-    for name, cell in cells.forms().items():
-        e = example(cell, units=3, steps=7)
-        found[name] = page([(cell, e.params)], e.x, loss=e.loss, out=folder / f"{name.replace(' ', '_')}.html")
-    return found
 
 
 @pytest.mark.parametrize("name", cells.forms())

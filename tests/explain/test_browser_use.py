@@ -9,26 +9,10 @@ from rnn_from_scratch import backends, cells, init_params
 from rnn_from_scratch.explain import page
 from rnn_from_scratch.explain.example import example
 
-from ..helpers.browser import Tab, chromium
+from ..helpers.browser import Tab
 from .test_pages import HOSTILE
 
 pytestmark = pytest.mark.check
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """Form -> its page."""
-    folder, found = tmp_path_factory.mktemp("pages"), {}
-    for name, cell in cells.forms().items():
-        e = example(cell, units=3, steps=7)
-        found[name] = page([(cell, e.params)], e.x, loss=e.loss, out=folder / f"{name.replace(' ', '_')}.html")
-    return found
 
 
 def test_keys_reach_every_control_and_walk_through_the_table(browser, written):

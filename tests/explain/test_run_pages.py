@@ -9,17 +9,11 @@ from rnn_from_scratch.explain.record import forward as run_forward
 from rnn_from_scratch.explain.record import head_outputs, vectors
 from rnn_from_scratch.measure import error
 
-from ..helpers.browser import Tab, chromium
+from ..helpers.browser import Tab
 from ..helpers.models_to_explain import MODELS, model_of, text
 from .test_pages import HOSTILE
 
 pytestmark = pytest.mark.check
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
