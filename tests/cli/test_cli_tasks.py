@@ -63,6 +63,7 @@ def test_predict_forecasts_the_load(tmp_path, capsys):
     assert [f"{value:,.4g}" for value in forecast] == [line.split()[1] for line in out[2:]]
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("text", "first"), [("ACGTTGCA" * 300, "A"), ("a–b c’d " * 300, " ")], ids=["no line break", "no ASCII"])
 def test_generate_begins_and_ends_on_any_text_and_terminal(text, first, tmp_path, capsys):
     """Without --prime it begins with what the text has; what a terminal's encoding lacks is escaped."""

@@ -10,11 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..conftest import ROOT
 from .javascript import need
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 MISSING = "needs a browser: apt install chromium fonts-dejavu-core, and pip install playwright"
-AXE = Path(os.environ.get("AXE", "build/axe/node_modules/axe-core/axe.min.js"))
+AXE = Path(os.environ.get("AXE", ROOT / "build/axe/node_modules/axe-core/axe.min.js")).resolve()
 NO_AXE = f"needs axe-core: npm install --prefix build/axe axe-core, or AXE as the path of axe.min.js ({AXE} is missing)"
 
 

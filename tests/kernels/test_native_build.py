@@ -23,7 +23,9 @@ from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import loader
 loader.KERNELS = Path(sys.argv[1])
 assert native.available() == (True, ""), native.available()
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
+# the package is imported before pytest could rewrite the asserts of its plugin
+quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *quiet, *sys.argv[2:]]))
 """
 
 

@@ -29,7 +29,7 @@ def test_an_exception_is_of_one_page(word):
     assert len({where.split(",")[0] for where, code in BLOCKS.items() if word in code}) == 1
 
 
-@pytest.mark.parametrize("where", PASTED)
+@pytest.mark.parametrize("where", [pytest.param(w, marks=() if w.startswith("README") else pytest.mark.check) for w in PASTED])
 def test_a_block_runs_as_pasted(where, tmp_path):
     if 'backend="emulated"' in BLOCKS[where] and not shutil.which("g++"):
         pytest.skip("needs g++")

@@ -46,15 +46,16 @@ def margin(preset, record):
     return results["unigram_bits"] - results["bits_per_character"] - 1.75
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+QUICK = ("mnist-rnn", "series", "load")
+ONE_OF_A_TASK = [pytest.param(name, marks=() if name in (*QUICK, "char") else pytest.mark.check) for name in PRESETS]
+
+
+@pytest.mark.parametrize("preset", ONE_OF_A_TASK)
 def test_the_fast_version_learns(preset, tmp_path):
     begun = time.process_time()
     record = training.train(preset, tmp_path / "run", fast=True)
     assert time.process_time() - begun < 40  # of CPU on two cores: 20 seconds
     assert margin(preset, record) >= 0
-
-
-QUICK = ("mnist-rnn", "series", "load")
 
 
 @pytest.mark.parametrize("preset", [pytest.param(name, marks=() if name in QUICK else pytest.mark.check) for name in PRESETS])

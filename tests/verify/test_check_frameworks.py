@@ -9,7 +9,7 @@ from rnn_from_scratch.verify import of_jax, of_keras, of_tensorflow, of_torch
 
 from ..helpers import hand_written as lstm
 
-METHODS = [("complex", 1e-12), ("central", 1e-7)]
+METHODS = [("complex", 1e-12), pytest.param("central", 1e-7, marks=pytest.mark.check)]
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow")
 import keras  # noqa: E402 - it comes with TensorFlow
 
