@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from . import backends, cells
 from .backends import backward, forward
+from .backends.second_order import backward_vjp, hvp, jvp
 from .backends.truncated import truncated_bptt
 from .params import init_params
 from .verify.gradcheck import gradcheck
 
 __version__ = "0.1.0"
-__all__ = ["backends", "backward", "cells", "forward", "gradcheck", "init_params", "truncated_bptt"]
+__all__ = [
+    "backends",
+    "backward",
+    "backward_vjp",
+    "cells",
+    "forward",
+    "gradcheck",
+    "hvp",
+    "init_params",
+    "jvp",
+    "truncated_bptt",
+]

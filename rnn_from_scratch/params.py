@@ -228,8 +228,7 @@ def check_upstream(tape: Any, dy: Any, dstate: Any) -> tuple[Array | None, tuple
     return dy, check_states("dstate", dstate, tape.cell, x, units)
 
 
-def check_wrt(wrt: Any) -> tuple[str, ...]:
-    known = ("x", "params", "initial_state")
+def check_wrt(wrt: Any, known: tuple[str, ...] = ("x", "params", "initial_state")) -> tuple[str, ...]:
     wrt = (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in wrt:
         if name not in known:

@@ -63,6 +63,17 @@ def gradients_html(grads: Any) -> str:
     return table("Gradients", ("of", "shape", "dtype", "largest"), rows)
 
 
+def fields_text(result: Any) -> str:
+    """The repr of Tangents and SecondGradients."""
+    arrays: dict[str, Any] = {}
+    for name, part in vars(result).items():
+        if isinstance(part, tuple):
+            arrays.update({f"{name} {k}": a for k, a in enumerate(part)})
+        else:
+            arrays.update(part if isinstance(part, dict) else {name: part})
+    return f"<{type(result).__name__}, {dtypes(arrays.values())}: {listed(arrays)}>"
+
+
 def report_text(report: Any) -> str:
     """The repr of a report: its verdict and its culprit, the first lines of the whole text."""
     head, *told = told_of(report)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .. import bptt
+from .. import bptt, second_order
 
-__all__ = ["available", "backward", "forward"]
+__all__ = ["available", "backward", "backward_vjp", "forward", "jvp"]
 
 
 def available() -> tuple[bool, str]:
@@ -32,3 +32,6 @@ def backward(tape: Any, dy: Any, dstate: tuple, wrt: tuple[str, ...]) -> Any:
         flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
         tape = bptt.forward(tape.cell, tape.params, tape.x, s0, tape.live, *flags, *scales, True)[2]
     return bptt.backward(tape, dy, dstate, wrt)
+
+
+jvp, backward_vjp = second_order.jvp, second_order.backward_vjp

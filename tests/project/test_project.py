@@ -19,8 +19,8 @@ CXX = {".cpp", ".h", ".cu", ".cuh"}
 WEB = {".js", ".css", ".html"}
 SOURCES = [p for p in SOURCES if p.suffix in {".py", *CXX, *WEB}]
 # imports only run to the left
-LAYERS = ["typing", ("array_kinds", "cells", "measure", "shown"), "params", "bptt", "backends", ("data", "interop"), "verify"]
-LAYERS += ["layers", "tasks", "explain", "lessons", "doctor", "cli"]  # the site of the lessons has the pages of the cells
+LAYERS = ["typing", ("array_kinds", "cells", "measure", "shown"), "params", "bptt", "second_order", "backends", ("data", "interop")]
+LAYERS += ["verify", "layers", "tasks", "explain", "lessons", "doctor", "cli"]  # the site of the lessons has the pages of the cells
 HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "cupy", "matplotlib", "onnx", "onnxruntime"}
 
 

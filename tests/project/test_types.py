@@ -14,6 +14,7 @@ import rnn_from_scratch
 from rnn_from_scratch import backends, cells, verify
 from rnn_from_scratch.bptt import Gradients, Tape
 from rnn_from_scratch.interop import conventions
+from rnn_from_scratch.second_order import SecondGradients, Tangents
 from rnn_from_scratch.typing import Array, Cell, ListedCell, PhasedCell
 
 from ..conftest import ROOT
@@ -62,6 +63,9 @@ FUNCTIONS = {
     "forward": (rnn_from_scratch.forward, tuple[Array, tuple[Array, ...], Tape | None]),
     "backward": (rnn_from_scratch.backward, Gradients),
     "truncated_bptt": (rnn_from_scratch.truncated_bptt, tuple[Array, tuple[Array, ...], Gradients]),
+    "jvp": (rnn_from_scratch.jvp, Tangents),
+    "backward_vjp": (rnn_from_scratch.backward_vjp, SecondGradients),
+    "hvp": (rnn_from_scratch.hvp, Gradients),
     "init_params": (rnn_from_scratch.init_params, dict[str, Array]),
     "gradcheck": (rnn_from_scratch.gradcheck, verify.Report),
     "check_function": (verify.check_function, verify.FunctionReport),
