@@ -135,3 +135,13 @@ def test_without_gxx_the_command_says_so(capsys, monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
         command.main([])
     assert "error: needs g++" in capsys.readouterr().err
+
+
+def test_a_kernel_may_have_the_name_of_a_function_of_the_c_library():
+    """glibc has a function called step."""
+    text = 'extern "C" __global__ void step(double* h) {\n    __shared__ double part[N];\n    part[0] = h[0];\n    h[0] = 2 * part[0];\n}\n'
+    h = memory((1,), "float64")
+    h[...] = 1
+    said = Program("#define N 4\n" + text).launch("step", (1, 1, 1), (1, 1, 1), [h], traced=((0, 0, 0), (0, 0, 0)))
+    assert h[0] == 2
+    assert "writes part[0] = 1" in said

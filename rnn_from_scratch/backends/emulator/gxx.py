@@ -75,7 +75,7 @@ def cached(suffix: str, arguments: list[str], text: str, machine: Path | None = 
             gxx([*arguments, f"-I{here}", "-c", "-x", "c++", "-", "-o", str(made)], text)
             if machine:
                 made = made.with_suffix(".so")
-                gxx(["-shared", str(made.with_suffix(".o")), str(machine), "-ldl", "-o", str(made)], "")
+                gxx(["-shared", "-Wl,-Bsymbolic", str(made.with_suffix(".o")), str(machine), "-ldl", "-o", str(made)], "")
             os.replace(made, target)
     return target
 

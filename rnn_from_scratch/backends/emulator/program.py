@@ -142,7 +142,7 @@ class Program:
             if not whole.intact():
                 raise EmulatorError(f"{name}, seed {seed}: the guard bytes around {owner} were overwritten")
         shapes = {p.name: value.shape for p, value in zip(self.signatures[name], args) if p.pointer and value is not None}
-        shapes |= {a: tuple(map(int, re.findall(r"\d+", size))) for _, a, size in STATIC.findall(self.text) if "[" in size}
+        shapes |= {a: tuple(map(int, re.findall(r"\d+", size))) for _, a, size in STATIC.findall(self.text) if re.search(r"\[\d", size)}
         lines = trace.readable(self.with_lines((accesses.value or b"").decode()), self.text, shapes)
         return trace.arguments(self.signatures[name], args) + lines if lines else ""
 

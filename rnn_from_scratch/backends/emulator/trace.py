@@ -38,7 +38,7 @@ def readable(accesses: str, text: str, shapes: dict[str, tuple[int, ...]]) -> st
     for what, name, flat, rest, place in ACCESS.findall(accesses):
         if place != last:
             found.append(f"{place}: {lines.get(place, '')}\n")
-        found.append(f"    {what} {name}{index(flat, shapes.get(name, ()))}{rest}\n")
+        found.append(f"    {what} {name}{index(flat, shapes[name]) if name in shapes else flat}{rest}\n")
         last = place
     return "".join(found)
 
