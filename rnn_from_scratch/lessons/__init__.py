@@ -20,6 +20,7 @@ class Lesson(NamedTuple):
     question: str
     minutes: int
     path: Path
+    needs_gxx: bool  # "You need: ..." names it
 
 
 def lessons() -> list[Lesson]:
@@ -29,7 +30,8 @@ def lessons() -> list[Lesson]:
 
 def read(path: Path) -> Lesson:
     """The lesson in a script. Raises ValueError if its head does not say what a lesson has to."""
-    found = HEAD.search(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    found = HEAD.search(text)
     if not found:
         raise ValueError(f"{path}: expected '# # NUMBER. QUESTION' and '# **MINUTES minutes' in its first block")
-    return Lesson(int(found[1]), path.stem[3:], found[2], int(found[3]), path)
+    return Lesson(int(found[1]), path.stem[3:], found[2], int(found[3]), path, bool(re.search(r"You need: .*g\+\+", text)))

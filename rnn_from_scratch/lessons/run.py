@@ -15,6 +15,7 @@ from rich.markdown import Markdown
 from rich.syntax import Syntax
 
 from .. import cells
+from ..backends import emulator
 from ..data import InputError
 from ..tasks.rundir import check_writable, replace
 from . import Lesson, lessons, render
@@ -71,7 +72,14 @@ def find(which: str) -> Lesson:
             if importlib.util.find_spec("matplotlib") is None:
                 raise InputError("lesson: needs matplotlib: pip install matplotlib")
             return each
-    raise InputError(f"lesson: expected 1 to {len(known)}, got {which}; rnn-from-scratch lesson lists them")
+    numbers = ", ".join(str(each.number) for each in known)
+    raise InputError(f"lesson: expected one of {numbers}, got {which}; rnn-from-scratch lesson lists them")
+
+
+def lacks(lesson: Lesson) -> str:
+    """What this machine lacks to run a lesson; nothing if it can."""
+    usable, why_not = emulator.available()
+    return "" if usable or not lesson.needs_gxx else why_not
 
 
 def put_beside(path: Path) -> None:
@@ -98,6 +106,8 @@ def exercises_of(lesson: Lesson) -> render.Block:
 
 def played(lesson: Lesson) -> Any:
     """The steps of a lesson, and its exercises. Exit code 1 if one of its claims does not hold."""
+    if lacks(lesson):
+        raise InputError(f"lesson {lesson.number}: {lacks(lesson)}")
     try:
         yield from render.play(lesson.path)
     except AssertionError as error:
@@ -156,13 +166,12 @@ def write_site(folder: Path, runs: list[Path]) -> None:
     from ..explain.pages import render as render_page
     from ..explain.pages import write as write_page
 
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--site {folder}: cannot be made: {error.strerror}") from error
     check_writable(folder, f"--site {folder}")
-    known = [find(str(each.number)) for each in lessons()]
+    known = [find(str(each.number)) for each in lessons() if not lacks(each)]
     rows = ["<table><thead><tr><th>Lesson</th><th>Question</th><th>Minutes</th></tr></thead><tbody>"]
     for before, each, after in zip([None, *known], known, [*known[1:], None]):
         rows.append(f"<tr><td>{each.number}</td><td>{link(each)}</td><td>{each.minutes}</td></tr>")
@@ -170,6 +179,11 @@ def write_site(folder: Path, runs: list[Path]) -> None:
         ways += [f"{word}: {link(to)}" for word, to in (("Before", before), ("Next", after)) if to]
         around = "".join(f"<span>{way}</span>" for way in ways)
         write(folder / f"{each.path.stem}.html", "--site", page(each, f"<header><nav>{around}</nav></header>\n"))
+    for each in lessons():
+        if each not in known:
+            typer.echo(f"--site: without lesson {each.number}: {lacks(each)}", err=True)
+            told = f"{html.escape(each.question)} (left out: it needs g++)"
+            rows.append(f"<tr><td>{each.number}</td><td>{told}</td><td>{each.minutes}</td></tr>")
     rows += ["</tbody></table>\n<h2>The cells at work</h2>\n<p>Every number, forward and backward; turn it and see.</p>\n<ul>"]
     for name, cell in cells.CELLS.items():
         shown = example(cell(), UNITS, STEPS)

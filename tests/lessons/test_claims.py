@@ -5,6 +5,7 @@ import ast
 import numpy as np
 import pytest
 
+from rnn_from_scratch.backends import emulator
 from rnn_from_scratch.lessons import lessons
 
 from .claims import claims, failing
@@ -12,6 +13,14 @@ from .planted import PLANTED
 
 SCRIPTS = {lesson.name: lesson.path.read_text(encoding="utf-8") for lesson in lessons()}
 ROWS = [(name, row) for name, rows in PLANTED.items() for row in rows]
+NEED_GXX = {lesson.name for lesson in lessons() if lesson.needs_gxx}
+
+
+@pytest.fixture(autouse=True)
+def usable(request):
+    usable, why_not = emulator.available()
+    if request.node.get_closest_marker("check") and request.node.callspec.params["name"] in NEED_GXX and not usable:
+        pytest.skip(why_not)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -5,12 +5,21 @@ import re
 
 import pytest
 
+from rnn_from_scratch.backends import emulator
 from rnn_from_scratch.lessons import lessons
 from rnn_from_scratch.lessons.exercises import EXERCISES, SOLUTIONS, STUBS, child, judges, parent
 
 from .slips import SLIPS, WRONG
 
-ALL = [(id, variant) for id, row in EXERCISES.items() for variant in range(len(row.variants) + 1)]
+needs_gxx = [pytest.mark.check, pytest.mark.skipif(not emulator.available()[0], reason=emulator.available()[1])]
+
+
+def param(id, *values, name):
+    """A row of a test; those that compile a kernel are long."""
+    return pytest.param(id, *values, id=name, marks=needs_gxx if EXERCISES[id].kind == "kernel" else [])
+
+
+ALL = [param(id, variant, name=f"{id}-{variant}") for id, row in EXERCISES.items() for variant in range(len(row.variants) + 1)]
 
 
 def judged(tmp_path, id, text, seed=0, variant=0):
@@ -41,8 +50,8 @@ def test_the_stub_is_not_begun(id, variant, tmp_path):
     row = EXERCISES[id]
     answer = judged(tmp_path, id, parent.head(row, 0, variant) + row.text(STUBS, variant), variant=variant)
     assert answer["status"] == "not begun"
-    assert answer["why"] == "the bug is still in it" if row.kind == "repair" else answer["why"].startswith("fill in ")
-    if row.kind == "repair":
+    assert answer["why"] == "the bug is still in it" if row.mends else answer["why"].startswith("fill in ")
+    if row.mends:
         assert told(id, answer).text
 
 
@@ -58,12 +67,12 @@ def test_the_solution_passes(id, variant, tmp_path):
 def test_a_variant_is_another_exercise(id, variant, tmp_path):
     row = EXERCISES[id]
     for old, _ in row.variants[variant - 1] if variant else ():
-        base = row.text(STUBS) + ("" if row.kind == "repair" else row.text(SOLUTIONS))
+        base = row.text(STUBS) + ("" if row.mends else row.text(SOLUTIONS))
         assert old in base, old
-    if variant and row.kind != "repair":
+    if variant and not row.mends:
         assert judged(tmp_path, id, row.text(SOLUTIONS), variant=variant)["status"] == "wrong"
         assert judged(tmp_path, id, row.text(SOLUTIONS, variant))["status"] == "wrong"
-    if variant and row.kind == "repair":
+    if variant and row.mends:
         assert row.text(STUBS, variant) != row.text(STUBS)
 
 
@@ -84,7 +93,10 @@ def test_a_slip_is_told(id, slip, tmp_path):
     assert step is None or where[2] == step, where
 
 
-@pytest.mark.parametrize(("id", "pair"), [(id, pair) for id, pairs in WRONG.items() for pair in pairs], ids=lambda v: str(v)[:40])
+ALL_WRONG = [param(id, pair, name=f"{id}-{pair[0][:20]}-{n}") for id, pairs in WRONG.items() for n, pair in enumerate(pairs)]
+
+
+@pytest.mark.parametrize(("id", "pair"), ALL_WRONG)
 def test_a_wrong_answer_is_told(id, pair, tmp_path):
     text = EXERCISES[id].text(SOLUTIONS)
     assert text.count(pair[0]) == 1

@@ -12,12 +12,16 @@ from importlib.util import find_spec
 import pytest
 
 from rnn_from_scratch import cells, cli
+from rnn_from_scratch.backends import emulator
 from rnn_from_scratch.lessons import lessons, read, render, run
 
 from ..conftest import ROOT
 
 ALL = {lesson.name: lesson for lesson in lessons()}
 SHORT = "memory"  # what runs quickest
+usable, WHY_NOT = emulator.available()
+needs_gxx = [pytest.mark.check, pytest.mark.skipif(not usable, reason=WHY_NOT)]  # they compile kernels
+RUN = [pytest.param(name, marks=needs_gxx if lesson.needs_gxx else []) for name, lesson in ALL.items()]
 
 
 class Page(HTMLParser):
@@ -43,7 +47,7 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", RUN)
 def test_the_page_of_a_lesson(name):
     text = run.page(ALL[name])
     page = Page(text)
@@ -87,7 +91,9 @@ def test_what_a_script_has(name):
 
 
 def test_the_numbers_are_a_path():
-    assert [lesson.number for lesson in lessons()] == list(range(1, len(ALL) + 1))
+    numbers = [lesson.number for lesson in lessons()]
+    assert numbers == sorted(set(numbers))
+    assert numbers[:11] == list(range(1, 12))
 
 
 def test_a_script_without_a_head_is_refused(tmp_path):
@@ -97,7 +103,7 @@ def test_a_script_without_a_head_is_refused(tmp_path):
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", RUN)
 def test_a_lesson_is_an_ordinary_script(name, tmp_path):
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT)}
@@ -118,12 +124,12 @@ def test_lessons_hold_on_the_reference_too(monkeypatch):
     params = init_params(cells.LSTM(), 3, 4)
     assert backends.choose(cells.LSTM(), params, params["Wx"][None]).name == "reference"
     for lesson in ALL.values():
-        for _ in run.played(lesson):
+        for _ in run.played(lesson) if not run.lacks(lesson) else ():
             pass
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", RUN)
 def test_two_pages_have_the_same_bytes(name, tmp_path, capsys):
     for n in range(2):
         assert cli.main(["lesson", name, "--html", str(tmp_path / f"{n}.html")]) == 0
@@ -193,7 +199,7 @@ def test_a_copy(tmp_path, capsys, monkeypatch):
 
 
 REFUSED = {
-    "99": f"lesson: expected 1 to {len(ALL)}, got 99; rnn-from-scratch lesson lists them",
+    "99": f"lesson: expected one of {', '.join(str(each.number) for each in ALL.values())}, got 99; rnn-from-scratch lesson lists them",
     "--copy": "--copy: which lesson? rnn-from-scratch lesson N --copy",
     "4 --copy --html a.html": "--html and --copy: expected one of them",
     "4 --site site": "--site: 4: no such run directory; lessons are not named, the site has all of them",
@@ -212,3 +218,31 @@ def test_wrong_use_is_one_line(line, capsys, tmp_path, monkeypatch):
     assert said.startswith(f"error: {REFUSED[line]}")
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [name for name, lesson in ALL.items() if lesson.needs_gxx])
+def test_a_lesson_says_that_it_lacks_a_compiler(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    number = ALL[name].number
+    assert cli.main(["lesson", str(number)]) == cli.main(["lesson", str(number), "--html", "a.html"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert all(re.fullmatch(rf"error: lesson {number}: (needs g\+\+|the emulator runs on Linux), .*", line) for line in said)
+    assert len(said) == 2
+    assert list(tmp_path.iterdir()) == []
+    done = subprocess.run([sys.executable, ALL[name].path], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.startswith(f"lesson {number}"), done.stderr.count("\n")) == (2, True, 1)
+    assert cli.main(["exercise", f"{number}.1"]) == 2
+    assert re.fullmatch(rf"error: exercise {number}.1: (needs g\+\+|the emulator runs on Linux), .*\n", capsys.readouterr().err)
+    (tmp_path / "mine.py").write_text("", encoding="utf-8")
+    assert cli.main(["exercise", f"{number}.1", "--check", "mine.py"]) == 2
+    assert "  mine.py: needs g++, " in capsys.readouterr().out
+
+
+def test_a_site_without_a_compiler_says_what_it_lacks(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run, "lessons", lambda: [lesson for lesson in lessons() if lesson.name in ("memory", "thread")])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["lesson", "--site", str(tmp_path / "site")]) == 0
+    assert capsys.readouterr().err.startswith("--site: without lesson 14: ")
+    assert "(left out: it needs g++)" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "site/14_thread.html").exists()

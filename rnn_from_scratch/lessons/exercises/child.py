@@ -16,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import EXERCISES, STUBS, behaviours, judges
+from ...backends import emulator
+from . import EXERCISES, STUBS, behaviours, judges, kernels
 
 MEMORY = 2 << 30  # bytes
 PRINTED = 1 << 20  # bytes that a file may print, or write
@@ -44,13 +45,16 @@ def module_of(text: str, name: str) -> ModuleType:
 def judged(file: str, id: str, seed: int, variant: int) -> dict[str, Any]:
     """status: right, wrong, not begun or cannot be run; why: a line; checks: name, ok, text, where."""
     row, text = EXERCISES[id], Path(file).read_text(encoding="utf-8")
+    usable, why_not = emulator.available()
+    if row.kind == "kernel" and not usable:
+        return {"status": "cannot be run", "why": why_not, "checks": []}
     stub = module_of(row.text(STUBS, variant), "stub")
     try:
         module = module_of(text, file)
         missing = [name for name in vars(stub) if name not in vars(module)]
         if missing:
             return {"status": "cannot be run", "why": f"{', '.join(missing)}: in the exercise, but not in {file}", "checks": []}
-        judge = getattr(judges if hasattr(judges, row.judge) else behaviours, row.judge)
+        judge = next(getattr(file_of, row.judge) for file_of in (judges, behaviours, kernels) if hasattr(file_of, row.judge))
         checks = [check._asdict() for check in judge(row, module, stub, seed)]
     except NotImplementedError as error:
         return {"status": "not begun", "why": str(error) or "fill in what raises NotImplementedError", "checks": []}

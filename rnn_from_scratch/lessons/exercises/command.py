@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ...backends import emulator
 from ...data import InputError
 from ...tasks.rundir import check_writable, replace
 from . import EXERCISES, SOLUTIONS, STUBS, Exercise, parent
@@ -82,6 +83,9 @@ def listing() -> None:
 def begin(row: Exercise, reset: bool, seed: int, variant: int) -> None:
     """Write the file to fill in, never over another one."""
     path = row.file
+    usable, why_not = emulator.available()
+    if row.kind == "kernel" and not usable:
+        raise InputError(f"exercise {row.id}: {why_not}")
     check_writable(Path(), str(path))
     if path.exists() and not reset:
         raise InputError(f"{path}: is here already; --check judges it, --reset begins again")
