@@ -1,4 +1,4 @@
-"""The bridge: backends.forward and backends.backward as one differentiable TensorFlow op. No time maths is written here.
+"""The bridge: backends.forward, backward and backward_vjp as TensorFlow ops, each the gradient of the one before. No time maths is here.
 
 Everything crosses as tensors. The tape's arrays (states, saved) are outputs of the forward op and inputs of the backward op;
 nothing is kept in Python between the two, so the op works eagerly, in a tf.function, in loops and under persistent tapes.
@@ -14,9 +14,10 @@ import tensorflow as tf
 from tensorflow.python.eager import record  # the one private import: who is listening, see `listeners`
 
 from .. import backends
-from ..bptt import Tape
-from . import cuda_bridge, native_op
-from .refusals import SECOND_ORDER
+from ..backends import second_order
+from ..bptt import Gradients, Tape
+from . import cuda_bridge, native_op, slow_path
+from .refusals import NO_SECOND_ORDER, THIRD_ORDER
 
 Tensor = Any
 
@@ -63,6 +64,8 @@ def recurrent(
         else:
             results = cuda_bridge.call(forward_arrays, list(tensors), [dtype] * (sequences + S + (S + 1) * save), backend)
         kept = dict(zip((*tape_names(cell), "saved"), results[sequences + S :]))
+        if not eager:  # TensorFlow may ask for gradients by the tape: they are part of those by x, the weights and the states
+            kept = {name: tf.stop_gradient(t) for name, t in kept.items()}
         results = results[: sequences + S]
         B, T, H = x.shape[0], x.shape[1], weights[1].shape[0]
         for i, result in enumerate(results):
@@ -149,19 +152,8 @@ def tape_of(cell: Any, a: dict[str, Any], flags: dict[str, bool], backend: str) 
         return run_forward(cell, a, flags, True, backend)[2]
     params, states = params_of(cell, a), tuple(a[name] for name in tape_names(cell))
     name = backends.usable(backend, cell, params, a["x"])
-    return Tape(
-        cell,
-        params,
-        a["x"],
-        states,
-        a["saved"],
-        a.get("mask"),
-        flags["go_backwards"],
-        flags["zero_masked_outputs"],
-        a.get("x_scale"),
-        a.get("h_scale"),
-        name,
-    )
+    scales = (a.get("x_scale"), a.get("h_scale"))
+    return Tape(cell, params, a["x"], states, a["saved"], a.get("mask"), flags["go_backwards"], flags["zero_masked_outputs"], *scales, name)
 
 
 def backward_op(
@@ -194,9 +186,64 @@ def backward_op(
         for name, gradient in zip(wanted, found):
             gradient.set_shape(tensors[name].shape)
 
-        def no_second_order(*upstream):
-            raise NotImplementedError(SECOND_ORDER)
+        def gradients(*cotangents):
+            found = {}
+            for part in filter(None, parts):
+                found.update(second_order_op(cell, part, dict(zip(names, inputs)), dict(zip(wanted, cotangents)), flags, backend))
+            return [found.get(name) for name in names]
 
-        return found, no_second_order
+        return found, gradients
 
-    return dict(zip(wanted, op(*tensors.values())))
+    every = {**groups, "dy": ("dy",) if "dy" in names else (), "dstate": upstream_names(cell)}
+    listening = listeners({group: members for group, members in every.items() if members}, tensors)
+    parts, given = [{group: every[group] for group in listening}], list(tensors.values())
+    if not tf.executing_eagerly():  # as in `recurrent`: what only a tape outside of this graph may want
+        parts.append({group: members for group, members in every.items() if members and group not in listening})
+        given = [tf.identity(t) for t in given]  # of this graph: those of one that encloses it are out of reach of a third graph
+    return dict(zip(wanted, op(*given)))
+
+
+def none_if_zero(tangent: Any) -> Any:
+    """TensorFlow hands zeros where nobody asks; a tangent that is None costs nothing."""
+    return tangent if tangent is not None and tangent.any() else None
+
+
+def second_order_op(
+    cell: Any,
+    groups: dict[str, tuple[str, ...]],
+    tensors: dict[str, Tensor],
+    cotangents: dict[str, Tensor],
+    flags: dict[str, bool],
+    backend: str,
+) -> dict[str, Tensor]:
+    """The gradients of <cotangents, what backward_op returned>, by input name, for the groups of backward_op's inputs."""
+    if cuda_bridge.wants_gpu(backend):
+        raise NotImplementedError(NO_SECOND_ORDER.format("cuda"))
+    names, directions = tuple(tensors), tuple(cotangents)
+    wanted = [name for members in groups.values() for name in members]
+
+    def second_order_arrays(*arrays):
+        a = dict(zip(names, arrays))
+        v = dict(zip(directions, arrays[len(names) :]))
+        parts = [v.get("x"), params_of(cell, v) if "kernel" in v else None, [v[name] for name in initial_names(cell) if name in v]]
+        direction = Gradients(*tf.nest.map_structure(none_if_zero, parts))
+        tape = slow_path.second_order_tape(tape_of(cell, a, flags, backend), backend)
+        dstate = tuple(a[name] for name in upstream_names(cell))
+        second = second_order.backward_vjp(tape, a.get("dy"), dstate, direction, wrt=tuple(groups))
+        found = {"x": [second.x], "initial_state": second.initial_state, "dy": [second.dy], "dstate": second.dstate}
+        if second.params is not None:
+            found["params"] = weights_of(cell, second.params)
+        return [array for group in groups for array in found[group]]
+
+    @tf.custom_gradient
+    def op(*inputs):
+        found = cuda_bridge.call(second_order_arrays, list(inputs), [tensors["x"].dtype] * len(wanted), backend)
+        for name, gradient in zip(wanted, found):
+            gradient.set_shape(tensors[name].shape)
+
+        def no_third_order(*upstream):
+            raise NotImplementedError(THIRD_ORDER)
+
+        return found, no_third_order
+
+    return dict(zip(wanted, op(*tensors.values(), *cotangents.values())))

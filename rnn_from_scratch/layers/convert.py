@@ -1,4 +1,4 @@
-"""to_keras: the way out to SavedModel, XLA and second-order gradients."""
+"""to_keras: the way out to SavedModel, XLA and third-order gradients."""
 
 from __future__ import annotations
 

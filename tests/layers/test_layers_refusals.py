@@ -60,25 +60,6 @@ def test_to_keras_says_what_it_cannot_do():
         layers.to_keras(keras.Sequential([layers.LSTM(H)], name="early"))
 
 
-@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
-@pytest.mark.parametrize("kind", ["x", "weights"])
-def test_second_order_gradients_are_refused(kind, graph):
-    layer, _ = pair("GRU after")
-
-    def second(x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = tf.reduce_sum(layer(x) ** 2)
-            (g,) = inner.gradient(y, [x if kind == "x" else layer.cell.kernel.value])
-            loss = tf.reduce_sum(g)
-        return outer.gradient(loss, x)
-
-    with pytest.raises(NotImplementedError, match=r"second-order gradients: .*to_keras\(model\) returns"):
-        (tf.function(second) if graph else second)(tf.constant(random(B, T, I)))
-
-
 def module_around(layer):
     module = tf.Module()
     module.layer, module.call = layer, tf.function(layer, input_signature=[tf.TensorSpec((None, T, I))])
