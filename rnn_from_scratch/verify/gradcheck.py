@@ -8,6 +8,7 @@ The loss is sum(y * dy) + sum(state * dstate) with random dy and dstate: every o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..bptt import product
 from ..measure import EXACT, budget, error
 from ..params import cell_name, check_initial_state, param_shapes
 from ..typing import Array, Cell
+from .parts import blocks, gradients, repeat
 from .report import Entry, ErrorOrigin, Report
 
 STEP = 1e-200
@@ -33,6 +35,7 @@ def gradcheck(
     dtype: str | None = None,
     seed: int = 0,
     entries: int = 4000,
+    order: int = 1,
     **options: Any,
 ) -> Report:
     """Check backward(cell) on a backend against complex-step derivatives of the reference forward.
@@ -41,6 +44,7 @@ def gradcheck(
     params    name -> array; None: random, every gate different.  x: [B,T,I]; None: random, B=3, T=4, I=3, H=5
     backend   whose backward is checked.  dtype: of random data, float64 (default) or float32
     entries   at most so many elements of an array are checked, drawn at random (seed) if it has more
+    order     2: backward_vjp in place of backward, against complex steps through the reference backward
     options   as for forward: initial_state (default: random), lengths, mask, go_backwards, zero_masked_outputs, x_scale, h_scale
 
     float64 must agree to 1e-12 of the largest element; float32 to 3x the error of float32 NumPy, plus 1e-6.
@@ -70,9 +74,12 @@ def gradcheck(
     dy = rng.standard_normal((B, T, H)).astype(x.dtype)
     dstate = tuple(rng.standard_normal((B, H)).astype(x.dtype) for _ in cell.states)
 
-    check = Check(cell, params, x, options, dy, dstate, backend)
+    if order not in (1, 2):
+        raise ValueError(f"order: expected 1 or 2, got {order!r}")
+    kind = Check if order == 1 else import_module(".second_order", __package__).SecondCheck
+    check = kind(cell, params, x, options, dy, dstate, backend)
     found = list(check.entries(rng, entries))
-    report = Report(cell_name(cell), check.backend, str(x.dtype), tuple(found))
+    report = Report(cell_name(cell) + check.label, check.backend, str(x.dtype), tuple(found))
     if report.ok:
         return report
     if B * (T * len(cell.gates) * H) ** 2 > ELEMENTS * 64:
@@ -102,12 +109,19 @@ def assert_gradcheck(cell: Cell, *args: Any, **options: Any) -> None:
 class Check:
     """One problem, with our gradients of it and the complex-step derivatives of the same loss."""
 
+    label = ""  # what the report says behind the cell's name
+
     def __init__(self, cell, params, x, options, dy, dstate, backend):
         self.cell, self.params, self.x, self.options, self.dy, self.dstate = cell, params, x, options, dy, dstate
         _, _, tape = backends.forward(cell, params, x, **options, backend=backend)
         assert tape is not None
         self.backend, self.tape = tape.backend, tape
         self.grads = gradients(backends.backward(tape, dy, dstate), cell)
+
+    def on_reference(self) -> dict[str, Array]:
+        """The same gradients by NumPy, in the dtype of x."""
+        _, _, tape = backends.forward(self.cell, self.params, self.x, **self.options, backend="reference")
+        return gradients(backends.backward(tape, self.dy, self.dstate), self.cell)
 
     def losses(self, params, x, options, copies=1) -> Array:
         """The loss of each of the stacked copies, summed over its rows: complex [copies]."""
@@ -147,10 +161,7 @@ class Check:
 
     def entries(self, rng: np.random.Generator, limit: int) -> Iterator[Entry]:
         """Every gradient array against the truth, one entry per gate."""
-        own = self.grads
-        if self.x.dtype == np.float32:
-            _, _, tape = backends.forward(self.cell, self.params, self.x, **self.options, backend="reference")
-            own = gradients(backends.backward(tape, self.dy, self.dstate), self.cell)
+        own = self.on_reference() if self.x.dtype == np.float32 else self.grads
         for name, ours in self.grads.items():
             size = ours.size
             where = np.arange(size) if size <= limit else np.sort(rng.choice(size, limit, replace=False))
@@ -220,31 +231,3 @@ class Check:
     def step_is_right(self, t: int) -> bool:
         ours, truth = self.one_step(t).gate_gradients()
         return error(ours, truth) <= (EXACT if ours.dtype == np.float64 else 1e-4)
-
-
-def gradients(grads: Any, cell: Cell) -> dict[str, Array]:
-    """Gradients by name: x, the parameters, 'initial h', 'initial c'."""
-    return {"x": grads.x, **grads.params, **{f"initial {s}": g for s, g in zip(cell.states, grads.initial_state)}}
-
-
-def repeat(name: str, value: Any, copies: int) -> Any:
-    """An option of forward for `copies` stacked batches."""
-    if value is None or isinstance(value, bool) or name == "initial_state":  # flags; states are stacked by the caller
-        return value
-    value = np.asarray(value)
-    if name.endswith("_scale"):
-        return np.concatenate([value.astype(complex)] * copies, axis=-2)
-    return np.concatenate([value] * copies, axis=0)
-
-
-def blocks(cell: Cell, name: str, shape: tuple[int, ...], index: Array) -> Iterator[tuple[str, Array]]:
-    """(gate, which of the indices belong to it) for a gradient array."""
-    if name in ("Wx", "Wh", "b", "bx", "bh"):
-        units = shape[-1] // len(cell.gates)
-        for j, gate in enumerate(cell.gates):
-            yield gate, index[:, -1] // units == j
-    elif name == "p":
-        for j, gate in enumerate(cell.extras):
-            yield gate, index[:, 0] == j
-    else:
-        yield "", np.ones(len(index), bool)
