@@ -7,6 +7,7 @@ tensor_step.py  one step in TensorFlow's own operations, with any activation
 recurrent.py    SimpleRNN, LSTM, PeepholeLSTM, GRU
 stacked.py      RNN, StackedRNNCells: cells upon each other
 slow_path.py    what runs a layer, and the warnings where it is not the kernels
+attention.py    Attention, for a decoder over an encoder; attention_by_hand.py: the same in NumPy, backward by hand
 convert.py      to_keras: a model on tf.keras' own layers again
 refusals.py     what is refused, and what to do instead
 """
@@ -22,6 +23,7 @@ except ImportError as error:
 if keras.backend.backend() != "tensorflow":
     raise ImportError(f"rnn_from_scratch.layers needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
 
+from .attention import Attention
 from .convert import to_keras
 from .recurrent import GRU, LSTM, CoupledLSTM, PeepholeLSTM, SimpleRNN
 from .stacked import RNN, StackedRNNCells
@@ -31,6 +33,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
     "CoupledLSTM",
     "CoupledLSTMCell",
     "GRUCell",
