@@ -157,6 +157,7 @@ extras = {
         "nbmake>=1.5",  # with ipykernel
         "quickjs-ng>=0.10",  # runs the JavaScript twins where there is no Node
         "playwright>=1.45",  # drives the Chromium of the system through the pages
+        "sacrebleu>=2",  # BLEU is compared with its
         "onnx>=1.16",
         "onnxruntime>=1.18",
         "ruff>=0.6",

@@ -24,7 +24,7 @@ from .data import InputError
 from .explain.commands import explain
 from .lessons.exercises.command import exercise
 from .lessons.run import lesson
-from .tasks import commands, rundir, using
+from .tasks import commands, rundir, translate_command, using
 from .tasks.settings import meant
 from .tasks.tensorflow_import import load_tensorflow
 
@@ -141,7 +141,7 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-for command in (commands.train, commands.presets, using.predict, using.generate, lesson, exercise, explain):
+for command in (commands.train, commands.presets, using.predict, using.generate, translate_command.translate, lesson, exercise, explain):
     app.command()(command)
 
 

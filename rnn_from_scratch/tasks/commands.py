@@ -14,9 +14,10 @@ from rich.table import Table
 
 from .. import backends, cells
 from ..data import InputError
-from . import FAST, PRESETS
+from ..data.tokens import KINDS
+from . import EMBEDDED, FAST, PRESETS
 from .loop import CtrlC
-from .settings import check, option
+from .settings import as_options, check, option, settings_of
 from .tensorflow_import import load_tensorflow
 
 NEEDED = ("tensorflow", "keras", "matplotlib")
@@ -25,7 +26,10 @@ NEEDED = ("tensorflow", "keras", "matplotlib")
 def setting(name: str, text: str) -> Any:
     """An option of train: None unless given, so that a resumed run keeps its own. The help says the default if all presets share it."""
     values = {settings[name] for _, settings in PRESETS.values() if name in settings}
+    values |= {settings[name] for settings in EMBEDDED.values() if name in settings}
     shown = "by task, see presets" if len(values) > 1 else "none" if values <= {None, ""} else values.pop()
+    if values <= {True, False}:
+        return typer.Option(f"{option(name)}/--no-{name}", help=rf"{text} \[default: {shown}]", show_default=False)
     return typer.Option(help=rf"{text} \[default: {shown}]", show_default=False)  # rich would read [default: ...] as markup
 
 
@@ -67,11 +71,24 @@ def train(
     client: Annotated[str | None, setting("client", "load: the same, for UCI's file: MT_158.")] = None,
     decimal: Annotated[str | None, setting("decimal", "load: the mark before a fraction, . or , if it is not plain.")] = None,
     fill: Annotated[str | None, setting("fill", "load: what fills gaps: previous-day or linear.")] = None,
-    embedding: Annotated[int | None, setting("embedding", "char: numbers that stand for a character.")] = None,
+    embedding: Annotated[int | None, setting("embedding", "Numbers that stand for a character or a word.")] = None,
     bptt: Annotated[int | None, setting("bptt", "char: how many characters gradients go back.")] = None,
+    vocabulary: Annotated[int | None, setting("vocabulary", "word2vec, translate: at most so many words or tokens.")] = None,
+    window: Annotated[int | None, setting("window", "word2vec: neighbours on each side of a word.")] = None,
+    negatives: Annotated[int | None, setting("negatives", "word2vec: words drawn at random for each batch.")] = None,
+    init_range: Annotated[float | None, setting("init_range", "word2vec: vectors begin uniform from minus this to this.")] = None,
+    batches: Annotated[int | None, setting("batches", "word2vec: batches in an epoch.")] = None,
+    tokens: Annotated[str | None, setting("tokens", f"translate: what a sentence is made of: {', '.join(KINDS)}.")] = None,
+    attention: Annotated[bool | None, setting("attention", "translate: the decoder looks back at the source.")] = None,
+    reverse: Annotated[bool | None, setting("reverse", "translate: the source is read from its end.")] = None,
+    sampled: Annotated[int | None, setting("sampled", "translate: tokens drawn for a sampled softmax; 0: all of them.")] = None,
+    max_length: Annotated[int | None, setting("max_length", "translate: pairs with more tokens on a side are left out.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help=r"Instead of the embedded data. mnist: folder of four IDX files, or keras; load: CSV; char: text, or music21."),
+        typer.Option(
+            help=r"Instead of the embedded data. mnist: folder of four IDX files, or keras; load: CSV; char, word2vec: text; "
+            r"char: music21; translate: lines with a tab between the two sides, or SOURCE,TARGET, two files."
+        ),
     ] = None,
     save_every: Annotated[float | None, setting("save_every", "Seconds between checkpoints within an epoch.")] = None,
     out: Annotated[Path | None, typer.Option(help=r"Run directory to make. \[default: runs/TASK]", show_default=False)] = None,
@@ -112,7 +129,9 @@ def known_settings() -> set[str]:
 def presets(fast: Annotated[bool, typer.Option("--fast", help="What --fast sets instead.")] = False) -> None:
     """What every task of `train` sets by default."""
     table = Table("task", "settings", box=None, header_style="bold", pad_edge=False)
-    for name, (_, settings) in PRESETS.items():
-        shown = FAST[name] if fast else {key: value for key, value in settings.items() if value not in (None, "")}
-        table.add_row(name, escape(" ".join(f"{option(key)} {shlex.quote(str(value))}" for key, value in shown.items())))
+    for name in PRESETS:
+        for data in (None, "FILE") if name in EMBEDDED else (None,):
+            shown = FAST[name] if fast else {key: v for key, v in settings_of(name, data).items() if v is False or v not in (None, "")}
+            if not fast or data is None:
+                table.add_row(f"{name} --data FILE" if data else name, escape(shlex.join(as_options(shown))))
     Console().print(table)

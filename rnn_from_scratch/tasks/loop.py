@@ -31,7 +31,7 @@ class Program(NamedTuple):
     batches: Callable[[int, int], Iterator[tuple[Any, ...]]]  # (epoch, first) -> its batches from number `first`, by these two alone
     step: Callable[..., tuple[Any, Any]]  # (*batch) -> means of loss and metric, from before the weights move
     validate: Callable[[], Row]  # more columns for the epoch's row
-    finish: Callable[[], tuple[Row, dict[str, Any]]]  # results and pictures, with the best weights in the model
+    finish: Callable[[], tuple[Row, dict[str, Any]]]  # results and files (a Figure, or what writes to a path), with the best weights
     watched: bool = True  # is the epoch of the lowest validation_loss the best one? Else the last is
     size: Callable[..., int] = lambda x, *_: len(x)  # examples in a batch
     carried: tuple[Any, ...] = ()  # variables that a step moves beside those of model and optimizer
@@ -141,10 +141,14 @@ def out_of_patience(run: Run) -> bool:
 
 
 def line(row: Row, epochs: int, metric: str) -> str:
-    """An epoch in 80 columns: loss and metric of the training, then those of the validation, and the time."""
+    """An epoch in 80 columns: loss and metric of the training, then those of the validation, what else was judged, and the time."""
     judged = [number(row[name]) for name in ("validation_loss", f"validation_{metric}") if name in row]
+    named = {"epoch", "loss", metric, "validation_loss", f"validation_{metric}", "seconds", "examples_per_second"}
+    others = [f"{name.removeprefix('validation_').replace('_', ' ')} {number(row[name])}" for name in row if name not in named]
     trained = f"loss {number(row['loss'])} {metric} {number(row[metric])}"
-    return f"epoch {row['epoch']}/{epochs}: {trained}, validation {' '.join(judged)}, {row['seconds']:.1f} s"
+    trained = "" if metric.startswith("sampled") else trained  # no number to hold beside the full loss
+    parts = [*filter(None, [trained]), *(["validation " + " ".join(judged)] if judged else []), *others, f"{row['seconds']:.1f} s"]
+    return f"epoch {row['epoch']}/{epochs}: " + ", ".join(parts)
 
 
 def number(value: Any) -> str:

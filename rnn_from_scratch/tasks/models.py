@@ -26,10 +26,10 @@ def class_name(settings: dict[str, Any]) -> str:
     return type(cells.by_name(settings["cell"])).__name__
 
 
-def stack(x: Any, settings: dict[str, Any], states: list[Any] | None = None) -> tuple[list[Any], list[Any]]:
+def stack(x: Any, settings: dict[str, Any], states: list[Any] | None = None, prefix: str = "") -> tuple[list[Any], list[Any]]:
     """`layers` recurrent layers, one upon the other, with dropout on the input of each (a new mask for every step, as in the book).
 
-    x [B,T,I]; states: those that the layers begin with, flat, or None for zeros.
+    x [B,T,I]; states: those that the layers begin with, flat, or None for zeros; prefix: of the layers' names.
     Returns every layer's output [B,T,H] and all final states, flat.
     """
     outputs, final = [], []
@@ -40,8 +40,8 @@ def stack(x: Any, settings: dict[str, Any], states: list[Any] | None = None) -> 
     S = len(cells.by_name(settings["cell"]).states)
     for n in range(settings["layers"]):
         if settings["dropout"]:
-            x = keras.layers.Dropout(settings["dropout"], name=f"dropout_{n + 1}")(x)
-        options = {"activation": settings["activation"], "backend": settings["backend"], "name": f"{settings['cell']}_{n + 1}"}
+            x = keras.layers.Dropout(settings["dropout"], name=f"{prefix}dropout_{n + 1}")(x)
+        options = {"activation": settings["activation"], "backend": settings["backend"], "name": f"{prefix}{settings['cell']}_{n + 1}"}
         layer = layer_class(settings["units"], **options, return_sequences=True, return_state=True)
         x, *last = layer(x, initial_state=states[S * n : S * (n + 1)] if states else None)
         outputs.append(x)

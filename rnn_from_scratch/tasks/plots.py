@@ -18,11 +18,11 @@ WIDTH = 5  # inches
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3")
 
 
-def check_name(path: Path | None) -> None:
+def check_name(path: Path | None, option: str = "--out") -> None:
     """Raise InputError unless matplotlib can write a picture of that name."""
     known = FigureCanvasBase.get_supported_filetypes()
     if path is not None and path.suffix[1:].lower() not in known:
-        raise InputError(f"--out {path}: expected a name that ends in one of {', '.join(known)}")
+        raise InputError(f"{option} {path}: expected a name that ends in one of {', '.join(known)}")
 
 
 def canvas(title: str, xlabel: str, *ylabels: str) -> tuple[Figure, list[Any]]:

@@ -6,7 +6,7 @@
                       states, the best weights so far, the place in the epoch, the rows
     model.keras       the best weights so far (by the validation loss, where the task has one), for `predict` and `generate`
     tensorboard/      the rows for TensorBoard
-    *.png, vocabulary.json (char), scale.json (load)
+    *.png, and what the task needs or makes beside them: vocabulary.json, scale.json, embeddings.npy, translations.txt
 
 Every file is written under a temporary name and then renamed: it is whole or it is the one before.
 """
@@ -32,9 +32,10 @@ try:
 except ImportError:  # Windows: two processes there may meet in one folder
     fcntl = None  # type: ignore[assignment]
 
-PICTURES = ("loss.png", "misread.png", "prediction.png", "creation.png", "forecast.png")
+PICTURES = ("loss.png", "misread.png", "prediction.png", "creation.png", "forecast.png", "tsne.png", "attention.png")
 EVENTS = "tensorboard/events.out.tfevents.rows"
-FILES = ("run.json", "metrics.jsonl", "checkpoint.npz", "model.keras", "vocabulary.json", "scale.json", *PICTURES, EVENTS)
+MADE = ("vocabulary.json", "scale.json", "embeddings.npy", "embeddings.txt", "translations.txt")
+FILES = ("run.json", "metrics.jsonl", "checkpoint.npz", "model.keras", *MADE, *PICTURES, EVENTS)
 ADJUSTABLE = ("epochs", "data", "save_every")  # settings that --resume may change; data: the same (by its digest) elsewhere
 
 

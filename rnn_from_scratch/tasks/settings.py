@@ -11,7 +11,8 @@ import numpy as np
 from .. import backends, cells
 from ..data import InputError
 from ..data.load import FILLS
-from . import PRESETS
+from ..data.tokens import KINDS
+from . import EMBEDDED, PRESETS
 
 WHOLE = ("a whole number of at least 1", lambda value: isinstance(value, int) and value >= 1)
 COUNT = ("a whole number of at least 0", lambda value: isinstance(value, int) and value >= 0)
@@ -19,8 +20,9 @@ ABOVE_0 = ("a number above 0", lambda value: 0 < value < float("inf"))
 AT_LEAST_0 = ("a number of at least 0", lambda value: 0 <= value < float("inf"))
 RULES: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("layers", "units", "epochs", "batch_size", "steps", "period", "horizon", "embedding", "bptt"), WHOLE),
-    **dict.fromkeys(("seed", "projection", "examples", "patience"), COUNT),
-    **dict.fromkeys(("learning_rate", "resolution", "span", "decay"), ABOVE_0),
+    **dict.fromkeys(("vocabulary", "window", "negatives", "batches", "max_length"), WHOLE),
+    **dict.fromkeys(("seed", "projection", "examples", "patience", "sampled"), COUNT),
+    **dict.fromkeys(("learning_rate", "resolution", "span", "decay", "init_range"), ABOVE_0),
     **dict.fromkeys(("clip", "save_every"), AT_LEAST_0),
     "data": ("the name of a file or folder", lambda value: value != ""),
     "dropout": ("a number from 0 to below 1", lambda value: 0 <= value < 1),
@@ -32,6 +34,7 @@ RULES: dict[str, tuple[str, Any]] = {
             ("head", ("stacked", "per_step")),
             ("decimal", (".", ",")),
             ("fill", FILLS),
+            ("tokens", KINDS),
         )
     },
 }
@@ -39,6 +42,14 @@ RULES: dict[str, tuple[str, Any]] = {
 
 def option(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def as_options(values: dict[str, Any]) -> list[str]:
+    """Settings as a user would type them."""
+    typed: list[str] = []
+    for name, value in values.items():
+        typed += [option(name if value else f"no_{name}")] if isinstance(value, bool) else [option(name), str(value)]
+    return typed
 
 
 def meant(word: Any, names: Iterable[str]) -> str:
@@ -57,16 +68,23 @@ def check_values(given: dict[str, Any]) -> None:
             raise InputError(f"{option(name)}: expected {expected}, got {value}" + meant(value, choices))
 
 
+def settings_of(preset: str, data: Any) -> dict[str, Any]:
+    """What a preset sets, where --data is `data`."""
+    return {**PRESETS[preset][1], **(EMBEDDED.get(preset, {}) if data is None else {})}
+
+
 def check(preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The given settings, the cell under its own name. Raises InputError for what is unknown or out of range."""
     if preset not in PRESETS:
         raise InputError(f"task: expected {', '.join(PRESETS)}, got {preset!r}" + meant(preset, PRESETS))
-    settings = PRESETS[preset][1]
+    settings = settings_of(preset, given.get("data"))
     for name in given:
         if name not in settings:
             raise InputError(f"{option(name)}: {preset} has no such setting; it has {', '.join(map(option, settings))}")
     check_values(given)
     wanted = {**settings, **given}
+    if "cell" not in wanted:
+        return given
     try:
         cell = cells.by_name(wanted["cell"], activation=wanted["activation"])
         backends.usable(wanted["backend"], cell, {}, np.zeros((1, 1, 1), "float32"))

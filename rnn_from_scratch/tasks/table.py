@@ -23,8 +23,8 @@ import tensorflow as tf
 from ..data import InputError
 from ..layers import to_keras
 from ..verify.table import rewrite
-from . import PRESETS, char, models, rundir
-from .settings import option
+from . import PRESETS, char, models, rundir, translate, word2vec
+from .settings import as_options, settings_of
 from .tensorflow_import import notes_held_back
 from .training import load_model
 
@@ -43,16 +43,21 @@ BOOKS = {
     "series-dropout": ("test_mse", "MSE {:.4f}", "3 to 5 with dropout on"),
     "load": ("percent_below_persistence", "RMSE {:.1f} % below persistence", "5 %, with --steps 96 7 %"),
     "char": ("bits_per_character", "{:.2f} bits per character", "2.1, on Shakespeare"),
+    "word2vec": ("number_words", "{:.0%} of number words by one", "85 %, on the corpus"),
+    "word2vec-book": ("number_words", "{:.0%} of number words by one", "loss from 290 to 25, on the book's corpus"),
+    "translate": ("bleu_greedy", "BLEU {:.1f} greedy", "20, on English to French"),
+    "translate-book": ("bleu_greedy", "BLEU {:.1f} greedy", "trains"),
 }
+DATES = ("exact_match_greedy", "{:.1%} of dates right", "97 %")  # what translate comes to without --data
 
 
 def command(run: rundir.Run) -> str:
     """The options that make this run, but for the seed and the folder of the data."""
     preset = run.record["task"]
-    default = {**PRESETS[preset][1], "data": run.settings.get("data"), "seed": run.settings["seed"]}
+    default = {**settings_of(preset, run.settings.get("data")), "data": run.settings.get("data"), "seed": run.settings["seed"]}
     changed = {name: value for name, value in run.settings.items() if value != default[name]}
     data = [] if run.settings.get("data") is None else ["--data", Path(run.settings["data"]).name]
-    return shlex.join(["train", preset, *data, *(part for name, value in changed.items() for part in (option(name), str(value)))])
+    return shlex.join(["train", preset, *data, *as_options(changed)])
 
 
 def rows(folder: Path) -> list[list[str]]:
@@ -68,7 +73,8 @@ def rows(folder: Path) -> list[list[str]]:
 
 
 def row(name: str, runs: list[rundir.Run]) -> list[str]:
-    key, form, book = BOOKS[runs[0].record["task"]]
+    dates = "exact_match_greedy" in runs[0].record["results"]
+    key, form, book = DATES if dates else BOOKS[runs[0].record["task"]]
     values = [run.record["results"][key] for run in runs]
     spread = f" ({form.format(min(values))} to {form.format(max(values))})" if len(values) > 1 else ""
     ours, epochs = form.format(statistics.mean(values)) + spread, f"{runs[0].settings['epochs']}"
@@ -77,16 +83,23 @@ def row(name: str, runs: list[rundir.Run]) -> list[str]:
 
 def paces(run: rundir.Run) -> list[str]:
     """Seconds that the steps of an epoch take on our layers and on tf.keras', and how many times as long the latter."""
-    _, model = load_model(run.path, "mnist", "series", "load", "char")
+    if PRESETS[run.record["task"]][0] == "word2vec":
+        seconds = [run.settings["batches"] * each for each in shortest(word2vec.both_steps(run.settings))]
+        return [f"{each:.3g}" for each in seconds] + [f"{seconds[1] / seconds[0]:.2f}"]
+    _, model = load_model(run.path, "mnist", "series", "load", "char", "translate")
     try:
         both = [model, to_keras(model)]
     except ValueError:  # tf.keras has no peephole LSTM
         both = [model]
-    seconds = [steps_of_an_epoch(run) * each for each in shortest([training_step(each, run.settings) for each in both])]
+    translates = PRESETS[run.record["task"]][0] == "translate"
+    steps = translate.training_steps(both, run) if translates else [training_step(each, run.settings) for each in both]
+    seconds = [steps_of_an_epoch(run) * each for each in shortest(steps)]
     return [f"{each:.3g}" for each in seconds] + (["-", "-"] if len(both) == 1 else [f"{seconds[1] / seconds[0]:.2f}"])
 
 
 def steps_of_an_epoch(run: rundir.Run) -> int:
+    if "steps_an_epoch" in run.record["results"]:
+        return run.record["results"]["steps_an_epoch"]
     epoch = rundir.read_rows(run.path)[0]
     size = run.settings["batch_size"] * run.settings.get("bptt", 1)  # text counts its characters
     return math.ceil(round(epoch["seconds"] * epoch["examples_per_second"]) / size)
@@ -137,6 +150,12 @@ def more(run: rundir.Run) -> str:
     if "rmse_persistence" in results:
         linear = 100 * (1 - results["rmse_linear_autoregression"] / results["rmse_persistence"])
         return f"linear autoregression: {linear:.1f} %"
+    if "bleu_copy" in results:
+        plain = f"beam {results['bleu_beam_4']:.1f}; far {results['bleu_far_greedy']:.1f}, beam {results['bleu_far_beam_4']:.1f}"
+        return f"{plain}; source copied {results['bleu_copy']:.1f}; nearest training source {results['bleu_nearest']:.1f}"
+    if "closed_groups" in results:
+        last = rundir.read_rows(run.path)[-1]["loss"]
+        return f"words by one of their group: {results['closed_groups']:.0%}; loss {results['loss_at_start']:.0f} to {last:.1f}"
     return "; ".join(form.format(results[key]) for key, form in kinds.items() if key in results)
 
 

@@ -6,6 +6,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rich.console import Console
 from .. import backends, cells
 from ..data import InputError
 from . import FAST, PRESETS, loop, plots, rundir
-from .settings import check
+from .settings import check, settings_of
 
 
 def train(
@@ -51,7 +52,7 @@ def train(
         if allow_drift and not resume:
             raise InputError("--allow-drift: only a run that --resume goes on with can drift; leave it out")
         given = check(preset, {**(FAST[preset] if fast else {}), **given})
-        task, settings = PRESETS[preset]
+        task, settings = PRESETS[preset][0], settings_of(preset, given.get("data"))
         out = Path(out)
         run = rundir.reopen(out, preset, given) if resume else rundir.begin(out, preset, {**settings, **given}, overwrite)
         if set(run.settings) != set(settings):
@@ -60,7 +61,8 @@ def train(
         keras.utils.set_random_seed(run.settings["seed"])
         tf.config.experimental.enable_op_determinism()
         work = import_module(f".{task}", __package__).prepare(run.settings)
-        run.ground("backend", backend(run.settings))
+        if "cell" in run.settings:
+            run.ground("backend", backend(run.settings))
         run.ground("data", work.data)
         console.out(work.data["source"], highlight=False)
         console.out(", ".join(f"{n:,} {part}" for part, n in work.data["sizes"].items()), highlight=False)
@@ -106,8 +108,8 @@ def conclude(run: rundir.Run, work: loop.Program, publish: Callable[[], None], c
     loop.write_rows(run)
     results, pictures = work.finish()
     pictures["loss.png"] = plots.learning_curve(run.rows, work.curves or work.labels, work.title)
-    for name, figure in pictures.items():
-        rundir.replace(run.path / name, lambda path, figure=figure: figure.savefig(path, dpi=160))  # type: ignore[misc]
+    for name, made in pictures.items():
+        rundir.replace(run.path / name, made if callable(made) else partial(made.savefig, dpi=160))
     run.save("done", results={"best_epoch": run.progress["best_epoch"], **results})
     for name, value in run.record["results"].items():
         console.out(f"{name.replace('_', ' '):36}{loop.number(value)}", highlight=False)

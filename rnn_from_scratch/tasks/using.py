@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..data import InputError
+from . import PRESETS, nearest, rundir
 from .commands import load
 from .rundir import replace
 from .settings import check_values, option
@@ -34,7 +35,7 @@ def refuse(why: str, **given: Any) -> None:
 
 
 def predict(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of an mnist task or of load.")],
+    run_dir: Annotated[Path, typer.Argument(help="Run directory of an mnist task, of load or of word2vec.")],
     data: Annotated[
         str | None,
         choice("mnist: PNG of 28 x 28, IDX file of images, folder of IDX files, or keras; load: table in a file.", "embedded"),
@@ -42,18 +43,30 @@ def predict(
     column: Annotated[str | None, choice("load: the column to read, where it is not the run's.")] = None,
     decimal: Annotated[str | None, choice("load: the mark before a fraction, . or , if it is not the run's.")] = None,
     fill: Annotated[str | None, choice("load: what fills gaps: previous-day or linear, if not the run's.")] = None,
-    limit: Annotated[int | None, choice("How many digits to print, or values to forecast.", f"{LIMIT}; all with --json", min=1)] = None,
+    words: Annotated[str | None, choice("word2vec: the words asked about, with commas between them.")] = None,
+    among: Annotated[int | None, choice("word2vec: look among so many of the commonest words.", nearest.AMONG, min=1)] = None,
+    limit: Annotated[int | None, choice("How many to print: digits, values, words.", f"{LIMIT}; all digits with --json", min=1)] = None,
     invert: Annotated[
         bool | None, typer.Option("--invert/--no-invert", help="mnist: the digits are dark on bright paper; else a PNG's border decides.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Use a trained model: digits and how sure they are; the load that comes after the last row."""
+    """Use a trained model: digits and how sure they are; the load that comes after the last row; the words nearest to a word."""
+    reading = {"column": column, "decimal": decimal, "fill": fill}
+    if rundir.is_run(run_dir) and PRESETS.get(rundir.read(run_dir).record["task"], ("",))[0] == "word2vec":  # needs NumPy alone
+        refuse("word2vec reads words alone", data=data, **reading, invert=None if invert is None else "given")
+        near = nearest.predict(run_dir, words, limit or LIMIT, among or nearest.AMONG)
+        if json:
+            print(json_module.dumps({word: dict(found) for word, found in near.items()}, ensure_ascii=False))
+        for word, found in () if json else near.items():
+            print(f"{word}: {' '.join(name for name, _ in found)}")
+        return
     load()
     from . import load as load_task
     from . import mnist, training
 
-    console, reading = Console(), {"column": column, "decimal": decimal, "fill": fill}
+    console = Console()
+    refuse("only word2vec has words", words=words, among=among)
     if training.task_of(run_dir, "mnist", "load") == "load":
         refuse("load forecasts numbers, not pictures", invert=None if invert is None else "given")
         given = {name: value for name, value in reading.items() if value is not None}

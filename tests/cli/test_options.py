@@ -28,6 +28,10 @@ def runs(tmp_path_factory):
     training.train("load", home / "load", data=str(home / "table.csv"), epochs=1, period=4, horizon=4)
     training.train("char", home / "char", data=str(home / "text.txt"), epochs=1, units=4, batch_size=4, bptt=9)
     training.train("series", home / "series", epochs=1, units=4, batch_size=2)
+    (home / "words.txt").write_text("one two three red blue green north south he she\n" * 30, encoding="utf-8")
+    training.train("word2vec", home / "words", **{**BASE["word2vec"], "data": str(home / "words.txt")})
+    lines = (f"one {n:b} two {n % 7}\t{n:b} un {n % 7} deux" for n in range(300))
+    (home / "pairs.tsv").write_text("".join(line.replace("1", "a").replace("0", "b") + "\n" for line in lines), encoding="utf-8")
     return home
 
 
@@ -50,7 +54,10 @@ CHANGES = {
         (["predict", "load", "--json"], ["--limit", "3"]),
         (["predict", "mnist", "--data", "digits"], ["--limit", "3"]),
         (["predict", "mnist", "--data", "digits", "--json"], ["--limit", "3"]),
+        (["predict", "words", "--words", "one"], ["--limit", "3"]),
     ],
+    ("predict", "--words"): [(["predict", "words"], ["--words", "one"])],
+    ("predict", "--among"): [(["predict", "words", "--words", "one"], ["--among", "3"])],
     ("predict", "--invert"): [(["predict", "mnist", "--data", "digits", "--json"], ["--invert"])],
     ("predict", "--json"): [(["predict", "mnist", "--data", "digits"], ["--json"]), (["predict", "load"], ["--json"])],
     ("generate", "--length"): [(["generate", "char"], ["--length", "20"]), (["generate", "series"], ["--length", "20"])],
@@ -70,6 +77,9 @@ REFUSED = {
     "predict mnist --column a": "--column: mnist reads pictures, not tables; leave it out",
     "predict mnist --decimal ,": "--decimal: mnist reads pictures, not tables; leave it out",
     "predict load --decimal x": "--decimal: expected one of ., ,, got x",
+    "predict mnist --words one": "--words: only word2vec has words; leave it out",
+    "predict load --among 9": "--among: only word2vec has words; leave it out",
+    "predict words --words one --fill linear": "--fill: word2vec reads words alone; leave it out",
     "generate series --prime a": "--prime: a series draws nothing at random; leave it out",
     "generate series --seed 0": "--seed: a series draws nothing at random; leave it out",
     "generate series --argmax": "--argmax: a series draws nothing at random; leave it out",
@@ -149,12 +159,19 @@ OTHER = {
     "patience": ("load", 1, {"epochs": 4, "learning_rate": 1e-30}),
     "fill": ("load", "linear", {"data": "gaps.csv"}),
     **{name: ("char", value) for name, value in (("embedding", 5), ("bptt", 8))},
+    **{name: ("word2vec", value) for name, value in (("vocabulary", 5), ("window", 2), ("negatives", 3), ("batches", 4))},
+    "init_range": ("word2vec", 0.5),
+    **{name: ("translate", value) for name, value in (("attention", False), ("reverse", False), ("sampled", 5))},
+    "tokens": ("translate", "words"),
+    "max_length": ("translate", 18),
 }
 BASE = {
     "mnist": {"data": "digits", "epochs": 1, "units": 5},
     "series": {"epochs": 1, "units": 4, "batch_size": 2},
     "load": {"data": "table.csv", "epochs": 1, "period": 4, "horizon": 4},
     "char": {"data": "text.txt", "epochs": 1, "units": 4, "batch_size": 4, "bptt": 9},
+    "word2vec": {"data": "words.txt", "epochs": 1, "batches": 5, "batch_size": 8, "embedding": 4, "negatives": 2},
+    "translate": {"data": "pairs.tsv", "epochs": 1, "units": 4, "embedding": 4, "batch_size": 50, "tokens": "characters"},
 }
 
 
@@ -173,7 +190,7 @@ def outcome(runs, out, preset, given, monkeypatch):
         monkeypatch.undo()
     numbers = {name: value for name, value in record["results"].items() if "_ms" not in name and "faster" not in name}
     epochs = [{name: value for name, value in row.items() if "second" not in name} for row in record["epochs"]]
-    return numbers, epochs, len(saves), record["backend"], record["data"]["sha256"], record["settings"].get("head")
+    return numbers, epochs, len(saves), record.get("backend"), record["data"]["sha256"], record["settings"].get("head")
 
 
 def test_every_setting_has_another_value():

@@ -26,6 +26,7 @@ ROW_TABLES = {
     "rnn_from_scratch/layers/recurrent.py": "one Keras layer class for each cell",
     "rnn_from_scratch/layers/__init__.py": "what can be imported from layers, by name for type checkers",
     "rnn_from_scratch/explain/web/cells.js": "the twin of each cell's file in JavaScript",
+    "rnn_from_scratch/tasks/__init__.py": "the cell of each program of the books",
     "rnn_from_scratch/lessons/exercises/behaviours.py": "the cell that each exercise sets weights of",
     "rnn_from_scratch/lessons/08_variants.py": "the variants whose weights the lesson counts",
     "rnn_from_scratch/lessons/07_carousel.py": "the three cells whose memory the lesson compares",

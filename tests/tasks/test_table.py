@@ -53,6 +53,15 @@ def test_load_is_shown_beside_a_linear_fit(tmp_path):
     assert (ours, beside) == ("RMSE 5.9 % below persistence", "linear autoregression: 5.0 %")
 
 
+def test_words_are_shown_with_their_groups_and_losses(tmp_path):
+    results = {"number_words": 0.9, "closed_groups": 0.8, "loss_at_start": 281.4}
+    write_run(tmp_path / "run", "word2vec", results, data="corpus.txt.gz")
+    rundir.write_text(tmp_path / "run/metrics.jsonl", json.dumps({"epoch": 1, "loss": 8.31}) + "\n")
+    ((program, *_, ours, _, _, _, _, _, beside),) = table.rows(tmp_path)
+    assert (program, ours) == ("`train word2vec --data corpus.txt.gz`", "90% of number words by one")
+    assert beside == "words by one of their group: 80%; loss 281 to 8.3"
+
+
 def test_every_preset_has_a_number_to_reach():
     assert set(table.BOOKS) == set(PRESETS)
 
@@ -60,6 +69,12 @@ def test_every_preset_has_a_number_to_reach():
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no finished run"):
         table.markdown(tmp_path)
+
+
+def test_timing_of_words(tmp_path):
+    write_run(tmp_path / "run", "word2vec", {}, vocabulary=30, embedding=4, negatives=3, batch_size=4)
+    ours, theirs, times = table.paces(rundir.read(tmp_path / "run"))
+    assert float(ours) > 0 < float(theirs) and float(times) > 0
 
 
 @pytest.mark.parametrize(("preset", "given"), [("series", {"cell": "gru"}), ("series", {"cell": "peephole_lstm"}), ("char", {"bptt": 5})])

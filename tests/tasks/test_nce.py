@@ -1,0 +1,107 @@
+"""The noise-contrastive loss by hand, sparse updates, words drawn from noise, and t-SNE."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnn_from_scratch.data import InputError
+from rnn_from_scratch.tasks import nce, tsne, word2vec
+from rnn_from_scratch.tasks.lazy_adam import LazyAdam
+from rnn_from_scratch.tasks.negatives import Negatives
+from rnn_from_scratch.verify import check_function
+
+
+def rows(seed, B=4, D=3, K=5):
+    rng = np.random.default_rng(seed)
+    h, w, w_false = rng.standard_normal((B, D)), rng.standard_normal((B, D + 1)), rng.standard_normal((K, D + 1))
+    return (h, w, w_false), (rng.standard_normal(B), rng.standard_normal(K))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_by_hand_is_right(seed):
+    arrays, constants = rows(seed)
+    report = check_function(
+        lambda h, w, w_false: nce.forward(h, w, w_false, *constants),
+        lambda h, w, w_false, dloss: nce.backward(h, w, w_false, *constants, dloss),
+        arrays,
+        method="complex",
+        directions="full",
+    )
+    assert report.ok, report
+
+
+def test_a_wrong_gradient_is_seen():
+    arrays, constants = rows(0)
+
+    def wrong(h, w, w_false, dloss):
+        dh, dw, dw_false = nce.backward(h, w, w_false, *constants, dloss)
+        return dh, np.concatenate([dw[:, :-1], 0 * dw[:, -1:]], axis=1), dw_false
+
+    report = check_function(lambda *arrays: nce.forward(*arrays, *constants), wrong, arrays, ("h", "w", "w_false"))
+    assert not report.ok and report.culprit.array == "w"
+
+
+def test_the_loss_is_tensorflows():
+    """tf.nn.nce_loss on the same words, of which the sampler's probabilities are given."""
+    (h, w, w_false), (log_true, log_false) = rows(1)
+    table = np.concatenate([w, w_false])
+    sampled = tf.range(4, 9, dtype=tf.int64), tf.exp(log_true)[:, None], tf.exp(log_false)
+    theirs = tf.nn.nce_loss(table[:, :-1], table[:, -1], tf.range(4, dtype=tf.int64)[:, None], h, 5, 9, sampled_values=sampled)
+    assert nce.forward(h, w, w_false, log_true, log_false) == pytest.approx(float(tf.reduce_mean(theirs)), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_step_in_tensorflow_is_the_one_by_hand(seed):
+    rng, V, D = np.random.default_rng(seed), 20, 6
+    arrays = [rng.standard_normal((V, D)).astype("float32"), rng.standard_normal((V, D + 1)).astype("float32")]
+    matrices = [tf.Variable(a) for a in arrays]
+    optimizer = LazyAdam(0.01, matrices)
+    step = word2vec.make_step(matrices, optimizer)
+    arrays += [np.zeros_like(arrays[k]) for k in (0, 0, 1, 1)]
+    drawn = Negatives(V, 5, "--negatives")
+    for n in range(1, 8):
+        words, neighbours = rng.integers(0, 9, (2, 16)).astype("int32")  # repeats, and rows that are never touched
+        false, tries = drawn.draw(rng)
+        batch = words, neighbours, false, drawn.log_expected(neighbours, tries), drawn.log_expected(false, tries)
+        assert float(step(*batch)[0]) == pytest.approx(nce.train_step(arrays, batch, n, 0.01), rel=1e-5)
+        for ours, by_hand in zip((*matrices, *(m for pair in optimizer.moments for m in pair)), arrays):
+            np.testing.assert_allclose(ours.numpy(), by_hand, rtol=2e-4, atol=2e-6)
+    untouched = np.setdiff1d(np.arange(V), np.arange(9))
+    np.testing.assert_array_equal(optimizer.moments[0][0].numpy()[untouched], 0)
+
+
+def test_gradients_of_a_row_are_summed():
+    ids, g = np.array([3, 1, 3, 3, 0]), np.arange(10.0).reshape(5, 2)
+    found, sums = nce.sum_rows(ids, g)
+    assert found.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(sums, [g[4], g[1], g[0] + g[2] + g[3]])
+
+
+def test_false_words_are_different_and_as_often_as_said():
+    drawn, rng, count, often = Negatives(50, 8, "--negatives"), np.random.default_rng(0), np.zeros(50), np.zeros(50)
+    for _ in range(4000):
+        words, tries = drawn.draw(rng)
+        assert len(set(words.tolist())) == 8
+        count[words] += 1
+        often += np.exp(drawn.log_expected(np.arange(50), tries))
+    np.testing.assert_allclose(count, often, rtol=0.15)
+    with pytest.raises(InputError, match="--negatives: expected less than the 50 words of the vocabulary, got 50"):
+        Negatives(50, 50, "--negatives")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tsne_keeps_who_is_near_whom(seed):
+    rng = np.random.default_rng(seed)
+    x = np.repeat(rng.standard_normal((12, 20)) * 3, 10, axis=0) + 0.3 * rng.standard_normal((120, 20))  # twelve groups of ten
+    y = tsne.tsne(x, perplexity=8, steps=500, seed=seed)
+    assert tsne.kept(x, y, 9) > 0.97
+    assert tsne.kept(x, rng.permutation(y), 9) < 0.2
+    np.testing.assert_array_equal(y, tsne.tsne(x, perplexity=8, steps=500, seed=seed))
+    assert np.isfinite(tsne.tsne(x[:5], steps=50)).all()
+
+
+def test_affinities_have_the_perplexity_asked_for():
+    d = tsne.distances(np.random.default_rng(0).standard_normal((60, 5)))
+    p = tsne.affinities(d, 12.0)
+    np.testing.assert_allclose([p.sum(), np.abs(p - p.T).max()], [1, 0], atol=1e-9)
+    assert 8 < np.exp(-(p * 60 * np.log(p * 60)).sum() / 60) < 24
