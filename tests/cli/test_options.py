@@ -92,7 +92,7 @@ REFUSED = {
     "train mnist --resume --overwrite": "--resume and --overwrite: expected one of them, got both",
     "verify --mutants --strict": "--mutants: plants bugs in every cell on the reference; leave --cell",
 }
-ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tests/explain, tests/lessons
+ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, test_translate.py, tests/bench, tests/explain, tests/lessons
     "verify": {"--cell", "--backend", "--strict", "--json", "--mutants"},
     "books": {"--backend"},
     "explain": {
@@ -101,6 +101,7 @@ ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, tests/bench, tes
     },
     "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
     "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},
+    "translate": {"--text", "--file", "--beam", "--attention", "--json"},
     "bench": {"--quick", "--report", "--compare"},
     "train": {"--out", "--fast", "--resume", "--overwrite", "--allow-drift", "--quiet", "--json"},
 }
