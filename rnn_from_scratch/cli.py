@@ -21,7 +21,7 @@ from rich.markup import escape
 
 from . import __version__, backends, cells
 from .data import InputError
-from .explain.commands import explain
+from .explain.commands import equations, explain
 from .lessons.exercises.command import exercise
 from .lessons.run import lesson
 from .tasks import commands, rundir, translate_command, using
@@ -141,7 +141,8 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-for command in (commands.train, commands.presets, using.predict, using.generate, translate_command.translate, lesson, exercise, explain):
+learning = (lesson, exercise, explain, equations)
+for command in (commands.train, commands.presets, using.predict, using.generate, translate_command.translate, *learning):
     app.command()(command)
 
 

@@ -66,6 +66,21 @@ def explain(
     say(page([(e.cell, e.params)], e.x, loss=e.loss, out=out or Path(f"{what}.html")))
 
 
+def equations(
+    cell: Annotated[str, typer.Argument(help=f"A cell: {', '.join(cells.CELLS)}.")],
+    latex: Annotated[bool, typer.Option("--latex", help="As LaTeX (the default).")] = False,
+    text: Annotated[bool, typer.Option("--text", help="In the code's own words.")] = False,
+    activation: Annotated[str | None, default("Whose slope is told.", "the cell's", metavar="NAME")] = None,
+    reset_before: Annotated[bool, typer.Option("--reset-before", help="gru: the reset gate acts before the product.")] = False,
+) -> None:
+    """The equations of a cell, forward and backward, out of the lines of its file that run."""
+    if latex and text:
+        raise InputError("--latex and --text: expected one of them")
+    from . import equations as written
+
+    print((written.as_text if text else written.as_latex)(cell_named(cell, activation, reset_before)))
+
+
 def say(path: Path) -> None:
     typer.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB; open it in a browser")
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ..typing import Cell
+from .equations import latex
 from .steps import Steps
 from .watch import Line
 
@@ -14,18 +15,20 @@ def source_of(cell: Cell, steps: Steps) -> dict[str, list[dict[str, Any]]]:
     """{"forward": [...], "backward": [...]}: the lines that ran at a live step, in the order in which they ran."""
     live = steps.tape.live
     t = 0 if live is None or not live.any() else int(live[0].argmax())
-    forward = [row(line, told.phase) for told in steps.forward[t] for line in told.lines]
+    forward = [row(cell, line, told.phase) for told in steps.forward[t] for line in told.lines]
     backward = []
     for told in steps.backward[t]:
         for line in told.lines:
             undone = undoes(line.comment, forward, cell)
-            backward.append({**row(line, told.phase), "undoes": line.comment, "undoes_lines": undone})
+            backward.append({**row(cell, line, told.phase), "undoes": line.comment, "undoes_lines": undone})
     return {"forward": forward, "backward": backward}
 
 
-def row(line: Line, phase: int) -> dict[str, Any]:
+def row(cell: Cell, line: Line, phase: int) -> dict[str, Any]:
     says = [f"{a.name} = {a.text}" for a in line.assignments]
-    return {"line": line.code, "number": line.number, "phase": phase, "sets": [a.name for a in line.assignments], "says": says}
+    written = [latex(cell, phase, a.name, a.text).replace("&", "") for a in line.assignments]
+    sets = [a.name for a in line.assignments]
+    return {"line": line.code, "number": line.number, "phase": phase, "sets": sets, "says": says, "latex": written}
 
 
 def undoes(comment: str, forward: list[dict[str, Any]], cell: Cell) -> list[int]:

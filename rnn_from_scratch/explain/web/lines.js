@@ -48,6 +48,13 @@ function chosenLines(source) {
   return { forward: -1, backward, undone: backward < 0 ? [] : source.backward[backward].undoes_lines };
 }
 
+// The LaTeX of the chosen row; none where no line makes it
+function latexOfChosen(source) {
+  const chosen = chosenLines(source), name = STATE.row.split(".").pop();
+  const line = source.forward[chosen.forward] || source.backward[chosen.backward];
+  return line && line.latex && line.latex[line.sets.indexOf(name)];
+}
+
 function fillLines(view) {
   const source = sourceOf(STATE.layer), chosen = chosenLines(source), phases = new Set(source.forward.map((line) => line.phase)).size;
   const masked = MODEL.live && !MODEL.live[STATE.t];

@@ -49,19 +49,28 @@ function rebuild() {
 }
 
 function keepButtons() {
-  const link = element("input", { type: "text", readonly: "", "aria-label": "link to this state", hidden: "" });
-  const copy = () => {
-    location.hash = hashOf();
-    link.hidden = false;
-    link.value = location.href;
-    link.select();
+  const text = element("input", { type: "text", readonly: "", "aria-label": "what was copied", hidden: "" });
+  const copy = (value) => {
+    text.hidden = false;
+    text.value = value;
+    text.select();
     const refused = () => { copied.textContent = "this browser lets no page copy: copy it by hand"; };
     if (!navigator.clipboard) refused();
-    else navigator.clipboard.writeText(link.value).then(() => { copied.textContent = "copied"; }, refused);
+    else navigator.clipboard.writeText(value).then(() => { copied.textContent = "copied"; }, refused);
+  };
+  const copyLink = () => {
+    location.hash = hashOf();
+    copy(location.href);
+  };
+  const copyLatex = () => {
+    const latex = latexOfChosen(sourceOf(STATE.layer));
+    if (latex) copy(latex);
+    else copied.textContent = "the chosen row is made by no line of the cell";
   };
   const copied = element("output", { class: "soft" });
   byId("keep").replaceChildren(
-    button("copy link", copy), link, copied,
+    button("copy link", copyLink),
+    button("copy LaTeX", copyLatex), text, copied,
     button("save PNG", () => download("explain.png", tablePicture())),
     button("save CSV", () => download("explain.csv", `data:text/csv;charset=utf-8,${encodeURIComponent(tableText())}`)),
   );
