@@ -22,6 +22,7 @@ from rich.markup import escape
 from . import __version__, backends, cells
 from .data import InputError
 from .explain.commands import equations, explain
+from .explain.plot import plot
 from .lessons.exercises.command import exercise
 from .lessons.run import lesson
 from .tasks import commands, rundir, translate_command, using
@@ -141,7 +142,7 @@ def books(backend: Backend = "auto") -> None:
         raise typer.Exit(1)
 
 
-learning = (lesson, exercise, explain, equations)
+learning = (lesson, exercise, explain, equations, plot)
 for command in (commands.train, commands.presets, using.predict, using.generate, translate_command.translate, *learning):
     app.command()(command)
 

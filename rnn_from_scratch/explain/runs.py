@@ -29,6 +29,14 @@ def document_of(run_dir: str | Path, *, text: str | None = None, digit: int | No
 
     Raises InputError.
     """
+    layers, x, made = read(run_dir, text=text, digit=digit, start=start)
+    return document(layers, x, **made)
+
+
+def read(
+    run_dir: str | Path, *, text: str | None = None, digit: int | None = None, start: int | None = None
+) -> tuple[list[Any], Array, dict[str, Any]]:
+    """The layers of a run, what they read, and the rest of what record.document takes. The arguments are those of document_of."""
     load_tensorflow()
     from ..tasks import models, training  # noqa: F401 - models tells Keras of the layers of this package, which a saved model names
 
@@ -42,7 +50,7 @@ def document_of(run_dir: str | Path, *, text: str | None = None, digit: int | No
     told = {"settings": run.settings, "versions": run.record["versions"], "results": run.record.get("results", {})}
     title = f"{run.record['task']}: {len(layers)} x {run.settings['cell']}({run.settings['units']})"
     made = {"char": char, "mnist": mnist, "series": series, "load": load}[task](run, model, {name: given[name] for name in OPTIONS[task]})
-    return document(layers, made.pop("x"), title=f"{title}, {made.pop('what')}", run=told, **made)
+    return layers, made.pop("x"), {"title": f"{title}, {made.pop('what')}", "run": told, **made}
 
 
 def recurrent_layers(model: Any) -> list[tuple[Any, dict[str, Array]]]:
