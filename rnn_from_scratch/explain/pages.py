@@ -15,7 +15,7 @@ from .arrays import array_of
 from .record import Layer, document
 
 WEB = Path(__file__).parent / "web"
-SCRIPTS = ("cells.js", "loop.js", "model.js", "ui.js", "state.js", "grid.js", "lines.js", "knobs.js", "reach.js", "heat.js", "check.js")
+SCRIPTS = ("loop.js", "model.js", "ui.js", "state.js", "grid.js", "lines.js", "knobs.js", "reach.js", "heat.js", "check.js")
 MOST = 8_000_000  # bytes of a page
 
 
@@ -81,7 +81,7 @@ def render(doc: dict[str, Any]) -> str:
         "style": source("style.css"),
         "recorded": recorded(doc),
         "data": text_of(doc),
-        "script": "".join(source(name) for name in (*SCRIPTS, *task_scripts(doc["kind"]), "main.js")),
+        "script": twins(doc) + "".join(source(name) for name in (*SCRIPTS, *task_scripts(doc["kind"]), "main.js")),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source("page.html"))
 
@@ -89,6 +89,19 @@ def render(doc: dict[str, Any]) -> str:
 def task_scripts(kind: str) -> tuple[str, ...]:
     """What a page of a run has besides."""
     return () if kind == "cell" else ("strips.js", f"{kind}.js")
+
+
+def twins(doc: dict[str, Any]) -> str:
+    """cells.js without the cells that the document has not: their rows of its table, and what then nobody names."""
+    used, text = {layer["cell"] for layer in doc["layers"]}, source("cells.js")
+    table = dict(re.findall(r"^  (\w+): \(.*?\) => (.*),$", text, re.M))
+    kept = " ".join(made for name, made in table.items() if name in used)
+    for name in table.keys() - used:
+        text = re.sub(rf"^  {name}: \(.*\n", "", text, flags=re.M)
+    for name in re.findall(r"^const (\w+) = \{\n  gates: ", text, re.M):
+        if not re.search(rf"\b{name}\b", kept):
+            text = re.sub(rf"^const {name} = \{{\n.*?^\}};\n\n", "", text, flags=re.M | re.S)
+    return text
 
 
 def source(name: str) -> str:

@@ -150,6 +150,9 @@ def in_terminal(lesson: Lesson, ask: bool) -> None:
             name = Path(f"lesson_{lesson.number:02}.png")
             replace(name, partial(figure.savefig, dpi=160))
             console.out(f"The figure is in {name}.\n", highlight=False)
+    after = [each for each in lessons() if each.number > lesson.number]
+    if after:
+        console.out(f"Next: rnn-from-scratch lesson {after[0].number}", highlight=False)
 
 
 def write_site(folder: Path, runs: list[Path]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from rnn_from_scratch import backends, cells, init_params
 from rnn_from_scratch.explain import page
+from rnn_from_scratch.explain.equations import equations
 from rnn_from_scratch.explain.example import example
 
 from ..helpers.browser import Tab
@@ -69,6 +70,32 @@ def test_a_link_holds_what_is_turned(browser, written):
     assert again.grid() == before and again.chosen() == ("n", 4)
     again.page.get_by_role("button", name="as recorded").click()
     assert again.grid() == Tab(browser, written["GRU reset before"]).grid() != before
+
+
+def test_latex_of_the_chosen_number(browser, written):
+    made = {line.name: line.latex.replace("&", "") for line in equations(cells.GRU(reset_after=False)).forward if line.text}
+    tab = Tab(browser, written["GRU reset before"])
+    for row in ("z", "r", "n", "h"):
+        tab.page.locator(f"td[data-row='{row}'][data-t='3']").click()
+        tab.page.get_by_role("button", name="copy LaTeX").click()
+        assert tab.page.locator("#keep input").input_value() == made[row]
+    tab.page.locator("td[data-row='arriving.h'][data-t='3']").click()
+    tab.page.get_by_role("button", name="copy LaTeX").click()
+    assert "the chosen row is made by no line of the cell" in tab.text("keep")
+
+
+def test_columns_out_of_sight_are_written_too(browser, tmp_path):
+    e = example(cells.LSTM(), units=2, steps=60)
+    tab = Tab(browser, page([(e.cell, e.params)], e.x, loss=e.loss, out=tmp_path / "long.html"), size=(400, 800))
+    knob = tab.page.locator("input[data-knob='b.f']")
+    knob.focus()
+    for key in ("End", "ArrowLeft", "ArrowLeft"):
+        tab.page.keyboard.press(key)
+    tab.page.wait_for_timeout(500)
+    texts = tab.page.evaluate("[...document.querySelectorAll('td.value')].map((td) => [td.dataset.value, td.textContent])")
+    assert len(texts) > 600
+    for value, text in texts:
+        assert float(text.replace("−", "-")) == pytest.approx(float(value), rel=0.06, abs=5.1e-4)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def test_no_label_lies_on_another(kind, wide, tmp_path, monkeypatch):
             assert box.x0 > -2 and box.x1 < width + 2 and box.y0 > -2 and box.y1 < height + 2, one
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
 def test_the_same_bytes_twice(suffix, tmp_path, capsys):
     files = [tmp_path / f"{n}.{suffix}" for n in range(2)]
@@ -142,6 +143,7 @@ def test_numbers_and_the_default_name(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == "error: reach.svg: is here already; --out reach.svg writes it again\n"
 
 
+@pytest.mark.check
 def test_a_film(tmp_path, capsys):
     from PIL import Image
 

@@ -12,12 +12,13 @@ from rnn_from_scratch import backends, cells
 from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 from rnn_from_scratch.params import param_shapes
 
-# twin_cases: {layers: [{row, params}], x, T, initial, live, dy, dstate} -> name -> flat array
+# twin_cases: {layers: [{row, params}], x, T, initial, live, dy, dstate} -> name -> flat array; also upTo, and everywhere: dy in all layers
 MAIN = """
 function answer(problem) {
   const layers = problem.layers.map(({ row, params }) => makeLayer(row, params));
   const tapes = forwardStack(layers, problem.x, problem.T, problem.initial, problem.live);
-  const grads = backwardStack(tapes, layers.map((_, n) => (n === layers.length - 1 ? problem.dy : null)), problem.dstate);
+  const dys = layers.map((_, n) => (problem.everywhere || n === layers.length - 1 ? problem.dy : null));
+  const grads = backwardStack(tapes, dys, problem.dstate, problem.upTo);
   const found = {};
   tapes.forEach((tape, n) => {
     const { cell } = tape.layer, g = grads[n];

@@ -1,5 +1,7 @@
 // The page's own test: what NumPy recorded, computed here again.
 
+const AS_RECORDED = { done: null };  // what the page's first picture shows, if its link asks for nothing else
+
 function selfTest() {
   const differences = [];
   const compare = (name, ours, recorded) => differences.push({ name, count: recorded.length, error: error(ours, recorded) });
@@ -10,6 +12,7 @@ function selfTest() {
     return differences;
   }
   const run = runModel(MODEL, MODEL.layers, MODEL.codes || MODEL.x), grads = gradients(MODEL, run, { step: MODEL.T - 1, ...DOC.loss });
+  AS_RECORDED.done = { run, grads };
   const found = computed(run, grads);
   for (const [name, recorded] of Object.entries(DOC.check)) {
     if (name === "allowed") continue;

@@ -66,6 +66,7 @@ function recordedArray(name) {
 }
 
 let cells = [];  // {row, back, tds} of every row of the table
+let columns = null;  // those that can be seen; null: to be asked for
 
 // Build the table of the chosen layer; choose(row, t, focus) is called when a number is chosen
 function buildGrid(choose, turn) {
@@ -79,7 +80,11 @@ function buildGrid(choose, turn) {
     bodies[back ? 2 : 1].append(element("tr", {}, element("th", { scope: "row", title: says }, label), ...tds));
     return { row: id, back: Boolean(back), tds };
   });
+  byId("grid").style.setProperty("--columns", T);
+  byId("grid").style.setProperty("--label", `${Math.max(6, ...rows.map(({ label }) => label.length)) + 1}ch`);
   byId("grid").replaceChildren(element("thead", {}, head), ...bodies.filter((body) => body.children.length));
+  columns = null;
+  byId("scroll").onscroll = () => { columns = null; };
   byId("grid").onclick = (event) => {
     const td = event.target.closest("td.value");
     if (td) choose(td.dataset.row, +td.dataset.t, true);
@@ -110,26 +115,54 @@ function inputRows(turn) {
   });
 }
 
-// Put today's numbers into the table
+// The columns that can be seen, first and last
+function seen() {
+  const box = byId("scroll"), left = box.scrollLeft, all = box.scrollWidth || 1;
+  const column = (pixels) => Math.floor((pixels / all) * (MODEL.T + 2));
+  return [Math.max(0, column(left) - 2), Math.min(MODEL.T - 1, column(left + box.clientWidth) + 2)];
+}
+
+// Write the numbers of some columns, with their shades
+function write(first, last) {
+  for (const { back, tds } of cells) {
+    for (let t = first; t <= last; t++) {
+      const td = tds[t], v = +td.dataset.value;
+      if (td.shown === td.dataset.value) continue;
+      td.shown = td.dataset.value;
+      td.textContent = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
+      shade(td, v, back);
+    }
+  }
+}
+
+const AT_ONCE = 8;  // columns that are written between two looks at what the reader does
+let writing = 0;
+function writeRest(mine, first) {
+  if (mine !== writing || first >= MODEL.T) return;
+  write(first, Math.min(MODEL.T, first + AT_ONCE) - 1);
+  setTimeout(writeRest, 0, mine, first + AT_ONCE);
+}
+
+// Put today's numbers into the table: what can be seen at once, the rest when there is time
 function fillGrid(view, focus) {
   const chosen = byId("grid").querySelector("[aria-selected]");
   if (chosen) {
     chosen.removeAttribute("aria-selected");
     chosen.tabIndex = -1;
   }
-  for (const { row, back, tds } of cells) {
+  for (const { row, tds } of cells) {
     const read = reader(view, row);
-    tds.forEach((td, t) => {
-      const v = read(t, STATE.unit);
-      if (td.dataset.value === String(v)) return;
-      td.dataset.value = v;
-      td.textContent = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
-      shade(td, v, back);
-    });
+    tds.forEach((td, t) => { td.dataset.value = read(t, STATE.unit); });
   }
+  if (columns === null) columns = seen();
+  write(...columns);
+  setTimeout(writeRest, 0, ++writing, 0);
   const td = cells.find(({ row }) => row === STATE.row).tds[STATE.t];
   td.setAttribute("aria-selected", "true");
   td.tabIndex = 0;
   if (focus) td.focus();
-  for (const input of byId("grid").querySelectorAll("input[data-knob]")) input.value = STATE.input[+input.dataset.knob.slice(1)];
+  for (const input of byId("grid").querySelectorAll("input[data-knob]")) {
+    const value = STATE.input[+input.dataset.knob.slice(1)];
+    if (+input.value !== value) input.value = value;
+  }
 }

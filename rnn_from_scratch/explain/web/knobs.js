@@ -57,7 +57,7 @@ function weightKnob(known, turned, turn) {
   const columns = () => shapes[at.name].at(-1), rows = () => (shapes[at.name].length > 1 ? shapes[at.name][0] : 1);
   const index = () => at.row * columns() + at.column;
   const kept = () => (turned.weight ? turned.weight.value : layer.params[at.name][index()]);
-  const amount = slider("is", { min: -3, max: 3, step: 0.05, value: 0, name: "weight" }, (value) => {
+  const amount = slider("its value", { min: -3, max: 3, step: 0.05, value: 0, name: "weight" }, (value) => {
     turned.weight = { name: at.name, index: index(), value };
     turn();
   });

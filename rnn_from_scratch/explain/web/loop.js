@@ -10,18 +10,39 @@ function makeLayer(row, params) {
 }
 
 // out[at ...] += v[from ...] W for a W [n, N]: its columns of some gates, H each. The gates of a phase lie side by side.
+// Four rows of W at a time: each number of out is then read and written a quarter as often, and a large page opens sooner.
 function addProduct(out, at, v, from, n, W, N, gates, H) {
-  const first = gates[0] * H, width = gates.length * H, o = at + first;
-  for (let i = 0; i < n; i++) {
+  const first = gates[0] * H, width = gates.length * H, o = at + first, fours = n - (n % 4);
+  for (let i = 0; i < fours; i += 4) {
+    const v0 = v[from + i], v1 = v[from + i + 1], v2 = v[from + i + 2], v3 = v[from + i + 3];
+    const w0 = i * N + first, w1 = w0 + N, w2 = w1 + N, w3 = w2 + N;
+    for (let j = 0; j < width; j++) out[o + j] += v0 * W[w0 + j] + v1 * W[w1 + j] + v2 * W[w2 + j] + v3 * W[w3 + j];
+  }
+  for (let i = fours; i < n; i++) {
     const value = v[from + i], w = i * N + first;
     for (let j = 0; j < width; j++) out[o + j] += value * W[w + j];
   }
 }
 
-// out[at ...] += d[from ...] W^T, the other way
+// out[at ...] += d[from ...] W^T, the other way. Four sums at a time, so that none waits for the one before.
 function addProductT(out, at, n, d, from, W, N, gates, H) {
-  const first = gates[0] * H, width = gates.length * H, f = from + first;
-  for (let i = 0; i < n; i++) {
+  const first = gates[0] * H, width = gates.length * H, f = from + first, fours = n - (n % 4);
+  for (let i = 0; i < fours; i += 4) {
+    const w0 = i * N + first, w1 = w0 + N, w2 = w1 + N, w3 = w2 + N;
+    let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (let j = 0; j < width; j++) {
+      const value = d[f + j];
+      s0 += value * W[w0 + j];
+      s1 += value * W[w1 + j];
+      s2 += value * W[w2 + j];
+      s3 += value * W[w3 + j];
+    }
+    out[at + i] += s0;
+    out[at + i + 1] += s1;
+    out[at + i + 2] += s2;
+    out[at + i + 3] += s3;
+  }
+  for (let i = fours; i < n; i++) {
     const w = i * N + first;
     let sum = 0;
     for (let j = 0; j < width; j++) sum += d[f + j] * W[w + j];
@@ -31,7 +52,9 @@ function addProductT(out, at, n, d, from, W, N, gates, H) {
 
 // The numbers of one unit: of some gates of a [G][H] that begins at `from`
 function pick(a, from, gates, u, H) {
-  return gates.map((g) => a[from + g * H + u]);
+  const found = [];
+  for (const g of gates) found.push(a[from + g * H + u]);
+  return found;
 }
 
 // The steps in processing order, and the slots of s_prev and s: t + before, t + after

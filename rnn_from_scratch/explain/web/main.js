@@ -2,13 +2,13 @@
 
 let view = null;
 
-// again: the tapes of before serve, since only the loss has changed
-function compute(again) {
+// again: the tapes of before serve, since only the loss has changed; first: those of the page's own test
+function compute(again, first) {
   const shown = DOC.layers[STATE.layer], base = { H: shown.units, states: shown.states, saved: shown.saved };
   if (!TWINS) return base;
   const began = performance.now();
-  const run = again ? view.run : runModel(MODEL, turnedLayers(), STATE.input, initialStates());
-  const grads = gradients(MODEL, run, STATE.loss), tape = run.tapes[STATE.layer], known = new Map();
+  const run = first ? first.run : again ? view.run : runModel(MODEL, turnedLayers(), STATE.input, initialStates());
+  const grads = first ? first.grads : gradients(MODEL, run, STATE.loss), tape = run.tapes[STATE.layer], known = new Map();
   const names = (t, unit) => {
     const key = t * shown.units + unit;
     if (!known.has(key)) known.set(key, namesAt(tape, grads[STATE.layer], t, unit));
@@ -18,9 +18,9 @@ function compute(again) {
   return { ...base, run, tape, grads: grads[STATE.layer], all: grads, names };
 }
 
-function turn(focus = false, again = false) {
+function turn(focus = false, again = false, first = null) {
   const began = performance.now();
-  view = compute(again);
+  view = compute(again, first);
   if (TASK) TASK.fill(view);
   fillKnobs();
   fill(focus);
@@ -40,12 +40,12 @@ function choose(row, t, focus) {
   fill(focus);
 }
 
-function rebuild() {
+function rebuild(first = null) {
   if (!rowsOf(STATE.layer).some((row) => row.id === STATE.row)) STATE.row = DOC.layers[STATE.layer].states.at(-1);
   if (TASK) TASK.build();
-  buildKnobs(() => turn(), rebuild);
+  buildKnobs(() => turn(), () => rebuild());
   buildGrid(choose, () => turn());
-  turn();
+  turn(false, false, first);
 }
 
 function keepButtons() {
@@ -91,7 +91,7 @@ const TASK = TWINS && typeof TASKS !== "undefined" && Object.hasOwn(TASKS, DOC.k
 if (sayCheck() || document.body.dataset.selftest === "failed") {
   readHash(location.hash);
   keepButtons();
-  rebuild();
+  rebuild(location.hash.length > 1 ? null : AS_RECORDED.done);
 }
 byId("heat").addEventListener("click", (event) => {
   const { t, unit } = heatAt(event);
@@ -104,5 +104,4 @@ window.addEventListener("hashchange", () => {
   readHash(location.hash);
   rebuild();
 });
-window.addEventListener("resize", () => fillReach(view));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => fillHeat(view));

@@ -2,7 +2,8 @@
 
 // {dtype, shape, data: base64, little endian} -> Float64Array
 function readArray(a) {
-  const bytes = Uint8Array.from(atob(a.data), (c) => c.charCodeAt(0));
+  const text = atob(a.data), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return Float64Array.from(a.dtype === "float32" ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer));
 }
 

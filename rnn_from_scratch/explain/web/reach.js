@@ -34,6 +34,13 @@ function path(values, x, y) {
   }).join("");
 }
 
+let room = 0;  // the width of the picture; to ask for it at every turn would make the browser lay out the page twice
+new ResizeObserver(([entry]) => {
+  const before = room;
+  room = entry.contentRect.width;
+  if (view && Math.abs(room - before) > 1) fillReach(view);
+}).observe(byId("reach"));
+
 function fillReach(view) {
   const T = MODEL.T, steps = Array.from({ length: T }, (_, t) => t);
   const lines = view.states.map((name, k) => ({
@@ -51,7 +58,7 @@ function fillReach(view) {
   }
   const all = lines.flatMap((line) => line.values).filter((v) => v > 0), most = Math.max(...all, 1), least = Math.min(...all, most / 10);
   const high = Math.ceil(Math.log10(most)), low = Math.max(high - 16, Math.min(high - 1, Math.floor(Math.log10(least))));
-  const width = Math.max(260, byId("reach").clientWidth || 640), left = 56, right = 16, top = 10, height = 190, bottom = 30;
+  const width = Math.max(260, room || byId("reach").clientWidth || 640), left = 56, right = 16, top = 10, height = 190, bottom = 30;
   const x = (t) => left + (T > 1 ? (t / (T - 1)) * (width - left - right) : 0);
   const y = (v) => top + ((high - Math.max(low, Math.log10(v))) / (high - low)) * (height - top - bottom);
   const drawn = [];

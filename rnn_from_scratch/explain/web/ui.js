@@ -36,13 +36,17 @@ function shade(target, v, isGradient) {
   target.style.setProperty("--share", `${share(v, isGradient)}%`);
 }
 
-// Colours of the page as [red, green, blue], for canvases
+// Colours of the page as [red, green, blue], for canvases; asked for once in each scheme
+let palette = null;
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { palette = null; });
 function colours() {
+  if (palette) return palette;
   const style = getComputedStyle(document.documentElement);
-  return Object.fromEntries(["above", "below", "card", "ink", "paper"].map((name) => {
+  palette = Object.fromEntries(["above", "below", "card", "ink", "paper"].map((name) => {
     const hex = style.getPropertyValue(`--${name}`).trim();
     return [name, [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))];
   }));
+  return palette;
 }
 
 function mix(colour, card, percent) {
@@ -56,7 +60,7 @@ function slider(label, { min, max, step, value, name }, change) {
   input.value = value;
   input.addEventListener("input", () => { said.textContent = show(+input.value, 2); change(+input.value); });
   const whole = element("label", {}, label, input, said);
-  whole.set = (v) => { input.value = v; said.textContent = show(v, 2); };
+  whole.set = (v) => { if (+input.value !== v) input.value = v; said.textContent = show(v, 2); };
   return whole;
 }
 
