@@ -49,7 +49,7 @@ def along_training(preset: str = "mnist-rnn", every: int = 10, **settings: Any) 
     tf.keras.utils.set_random_seed(chosen["seed"])
     program = mnist.prepare(chosen)
     weights = [w.value for w in program.model.trainable_weights]
-    x, y = next(program.batches(0))
+    x, y = next(iter(program.batches(0, 0)))
     x, y = x[:DIGITS], y[:DIGITS]
 
     def loss() -> Any:
@@ -57,7 +57,7 @@ def along_training(preset: str = "mnist-rnn", every: int = 10, **settings: Any) 
 
     rows, n = [], 0
     for epoch in range(chosen["epochs"]):
-        for batch in program.batches(epoch):
+        for batch in program.batches(epoch, 0):
             if n % every == 0:
                 rows.append({"step": n, "loss": float(loss()), "sharpness": largest_eigenvalue(weights, loss)})
             program.step(*batch)
