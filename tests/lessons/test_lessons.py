@@ -12,16 +12,15 @@ from importlib.util import find_spec
 import pytest
 
 from rnn_from_scratch import cells, cli
-from rnn_from_scratch.backends import emulator
 from rnn_from_scratch.lessons import lessons, read, render, run
 
 from ..conftest import ROOT
 
 ALL = {lesson.name: lesson for lesson in lessons()}
 SHORT = "memory"  # what runs quickest
-usable, WHY_NOT = emulator.available()
-needs_gxx = [pytest.mark.check, pytest.mark.skipif(not usable, reason=WHY_NOT)]  # they compile kernels
-RUN = [pytest.param(name, marks=needs_gxx if lesson.needs_gxx else []) for name, lesson in ALL.items()]
+LONG = ("clip", "truncate", "eos", "thread", "persistent")  # two seconds and more; the last two compile kernels
+MARKS = {name: [pytest.mark.check] * (name in LONG) + [pytest.mark.skipif(bool(run.lacks(ALL[name])), reason="no g++")] for name in ALL}
+RUN = [pytest.param(name, marks=marks) for name, marks in MARKS.items()]
 
 
 class Page(HTMLParser):
