@@ -29,10 +29,10 @@ from rnn_from_scratch import backward, cells, forward, init_params
 #     a0 = Wx * x0               h0 = tanh(a0)
 #     a1 = Wx * x1 + Wh * h0     h1 = tanh(a1)
 #
-# Something wants both states to be small, say. It is called the **loss**. Ours is
-# simply `L = h0 + h1`. How does `L` change when `Wh` changes, or `x0`? We go through
-# the chain from its end to its beginning. We write `da1` for the derivative of `L`
-# with respect to `a1`, and so on.
+# To train a network is to make one number small: how far off its answers are. That
+# number is called the **loss**. Ours is simply `L = h0 + h1`. How does `L` change when
+# `Wh` changes, or `x0`? We go through the chain from its end to its beginning. We write
+# `da1` for the derivative of `L` with respect to `a1`, and so on.
 
 # %%
 Wx, Wh = 0.5, 0.8

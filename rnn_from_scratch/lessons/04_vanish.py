@@ -47,7 +47,8 @@ def per_step(norms):
 
 # %% [markdown]
 # `init_params` gives an **orthogonal** `Wh`: it turns a vector and keeps its length.
-# The largest size of its eigenvalues, its **spectral radius**, is 1. Multiply it by
+# An eigenvalue says by what a matrix stretches a direction that it does not turn. The
+# largest size of them all is the **spectral radius**. Here it is 1. Multiply `Wh` by
 # 1.5 and the radius is 1.5. Folklore says: a radius below 1 makes gradients vanish,
 # and one above 1 makes them explode.
 
