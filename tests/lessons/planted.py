@@ -107,6 +107,18 @@ PLANTED: dict[str, list[tuple[str, str, list[str]]]] = {
         ("x[row, length:] = fill", "x[row, length:] = fill\n        x[row, length - 1] = np.nan", ["all(np.isfinite(g)"]),
         ("mask = np.arange(T) <", "mask = np.arange(T) <=", ["np.array_equal(masked"]),
     ],
+    "embeddings": [
+        ("(sigma(a) - 1) * dloss", "(sigma(a) - 1.01) * dloss", ["all(trusted"]),
+        ("rows, where = np.unique(ids, return_inverse=True)", "rows, where = np.arange(len(table)), ids", ["max(touched)"]),
+        ("def train(seed, steps=2000)", "def train(seed, steps=30)",
+         ["np.mean(losses[-500:])", "nearer(KIN", "nearer(MODALS", 'set(nearest("father"']),
+    ],
+    "attention": [
+        ("da = p * (dp - (p * dp).sum(axis=2, keepdims=True))", "da = p * dp", ["all(trusted"]),
+        ("def train(seed, attention, steps=450", "def train(seed, attention, steps=20", ["right[True, seed]", "np.mean(np.abs(best"]),
+        ("return p @ k, p", "return p @ k, 2 * p", ["np.abs(looks[True"]),
+        ("T, V, H = 10, 10, 32", "T, V, H = 4, 10, 32", ["right[False, seed]"]),
+    ],
     "eos": [
         ("def train(seed, steps=600", "def train(seed, steps=20", ["min(p_end", "p_end(params, 15, 15)", "sum(map(well_formed"]),
         ("text = [GO, *[A] * k, *[B] * k, EOS]", "text = [GO, *[A] * k, *[EOS] * (k + 1)]", ["max(early)", "p_end(params, 15, 10)"]),

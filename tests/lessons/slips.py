@@ -102,6 +102,24 @@ SLIPS = {
         ("no dloss", "da * dloss", "da", ("a",), "", None),
         ("the slope of softmax twice", "p - one_hot", "(p - one_hot) * p", ("a",), "", None),
     ],
+    "12.1": [
+        ("not divided by the batch", "(sigma(a) - 1) / len(h)", "(sigma(a) - 1)", ANY, "", None),
+        ("the sign of the true pair", "(sigma(a) - 1)", "sigma(a)", ANY, "", None),
+        ("h only from its true pair", " + da_false @ w_false", "", ("h",), "", None),
+        ("h only from the false ones", "dh = da[:, None] * w + ", "dh = ", ("h",), "", None),
+        ("w for h", "da[:, None] * h * dloss", "da[:, None] * w * dloss", ("w",), "", None),
+        ("no dloss", "da_false.T @ h * dloss", "da_false.T @ h", ("w_false",), "", None),
+        ("the slope of the other side", "da_false = sigma(a_false)", "da_false = sigma(-a_false)", ANY, "", None),
+    ],
+    "13.1": [
+        ("no slope of softmax", "p * (dp - (p * dp).sum(axis=2, keepdims=True))", "dp", ANY, "", None),
+        ("half of the slope of softmax", "p * (dp - (p * dp).sum(axis=2, keepdims=True))", "p * dp", ANY, "", None),
+        ("k only as it is seen", " + da.swapaxes(1, 2) @ (y @ W)", "", ("k",), "", None),
+        ("k only where to look", "p.swapaxes(1, 2) @ dcontext + ", "", ("k",), "", None),
+        ("W not transposed", "da @ k @ W.T", "da @ k @ W", ("y",), "", None),
+        ("dk without W", "@ (y @ W)", "@ y", ("k",), "", None),
+        ("only the first row", "np.tensordot(y, da @ k, ((0, 1), (0, 1)))", "y[0].T @ (da @ k)[0]", ("W",), "", None),
+    ],
 }
 # wrong answers to the exercises of behaviour and repair: exercise -> pairs of the solution's text and another one
 WRONG = {
@@ -133,6 +151,18 @@ WRONG = {
         ("while len(text) < limit", "while len(text) <= limit"),
         ("p = model(code)", "p = model(go)"),
         ("if code == eos:", "if False:"),
+    ],
+    "12.2": [
+        ("if n != word", "if True"),
+        ("np.argsort(-unit", "np.argsort(unit"),
+        ("unit @ unit[word]", "unit @ table[0]"),
+        ("table / np.linalg.norm(table, axis=1, keepdims=True)", "table"),
+    ],
+    "13.2": [
+        ("np.where(live, a, -np.inf)", "a"),
+        ("np.where(live, a, -np.inf)", "np.where(live, a, 0)"),
+        ("lengths[:, None])[:, None, :]", "lengths[:, None] + 1)[:, None, :]"),
+        ("e.sum(axis=2, keepdims=True)", "e.sum()"),
     ],
     "14.1": [
         ("if (j >= H) return;", ""),

@@ -177,3 +177,25 @@ def writes(row: Exercise, module: ModuleType, stub: ModuleType, seed: int) -> Ch
             return
     drawn = [len(module.write(lambda code: [0.0, 0.75, 0.25], 0, 2, 1000, np.random.default_rng([seed, n]))) for n in range(400)]
     yield within("drawn", np.mean(drawn), 3.0, 0.8, "mean length where the end has a probability of 1/4, expected 3")
+
+
+def nearest_words(row: Exercise, module: ModuleType, stub: ModuleType, seed: int) -> Checks:
+    for n in range(SEEDS):
+        rng = np.random.default_rng([seed, n])
+        table = rng.standard_normal((20, 4)) * rng.uniform(0.1, 10, (20, 1))
+        for word in (0, 7, 19):
+            cosines = [float(v @ table[word] / np.linalg.norm(v) / np.linalg.norm(table[word])) for v in table]
+            expected = sorted((m for m in range(20) if m != word), key=lambda m: -cosines[m])[:5]
+            got = [int(m) for m in module.nearest(table.copy(), word, 5)]
+            yield Check("nearest", got == expected, f"word {word}: got {got}, expected 5 others by their cosine")
+
+
+def masked_softmax(row: Exercise, module: ModuleType, stub: ModuleType, seed: int) -> Checks:
+    for n, lengths in enumerate(((3, 5), (1, 2, 4), (5,))):
+        a = np.random.default_rng([seed, n]).standard_normal((len(lengths), 2, 5)) + (0, 300, 1000)[n]
+        spoiled, expected = a.copy(), np.zeros_like(a)
+        for b, length in enumerate(lengths):
+            spoiled[b, :, length:] = np.nan
+            e = np.exp(a[b, :, :length] - a[b, :, :length].max(axis=1, keepdims=True))
+            expected[b, :, :length] = e / e.sum(axis=1, keepdims=True)
+        yield within("weights", module.weights(spoiled, np.array(lengths)), expected, 1e-12, f"weights of rows with {list(lengths)} steps")

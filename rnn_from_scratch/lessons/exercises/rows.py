@@ -190,6 +190,32 @@ ROWS = (
          "Stop when eos is drawn, or when limit characters are written; eos itself does not belong to the text."),
     ),
     Exercise(
+        "12.1", "gradient", "telling true neighbours from false ones", "loss_gradient",
+        ("The slope of log(1 + e^-a) is sigma(a) - 1, that of log(1 + e^a) is sigma(a).",
+         "The loss is a mean over the batch: divide by len(h). Then go back through the products.",
+         "h is used in its true pair and in all false ones: dh is a sum of both. Every word uses a false row: again a sum."),
+        {"h": "B H", "w": "B H", "w_false": "V H"}, {"h": "h is used twice: with its neighbour, and with every false word."},
+    ),
+    Exercise(
+        "12.2", "behaviour", "the words nearest to a word", "nearest_words",
+        ("The cosine is the product of two rows, divided by both their lengths.",
+         "np.argsort sorts upwards: sort minus the cosines.",
+         "unit = table / np.linalg.norm(table, axis=1, keepdims=True); then unit @ unit[word]. The length of a row says little."),
+    ),
+    Exercise(
+        "13.1", "gradient", "attention, backwards", "loss_gradient",
+        ("Go backwards: context = p @ k gives dp and a part of dk. Then the softmax, then the two products in a.",
+         "The slope of softmax: da = p * (dp - (p * dp).sum(axis=2, keepdims=True)).",
+         "k is used twice, in a and in the context: dk is a sum. dW[i, j] sums over all rows and steps."),
+        {"y": "B T H", "k": "B I H", "W": "H H"}, {"k": "k is used twice: to find where to look, and to be seen."},
+    ),
+    Exercise(
+        "13.2", "behaviour", "weights over what is there", "masked_softmax",
+        ("Behind the end the sum should be minus infinity: e to the power of that is 0.",
+         "Select by np.where: NaN times 0 is NaN.",
+         "Take off the largest of each row before np.exp: softmax stays the same, and nothing overflows."),
+    ),
+    Exercise(
         "14.1", "kernel", "a step whose threads do too much", "leaky_step",
         ("Read the report: which thread of which block reads what it must not? A block may have threads without a unit.",
          "if (j >= H) return; comes before the first access. And which column of Wh has unit j?",
