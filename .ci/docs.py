@@ -12,6 +12,7 @@ import shutil
 import sys
 import typing
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", PDOC_ALLOW_EXEC="1")  # TensorFlow runs uname when imported
@@ -28,6 +29,7 @@ MODULES = [
     *("rnn_from_scratch.verify", "rnn_from_scratch.verify.cases", "rnn_from_scratch.verify.parity", "rnn_from_scratch.verify.books"),
     *("rnn_from_scratch.verify.mutants", "rnn_from_scratch.verify.plugin", "rnn_from_scratch.layers", "rnn_from_scratch.tasks"),
     *("rnn_from_scratch.verify.functions.score", "rnn_from_scratch.explain"),
+    *(["rnn_from_scratch.torch"] if find_spec("torch") else []),
 ]
 ROOMS = ("rnn_from_scratch", "kernels", "bench", "tests")
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>

@@ -1,0 +1,26 @@
+"""torch.autocast: the kernels compute in float32, and results leave in the dtype that torch.nn's modules give."""
+
+from __future__ import annotations
+
+import torch
+
+Tensor = torch.Tensor
+
+
+def active() -> bool:
+    return torch.is_autocast_enabled("cpu")
+
+
+def computed(tensors: list[Tensor], on: bool) -> list[Tensor]:
+    """The tensors as the kernels take them: float32 under autocast, but for float64, which autocast leaves alone."""
+    if not on:
+        return tensors
+    return [t.float() if t.dtype in (torch.bfloat16, torch.float16) else t for t in tensors]
+
+
+def returned(tensors: list[Tensor], on: bool, lower: bool) -> list[Tensor]:
+    """The results: in autocast's own dtype if torch.nn's module returns that (`lower`), else as they are."""
+    if not (on and lower):
+        return tensors
+    dtype = torch.get_autocast_dtype("cpu")
+    return [t.to(dtype) if t.dtype == torch.float32 else t for t in tensors]

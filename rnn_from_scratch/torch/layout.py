@@ -1,0 +1,115 @@
+"""Tensors as torch.nn has them, and the arrays of this package: the way between them.
+
+weight_ih [G*H,I], weight_hh [G*H,H]    Wx [I,G*H], Wh [H,G*H]: transposed, the gates in another order
+bias_ih, bias_hh [G*H]                  b, their sum; or bx, bh where a cell has two
+weight_ch [E*H]                         p [E,H], peepholes
+x, y [T,B,...] if time-major            [B,T,...]
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .. import cells
+from ..typing import ListedCell
+
+Tensor = torch.Tensor
+Tensors = list[Tensor]
+
+# form of a cell -> its gates as torch.nn orders them, where that is not our order
+TORCH_GATES = {"GRU": ("r", "z", "n")}
+
+
+class Call(NamedTuple):
+    """What is the same at every call of a layer in one direction."""
+
+    cell: str  # a name of cells.CELLS
+    options: tuple[tuple[str, Any], ...]  # of its constructor
+    time_major: bool
+    reverse: bool
+    backend: str
+
+    def text(self) -> str:
+        return json.dumps(self)
+
+
+class Layer:
+    """A Call, and the way between torch's tensors and the arrays of this package."""
+
+    def __init__(self, text: str):
+        name, options, self.time_major, self.reverse, self.backend = json.loads(text)
+        self.cell: ListedCell = cells.by_name(name, **dict(options))
+
+    @cached_property
+    def order(self) -> list[int] | None:
+        """Our k-th gate is torch's gate number order[k]; None where the orders are one."""
+        theirs = TORCH_GATES.get(type(self.cell).__name__, self.cell.gates)
+        found = [theirs.index(gate) for gate in self.cell.gates]
+        return None if found == sorted(found) else found
+
+    def gates(self, rows: Tensor, back: bool = False) -> Tensor:
+        """[G*H, ...] with the gates of torch in our order, or back."""
+        if self.order is None:
+            return rows
+        order = np.argsort(self.order).tolist() if back else self.order
+        parts = rows.chunk(len(order))
+        return torch.cat([parts[k] for k in order])
+
+    def params(self, weights: Tensors) -> dict[str, Any]:
+        """weight_ih, weight_hh, bias_ih and bias_hh if used, weight_ch if the cell has peepholes -> our parameters."""
+        weight_ih, weight_hh, *rest = weights
+        params = {"Wx": array(self.gates(weight_ih).t()), "Wh": array(self.gates(weight_hh).t())}
+        if self.cell.use_bias:
+            bias_ih, bias_hh, *rest = rest
+            if self.cell.shared:
+                params["b"] = array(self.gates(bias_ih + bias_hh))
+            else:
+                params.update(bx=array(self.gates(bias_ih)), bh=array(self.gates(bias_hh)))
+        if self.cell.extras:
+            params["p"] = array(rest[0]).reshape(len(self.cell.extras), -1)
+        return params
+
+    def weights(self, params: dict[str, Any]) -> Tensors:
+        """Gradients by our parameters -> by torch's: undoes params. Of the sum of two biases both have the gradient."""
+        found = [self.gates(torch.from_numpy(params[name]).t(), back=True) for name in ("Wx", "Wh")]
+        if self.cell.use_bias:
+            biases = [params["b"], params["b"].copy()] if self.cell.shared else [params["bx"], params["bh"]]
+            found += [self.gates(torch.from_numpy(b), back=True) for b in biases]
+        if self.cell.extras:
+            found.append(torch.from_numpy(params["p"].reshape(-1)))
+        return found
+
+    def sequence(self, x: Tensor) -> Any:
+        """[B,T,...] of what came as the module has it: a view."""
+        return array(x.transpose(0, 1) if self.time_major else x)
+
+    def outputs(self, y: Any) -> Tensor:
+        """y or its like as the module has it, contiguous, time running forward."""
+        found = torch.from_numpy(y)
+        if self.reverse:
+            found = found.flip(1)
+        return found.transpose(0, 1).contiguous() if self.time_major else found
+
+    def upstream(self, dy: Tensor | None) -> Any:
+        """Undoes outputs."""
+        if dy is None:
+            return None
+        dy = dy.transpose(0, 1) if self.time_major else dy
+        return array(dy.flip(1) if self.reverse else dy)
+
+
+layer_of = lru_cache(Layer)
+
+
+def array(tensor: Tensor) -> Any:
+    """The NumPy array on the memory of a tensor."""
+    return tensor.detach().numpy()
+
+
+def maybe(tensor: Tensor | None) -> Any:
+    return None if tensor is None else array(tensor)

@@ -1,0 +1,157 @@
+"""Forward, backward, forward mode and double backward as operators of torch: each is one opaque call for torch.compile.
+
+An operator takes and returns plain tensors and knows no autograd; function.py differentiates. The first argument is the text of a Call,
+tensors are laid out as layout.py says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .. import backends
+from ..bptt import Gradients, Tape
+from .layout import Layer, layer_of, maybe
+
+Tensor = torch.Tensor
+Tensors = list[Tensor]
+
+
+def run(layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool, backend: str) -> Any:
+    """backends.forward -> y, state, tape."""
+    live, x_scale, h_scale = map(maybe, scales)
+    s0 = tuple(map(maybe, states)) or None
+    flags = {"go_backwards": layer.reverse, "x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": backend}
+    return backends.forward(layer.cell, layer.params(weights), layer.sequence(x), s0, mask=live, **flags)
+
+
+# scales: the mask of live steps [B,T], x_scale [B,I] and h_scale [B,H] of dropout, each of which may be None
+GIVEN = "str call, Tensor x, Tensor[] states, Tensor[] weights, Tensor?[] scales"
+SCHEMAS = {
+    "forward": f"({GIVEN}, bool save) -> Tensor[]",
+    "backward": f"({GIVEN}, Tensor[] tape, Tensor? dy, Tensor?[] dfinal, bool[] wrt) -> Tensor[]",
+    "jvp": f"({GIVEN}, Tensor? x_t, Tensor?[] states_t, Tensor?[] weights_t) -> Tensor[]",
+    "backward_vjp": f"({GIVEN}, Tensor? dy, Tensor?[] dfinal, Tensor? x_t, Tensor?[] states_t, Tensor?[] weights_t) -> Tensor[]",
+}
+for name, schema in SCHEMAS.items():
+    torch.library.define(f"rnn_from_scratch::{name}", schema, tags=(torch.Tag.pt2_compliant_tag,))
+
+
+@torch.library.impl("rnn_from_scratch::forward", "cpu")
+def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
+    """[y, *final states]; if `save`, then what the tape holds: [*states, saved]."""
+    layer = layer_of(call)
+    y, state, tape = run(layer, x, states, weights, scales, save, layer.backend)
+    kept = (*tape.states, tape.saved) if save else ()
+    return [layer.outputs(y), *map(torch.from_numpy, (*state, *kept))]
+
+
+@torch.library.register_fake("rnn_from_scratch::forward")
+def forward_fake(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
+    layer, H = layer_of(call), weights[1].shape[1]
+    T, B = x.shape[:2] if layer.time_major else (x.shape[1], x.shape[0])
+    S, A = len(layer.cell.states), len(layer.cell.saved)
+    kept = [x.new_empty(B, T + 1, H) for _ in range(S)] + [x.new_empty(B, T, A, H)] if save else []
+    return [x.new_empty(*x.shape[:2], H), *(x.new_empty(B, H) for _ in range(S)), *kept]
+
+
+@torch.library.impl("rnn_from_scratch::backward", "cpu")
+def backward(
+    call: str,
+    x: Tensor,
+    states: Tensors,
+    weights: Tensors,
+    scales: Sequence[Tensor | None],
+    tape: Tensors,
+    dy: Tensor | None,
+    dfinal: Sequence[Tensor | None],
+    wrt: Sequence[bool],
+) -> Tensors:
+    """The gradients by x, the initial states and the weights, of those that wrt asks for: [dx, *ds0, *dweights]."""
+    layer = layer_of(call)
+    groups = tuple(name for name, asked in zip(("x", "initial_state", "params"), wrt) if asked)
+    cell, a, params = layer.cell, layer.sequence(x), layer.params(weights)
+    live, x_scale, h_scale = map(maybe, scales)
+    backend = backends.usable(layer.backend, cell, params, a)
+    *kept, saved = map(maybe, tape)
+    made = Tape(cell, params, a, tuple(kept), saved, live, layer.reverse, False, x_scale, h_scale, backend)
+    grads = backends.backward(made, layer.upstream(dy), tuple(map(maybe, dfinal)), wrt=groups)
+    return flat(layer, grads)
+
+
+def flat(layer: Layer, grads: Any) -> Tensors:
+    """Gradients as tensors in the layout of x and of the weights, those that are None left out."""
+    found: Tensors = []
+    if grads.x is not None:
+        dx = torch.from_numpy(grads.x)
+        found.append(dx.transpose(0, 1).contiguous() if layer.time_major else dx)
+    found += map(torch.from_numpy, grads.initial_state or ())
+    return found + (layer.weights(grads.params) if grads.params else [])
+
+
+@torch.library.register_fake("rnn_from_scratch::backward")
+def backward_fake(
+    call: str,
+    x: Tensor,
+    states: Tensors,
+    weights: Tensors,
+    scales: Sequence[Tensor | None],
+    tape: Tensors,
+    dy: Tensor | None,
+    dfinal: Sequence[Tensor | None],
+    wrt: Sequence[bool],
+) -> Tensors:
+    like = [x] * wrt[0] + [tape[k][:, 0] for k in range(len(tape) - 1)] * wrt[1] + weights * wrt[2]
+    return [x.new_empty(a.shape) for a in like]
+
+
+def tangents(
+    layer: Layer, x_t: Tensor | None, states_t: Sequence[Tensor | None], weights_t: Sequence[Tensor | None], weights: Tensors
+) -> Any:
+    """A direction over x, the weights and the initial states, under our names."""
+    params = None
+    if any(w is not None for w in weights_t):
+        params = layer.params([torch.zeros_like(w) if t is None else t for t, w in zip(weights_t, weights)])
+    states = tuple(map(maybe, states_t)) if states_t else None
+    return Gradients(None if x_t is None else layer.sequence(x_t), params, states)  # type: ignore[arg-type]
+
+
+@torch.library.impl("rnn_from_scratch::jvp", "cpu")
+def jvp(
+    call: str,
+    x: Tensor,
+    states: Tensors,
+    weights: Tensors,
+    scales: Sequence[Tensor | None],
+    x_t: Tensor | None,
+    states_t: Sequence[Tensor | None],
+    weights_t: Sequence[Tensor | None],
+) -> Tensors:
+    """The tangents of [y, *final states]; None is a tangent of zero."""
+    layer = layer_of(call)
+    tape = run(layer, x, states, weights, scales, True, "reference")[2]
+    found = backends.second_order.jvp(tape, *vars(tangents(layer, x_t, states_t, weights_t, weights)).values())
+    return [layer.outputs(found.y), *map(torch.from_numpy, found.state)]
+
+
+@torch.library.impl("rnn_from_scratch::backward_vjp", "cpu")
+def backward_vjp(
+    call: str,
+    x: Tensor,
+    states: Tensors,
+    weights: Tensors,
+    scales: Sequence[Tensor | None],
+    dy: Tensor | None,
+    dfinal: Sequence[Tensor | None],
+    x_t: Tensor | None,
+    states_t: Sequence[Tensor | None],
+    weights_t: Sequence[Tensor | None],
+) -> Tensors:
+    """The gradients of <cotangents, backward(dy, dfinal)>: [dx, *ds0, *dweights, ddy, *ddfinal]."""
+    layer = layer_of(call)
+    tape = run(layer, x, states, weights, scales, True, "reference")[2]
+    cotangents = tangents(layer, x_t, states_t, weights_t, weights)
+    found = backends.second_order.backward_vjp(tape, layer.upstream(dy), tuple(map(maybe, dfinal)), cotangents)
+    return [*flat(layer, found), layer.outputs(found.dy), *map(torch.from_numpy, found.dstate)]

@@ -1,0 +1,45 @@
+"""torch.compile takes a module in one graph, and computes the same bits; torch.export takes it too."""
+
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from rnn_from_scratch import torch as ours  # noqa: E402
+
+from .helpers import ALL, random, results  # noqa: E402
+
+pytestmark = [pytest.mark.check, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
+OPTIONS = ({}, {"batch_first": True, "bidirectional": True, "num_layers": 2})
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("compiler", ["aot_eager", "inductor"])
+def test_one_graph_and_the_same_bits(compiler, name, options):
+    if compiler == "inductor" and (name not in ("LSTM", "GRU") or not shutil.which("g++")):
+        pytest.skip("inductor: two cells are enough, with g++")
+    torch._dynamo.reset()
+    module = getattr(ours, name)(3, 5, **options)
+    compiled = torch.compile(module, fullgraph=True, backend=compiler)
+    x = random(7, 2, 3, dtype=torch.float32)
+    for found, expected in zip(results(compiled, x), results(module, x)):
+        assert torch.equal(found, expected)
+    with torch.no_grad():
+        assert torch.equal(compiled(x)[0], module(x)[0])
+
+
+def test_a_model_around_it_is_one_graph():
+    torch._dynamo.reset()
+    model = torch.nn.Sequential(ours.GRU(3, 5), torch.nn.Flatten())
+    model.forward = lambda x: torch.relu(model[0](x * 2)[0]).sum(0)
+    compiled, x = torch.compile(model, fullgraph=True, backend="aot_eager"), random(7, 2, 3, dtype=torch.float32)
+    for found, expected in zip(results(compiled, x), results(model, x)):
+        assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_export():
+    module, x = ours.LSTM(3, 5).eval(), random(7, 2, 3, grad=False, dtype=torch.float32)
+    exported = torch.export.export(module, (x,))
+    assert torch.equal(exported.module()(x)[0], module(x)[0])
