@@ -19,6 +19,7 @@ from rnn_from_scratch.measure import EXACT, compare, error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from .planted_changes import MASKS, Mutant, mutants, planted, survivors
+from .sample import drawn
 
 FILES = ("prelude.h", "step.cu", "column_sum.cu")
 LOCAL = {"xgs", "hgs", "s_prev", "s_new", "kept", "extras", "d", "ds_prev", "dxgs", "dhgs", "dps", "tapes"}  # small arrays of one thread
@@ -146,7 +147,7 @@ def unexplained() -> list[Mutant]:
     """The mutants that nobody noticed and KNOWN does not explain."""
     check_step()  # unbroken, all is well
     check_column_sums()
-    return [m for m in survivors(every(), caught, KNOWN, LIMIT) if (m.what, m.where) not in KNOWN]
+    return [m for m in survivors(drawn(every()), caught, KNOWN, LIMIT) if (m.what, m.where) not in KNOWN]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from rnn_from_scratch.measure import EXACT, compare, error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from .planted_changes import MASKS, Mutant, mutants, planted, survivors
+from .sample import drawn
 from .sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
@@ -204,8 +205,10 @@ def unexplained() -> tuple[list[Mutant], set[tuple[str, str]]]:
     """The mutants that nobody noticed and KNOWN does not explain; and what KNOWN explains without need."""
     with nothing_is_zero_by_luck():
         check_all()  # unbroken, all is well
-    left = survivors(every(), caught, KNOWN, LIMIT)
-    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) - {(m.what, m.where) for m in left}
+    tried = drawn(every())
+    left = survivors(tried, caught, KNOWN, LIMIT)
+    names = {(m.what, m.where) for m in left}
+    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) & {(m.what, m.where) for m in tried} - names
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem
 from rnn_from_scratch.verify.mutants import sweep
 from rnn_from_scratch.verify.mutants.harmless import HARMLESS
 
+from ..helpers.sample import drawn
+
 
 @pytest.mark.parametrize("name", CELLS)
 def test_the_equations_give_what_forward_gives(name):
@@ -101,8 +103,10 @@ def test_the_sweep_changes_every_kind_of_thing():
 
 @pytest.mark.check
 def test_what_survives_the_sweep_is_explained():
-    verdicts = sweep.sweep(list(sweep.generate()))
+    tried = drawn(list(sweep.generate()))
+    verdicts = sweep.sweep(tried)
     print(sweep.summary(verdicts))
+    names = {f"{m.file} {m.what}" for m in tried}
     survivors = {f"{v.mutant.file} {v.mutant.what}" for v in verdicts if not v.check}
     assert not survivors - set(HARMLESS), "survivors without a reason in mutants/harmless.py"
-    assert not set(HARMLESS) - survivors, "reasons for mutants that do not survive"
+    assert not (set(HARMLESS) & names) - survivors, "reasons for mutants that do not survive"

@@ -1,0 +1,19 @@
+"""Which of a long list of planted bugs `make check` tries: every third, and `make mutants` (RNN_MUTANTS=all) all of them."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def drawn(items: Sequence[Item], every: int = 3) -> list[Item]:
+    """Every third item. Where it begins follows from the texts of all: a change of what is broken draws others."""
+    if os.environ.get("RNN_MUTANTS") == "all":
+        return list(items)
+    found = list(items)[zlib.crc32(repr(items).encode()) % every :: every]
+    print(f"{len(found)} of {len(items)} planted bugs; RNN_MUTANTS=all plants all of them")
+    return found
