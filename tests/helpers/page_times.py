@@ -100,7 +100,7 @@ def measure() -> list[str]:
             shown = ["-" if t is None else f"{t:.0f} ms" if t >= 10 else f"{t:.1f} ms" for t in times]
             lines.append(f"| {title} | {path.stat().st_size / 1000:.0f} | {' | '.join(shown)} |")
             tab.page.close()
-        lines.append(f"\nChromium {browser.version} on {processor()}, {os.cpu_count()} cores, of which {os.getloadavg()[0]:.1f} were busy.")
+        lines.append(f"\nChromium {browser.version} on {processor()}, {os.cpu_count()} cores, at a load of {os.getloadavg()[0]:.1f}.")
     return lines
 
 
