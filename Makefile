@@ -4,7 +4,7 @@
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make docs    the guides and the API reference as static pages, in build/docs
 # make tables  write the tables of the guides again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
-# make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE   train every program of the books (hours), write their table
+# make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE WORDS=FILE PAIRS=FILE   train every program of the books (hours), write their table
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -76,6 +76,13 @@ programs: $(VENV)/.installed
 		$(TRAIN) char --cell $$cell --units 128 --epochs 4 --learning-rate 0.004 --out runs/char-$$cell || exit; done
 	$(TRAIN) char --data '$(SHAKESPEARE)' --layers 2 --units 256 --bptt 100 --epochs 6 --learning-rate 0.004 --decay 0.7 --out runs/char
 	$(if $(ABC),$(TRAIN) char --data '$(ABC)' --layers 2 --units 256 --bptt 100 --epochs 11 --learning-rate 0.004 --decay 0.8 --out runs/abc)
+	for seed in 0 1 2; do \
+		$(TRAIN) translate --seed $$seed --out runs/dates-$$seed || exit; \
+		$(if $(WORDS),$(TRAIN) word2vec --data '$(WORDS)' --seed $$seed --out runs/word2vec-$$seed || exit;) \
+		$(if $(PAIRS),$(TRAIN) translate --data '$(PAIRS)' --seed $$seed --out runs/translate-$$seed || exit;) done
+	$(TRAIN) translate --no-attention --out runs/dates-without
+	for cell in $(CELLS); do $(TRAIN) translate --cell $$cell --out runs/dates-$$cell || exit; done
+	$(if $(WORDS),$(TRAIN) word2vec-book --data '$(WORDS)' --out runs/word2vec-book)
 	$(BIN)/python -m rnn_from_scratch.tasks.table runs rnn_from_scratch/tasks/README.md
 
 wheel: $(VENV)/.installed

@@ -78,7 +78,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 # what a preset sets where no --data is given, for the data of the package: translate reads dates then
 EMBEDDED: dict[str, dict[str, Any]] = {
     "translate": {
-        **{"cell": "gru", "units": 64, "embedding": 32, "dropout": 0.0, "clip": 0.0, "epochs": 4, "learning_rate": 0.01, "decay": 0.7},
+        **{"cell": "gru", "units": 64, "embedding": 32, "dropout": 0.0, "clip": 0.0, "epochs": 2, "learning_rate": 0.01, "decay": 0.7},
         "tokens": "characters",
     },
     "translate-book": {"units": 64, "learning_rate": 0.01, "decay": 0.7, "tokens": "characters", "vocabulary": 60, "sampled": 20},
@@ -99,6 +99,6 @@ FAST: dict[str, dict[str, Any]] = {
     "char": {"epochs": 1, "units": 64, "batch_size": 100, "learning_rate": 0.02},
     "word2vec": {"vocabulary": 3000, "embedding": 50, "epochs": 2, "batches": 3000},
     "word2vec-book": {"vocabulary": 3000, "embedding": 50, "epochs": 2},
-    "translate": {"epochs": 2},
+    "translate": {"epochs": 1},
     "translate-book": {"layers": 1, "epochs": 2, "batch_size": 64},
 }
