@@ -8,9 +8,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..measure import Row, error
-from .functions import assert_gradients, check_function
-from .functions.frameworks import Pair, of_jax, of_keras, of_tensorflow, of_torch
-from .functions.report import FunctionReport
 from .gradcheck import assert_gradcheck, gradcheck
 from .report import Report
 
@@ -18,6 +15,9 @@ if TYPE_CHECKING:
     from ..interop import conventions
     from ..interop.diagnose import diagnose
     from ..interop.to_onnx import mask_lengths, to_onnx
+    from .functions import assert_gradients, check_function
+    from .functions.frameworks import Pair, of_jax, of_keras, of_tensorflow, of_torch
+    from .functions.report import FunctionReport
 
 __all__ = [
     "FunctionReport",
@@ -38,14 +38,21 @@ __all__ = [
     "of_torch",
     "to_onnx",
 ]
-# name -> module of interop/ that has it, loaded when it is first asked for
-ELSEWHERE = {"conventions": "conventions", "diagnose": "diagnose", "mask_lengths": "to_onnx", "to_onnx": "to_onnx"}
+# name -> the module that has it, loaded when it is first asked for: importing the package stays quick
+ELSEWHERE = {
+    "conventions": "..interop.conventions",
+    "diagnose": "..interop.diagnose",
+    **dict.fromkeys(("mask_lengths", "to_onnx"), "..interop.to_onnx"),
+    **dict.fromkeys(("assert_gradients", "check_function"), ".functions"),
+    **dict.fromkeys(("Pair", "of_jax", "of_keras", "of_tensorflow", "of_torch"), ".functions.frameworks"),
+    "FunctionReport": ".functions.report",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in ELSEWHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"..interop.{ELSEWHERE[name]}", __name__)
+    module = import_module(ELSEWHERE[name], __name__)
     return module if name == "conventions" else getattr(module, name)
 
 
