@@ -121,7 +121,7 @@ def test_doctor_says_what_to_install(monkeypatch, capsys):
     assert cli.main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert 'to get tensorflow, keras: pip install "rnn_from_scratch[tensorflow]"' in lines
-    assert 'to get torch: pip install "torch"' in lines
+    assert 'to get torch: pip install "rnn_from_scratch[torch]"' in lines
 
 
 def test_the_module_runs_as_a_program():

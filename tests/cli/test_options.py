@@ -99,6 +99,11 @@ ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, test_translate.p
         *("--units", "--steps", "--activation", "--reset-before", "--step", "--unit", "--terminal", "--out"),
         *("--text", "--digit", "--start"),
     },
+    "equations": {"--latex", "--text", "--activation", "--reset-before"},
+    "plot": {
+        *("--units", "--steps", "--activation", "--reset-before", "--seed", "--step", "--unit", "--layer"),
+        *("--wide", "--out", "--csv"),
+    },
     "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
     "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},
     "translate": {"--text", "--file", "--beam", "--attention", "--json"},

@@ -166,6 +166,22 @@ def test_the_numbers_of_unroll_are_those_of_backward():
     assert rows[5][4:] == [0, 1]
 
 
+@pytest.mark.check
+@pytest.mark.parametrize(
+    ("of", "option"),
+    [
+        *((["gates", "lstm"], option) for option in ("--units 3", "--steps 5", "--seed 1", "--activation relu")),
+        (["gates", "gru"], "--reset-before"),
+        (["spectrum", "gru"], "--step 3"),
+        (["unroll", "lstm"], "--unit 1"),
+    ],
+)
+def test_an_option_changes_the_numbers(of, option, tmp_path, capsys):
+    for name, more in (("a", []), ("b", option.split())):
+        assert cli.main(["plot", *of, *more, "--out", str(tmp_path / f"{name}.png"), "--csv", str(tmp_path / f"{name}.csv")]) == 0
+    assert table(tmp_path / "a.csv") != table(tmp_path / "b.csv")
+
+
 WRONG = {
     "gate lstm": "plot: expected one of gates, reach, spectrum, saturation, memory, unroll, got gate",
     "gates": "plot gates: of what? rnn-from-scratch plot gates CELL, or a run directory",

@@ -18,7 +18,7 @@ from ..conftest import ROOT
 
 ALL = {lesson.name: lesson for lesson in lessons()}
 SHORT = "memory"  # what runs quickest
-LONG = ("clip", "truncate", "eos", "thread", "persistent")  # two seconds and more; the last two compile kernels
+LONG = ("clip", "truncate", "eos", "embeddings", "attention", "thread", "persistent")  # two seconds and more; the last two compile kernels
 MARKS = {name: [pytest.mark.check] * (name in LONG) + [pytest.mark.skipif(bool(run.lacks(ALL[name])), reason="no g++")] for name in ALL}
 RUN = [pytest.param(name, marks=marks) for name, marks in MARKS.items()]
 

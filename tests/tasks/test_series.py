@@ -52,6 +52,7 @@ def test_batches_resume_at_any_place():
         np.testing.assert_array_equal(y, z)
 
 
+@pytest.mark.check
 def test_both_heads_answer_alike(whole, tmp_path):
     results = record(whole)["results"]
     assert results["heads_differ_by"] <= 1e-6

@@ -77,7 +77,11 @@ def test_timing_of_words(tmp_path):
     assert float(ours) > 0 < float(theirs) and float(times) > 0
 
 
-@pytest.mark.parametrize(("preset", "given"), [("series", {"cell": "gru"}), ("series", {"cell": "peephole_lstm"}), ("char", {"bptt": 5})])
+LONG = [pytest.param("series", {"cell": "gru"}, marks=pytest.mark.check), pytest.param("char", {"bptt": 5}, marks=pytest.mark.check)]
+TIMED = [("series", {"cell": "peephole_lstm"}), *LONG]
+
+
+@pytest.mark.parametrize(("preset", "given"), TIMED)
 def test_timing_against_tf_keras(tmp_path, preset, given):
     out = tmp_path / "run"
     if preset == "char":

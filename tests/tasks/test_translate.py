@@ -96,7 +96,7 @@ def test_the_sampled_loss_stands_beside_no_full_one(pairs_file, tmp_path):
     assert len(said) == 1 and said[0].startswith("epoch 1/1: validation ") and "bleu" in said[0]
 
 
-@pytest.mark.parametrize("cell", cells.CELLS)
+@pytest.mark.parametrize("cell", [pytest.param(name, marks=() if name == "lstm" else pytest.mark.check) for name in cells.CELLS])
 def test_any_cell_translates(cell, pairs_file, tmp_path):
     given = {**SMALL, "data": str(pairs_file), "cell": cell, "epochs": 1, "layers": 2, "tokens": "words"}
     results = training.train("translate", tmp_path / "run", **given)["results"]

@@ -148,6 +148,7 @@ class HandWritten(keras.layers.Layer):
 BLOCKS = {name: lstm.GATES for name in ("kernel", "recurrent_kernel", "bias")}
 
 
+@pytest.mark.check
 def test_keras_layer():
     x = lstm.inputs()[0]
     options = {"method": "central", "tol": 1e-7, "directions": 3, "blocks": BLOCKS, "time_axis": 1}

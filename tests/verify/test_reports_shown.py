@@ -104,6 +104,7 @@ def test_reports_of_functions_have_a_map_where_time_is_known(shape):
     assert "WRONG" in repr(stopped) and "count: backward_fn gives 2 gradients" in stopped._repr_html_()
 
 
+@pytest.mark.check
 def test_rows_of_parity_are_one_line():
     pytest.importorskip("torch", reason="needs torch")
     row = next(r for r in parity.parity("gru", dtype="float64") if r.check == "torch.nn")

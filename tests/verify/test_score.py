@@ -34,6 +34,7 @@ def test_one_seed_of_every_kind_and_some_plants(name):
     assert counts(found)[4] >= 1  # a plant that moves too little does not count
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", KINDS)
 def test_the_right_one_of_every_kind_with_every_element(name):
     report = check_function(*case(kind_of(name, 1), 1), names=NAMES, blocks=BLOCKS, seed=1, directions="full")
