@@ -59,7 +59,8 @@ def one(library: str, model: str) -> float:
 
     for _ in range(3):
         step()
-    times, end = [], time.perf_counter() + SECONDS
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(times) < 5:
         start = time.perf_counter()
         step()
