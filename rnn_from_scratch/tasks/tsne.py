@@ -36,9 +36,9 @@ def distances(x: Array) -> Array:
 def affinities(d: Array, perplexity: float) -> Array:
     """p [N,N], symmetric, summing to 1: exp(-beta d) by rows, with the beta at which a row has the entropy log(perplexity)."""
     low, high, beta = np.zeros(len(d)), np.full(len(d), np.inf), np.ones(len(d))
+    others = np.where(np.eye(len(d), dtype=bool), np.inf, d)  # a point is no neighbour of itself
     for _ in range(60):
-        p = np.exp(-(d - np.min(d + np.where(np.eye(len(d)), np.inf, 0), axis=1)[:, None]) * beta[:, None])
-        np.fill_diagonal(p, 0)
+        p = np.exp(-(others - others.min(axis=1)[:, None]) * beta[:, None])
         p /= p.sum(axis=1)[:, None]
         entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
         wide = entropy > np.log(perplexity)

@@ -89,6 +89,13 @@ def test_false_words_are_different_and_as_often_as_said():
         Negatives(50, 50, "--negatives")
 
 
+@pytest.mark.parametrize("words", [2, 3, 5])
+def test_tsne_of_a_few_words_far_apart_is_finite(words):
+    x = 1e3 * np.random.default_rng(words).standard_normal((words, 4))
+    p = tsne.affinities(tsne.distances(x), min(30, (words - 1) / 3))
+    assert np.isfinite(p).all() and abs(p.sum() - 1) < 1e-9 and not (np.diag(p) > 1e-11).any()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_tsne_keeps_who_is_near_whom(seed):
     rng = np.random.default_rng(seed)
