@@ -21,7 +21,7 @@ from rnn_from_scratch.verify import check_function
 text = corpus.load(None, 2000)  # plays of Shakespeare; the commonest word is number 0
 V, D, B, K = len(text.words), 30, 250, 40  # words, numbers each, batch, false words
 place = {word: n for n, word in enumerate(text.words)}
-print(len(text.codes), "words,", V, "different ones;", text.words[:8])
+print(len(text.codes), "words,", V, "different ones;", *text.words[:8])
 
 # %% [markdown]
 # ## The loss
@@ -62,7 +62,7 @@ def trusted(seed):
     )
 
 
-print(trusted(0))
+print("hand-written gradients against the forward pass:", trusted(0).verdict)
 
 # %% [markdown]
 # ## Training, row by row
