@@ -76,7 +76,7 @@ class Layer:
 
     def weights(self, params: dict[str, Any]) -> Tensors:
         """Gradients by our parameters -> by torch's: undoes params. Of the sum of two biases both have the gradient."""
-        found = [self.gates(torch.from_numpy(params[name]).t(), back=True) for name in ("Wx", "Wh")]
+        found = [self.gates(torch.from_numpy(params[name]).t(), back=True).contiguous() for name in ("Wx", "Wh")]
         if self.cell.use_bias:
             biases = [params["b"], params["b"].copy()] if self.cell.shared else [params["bx"], params["bh"]]
             found += [self.gates(torch.from_numpy(b), back=True) for b in biases]

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.check, pytest.mark.skipif(not find_spec("pdoc"), reaso
 INTERNAL = {
     "rnn_from_scratch.backends.reference": "called through rnn_from_scratch.backends",
     "rnn_from_scratch.backends.native": "called through rnn_from_scratch.backends",
+    "rnn_from_scratch.lessons.exercises": "the command `exercise` alone uses it",
     "rnn_from_scratch.backends.emulator": "called through rnn_from_scratch.backends",
 }
 

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from rnn_from_scratch import torch as ours  # noqa: E402
+from rnn_from_scratch.torch.layout import Call  # noqa: E402
 
 from .helpers import ALL, random, results  # noqa: E402
 
@@ -28,6 +29,24 @@ def test_one_graph_and_the_same_bits(compiler, name, options):
         assert torch.equal(found, expected)
     with torch.no_grad():
         assert torch.equal(compiled(x)[0], module(x)[0])
+
+
+@pytest.mark.parametrize(("time_major", "reverse"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "gru"])
+def test_fakes_have_the_shapes_and_strides_of_the_operators(name, time_major, reverse):
+    G, E = {"lstm": 4, "peephole_lstm": 4, "gru": 3}[name], 3 * (name == "peephole_lstm")
+    call = Call(name, (("use_bias", True),), time_major, reverse, "auto").text()
+    x, ones = torch.randn(*((7, 2) if time_major else (2, 7)), 3), [torch.randn(2, 5) for _ in range(1 if name == "gru" else 2)]
+    weights = [torch.randn(G * 5, 3), torch.randn(G * 5, 5), torch.randn(G * 5), torch.randn(G * 5), *[torch.randn(E * 5)] * bool(E)]
+    given = (call, x, ones, weights, [torch.rand(2, 7) < 0.7, None, None])
+    operators = torch.ops.rnn_from_scratch
+    checks = ("test_schema", "test_faketensor")
+    for save in (True, False):
+        torch.library.opcheck(operators.forward.default, (*given, save), test_utils=checks)
+    y, *rest = operators.forward(*given, True)
+    final, tape = rest[: len(ones)], rest[len(ones) :]
+    for wrt in ([True, True, True], [False, True, False], [True, False, True]):
+        torch.library.opcheck(operators.backward.default, (*given, tape, y, [final[0], *[None] * (len(ones) - 1)], wrt), test_utils=checks)
 
 
 def test_a_model_around_it_is_one_graph():
