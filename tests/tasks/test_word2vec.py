@@ -160,11 +160,11 @@ def test_judging_by_groups():
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("seed", range(3))
-def test_on_the_corpus(shared_data, tmp_path, seed):
-    given = {"data": str(shared_data("words/corpus.txt.gz")), "seed": seed}
+def test_on_the_corpus(shared_data, tmp_path):
+    """One seed, minutes long; reached over three: loss 10.0 in the last 10,000 steps, closed groups 0.77 to 0.83."""
+    given = {"data": str(shared_data("words/corpus.txt.gz")), "seed": 0}
     results = training.train("word2vec", tmp_path / "run", **given)["results"]
     assert 265 < results["loss_at_start"] < 300
-    assert json.loads((tmp_path / "run/metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["loss"] < 10.5  # 10.0
+    assert json.loads((tmp_path / "run/metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["loss"] < 10.5
     assert results["number_words"] >= 0.85
-    assert results["closed_groups"] >= 0.75  # 0.77 to 0.83 over three seeds
+    assert results["closed_groups"] >= 0.75
