@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import Module
 
+from ..interop.conventions import layout_row
 from . import modules, single_step
 
 # class of torch.nn -> class here
@@ -21,8 +22,6 @@ OURS = {
 }
 THEIRS = {ours: theirs for theirs, ours in OURS.items()}
 OPTIONS = ("num_layers", "batch_first", "dropout", "bidirectional", "nonlinearity")
-# what torch.nn's modules compute, where ours have a choice
-FIXED = {"activation": ("tanh", "relu"), "recurrent_activation": ("sigmoid",), "reset_after": (True,)}
 
 
 class Replaced(NamedTuple):
@@ -48,8 +47,10 @@ def from_torch(model: Module, *, backend: str = "auto") -> Replaced:
     >>> from_torch(tagger).names, type(tagger["lstm"]).__module__
     (['lstm'], 'rnn_from_scratch.torch.modules')
     """
-    names, left = [], {}
-    for name, module in list(model.named_modules()):
+    names: list[str] = []
+    left: dict[str, str] = {}
+    made: dict[Module, Module] = {}  # a module may have several names
+    for name, module in list(model.named_modules(remove_duplicate=False)):
         if not isinstance(module, (torch.nn.RNNBase, torch.nn.modules.rnn.RNNCellBase)):
             continue
         if type(module) not in OURS:
@@ -59,7 +60,7 @@ def from_torch(model: Module, *, backend: str = "auto") -> Replaced:
         elif set(dict(module.named_parameters())) - set(dict(module.named_parameters(recurse=False))) or hooked(module):
             left[name] = "it has hooks or parametrizations, which are tied to the module; replace it before they are added"
         else:
-            ours = like(OURS[type(module)], module, backend=backend)
+            ours = made[module] = made.get(module) or like(OURS[type(module)], module, backend=backend)
             if name:
                 parent, _, child = name.rpartition(".")
                 setattr(model.get_submodule(parent), child, ours)
@@ -70,8 +71,7 @@ def from_torch(model: Module, *, backend: str = "auto") -> Replaced:
 
 
 def hooked(module: Module) -> bool:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
-    return any(getattr(module, kind, None) for kind in kinds)
+    return any(hooks for kind, hooks in vars(module).items() if kind.endswith("_hooks"))
 
 
 def to_torch(module: Module) -> Module:
@@ -90,21 +90,21 @@ def to_torch(module: Module) -> Module:
     if isinstance(module, (modules.Recurrent, single_step.SingleStep)):
         return leave(module, type(module).__name__)
     model = copy.deepcopy(module)
-    for name, part in list(model.named_modules()):
+    made: dict[Module, Module] = {}
+    for name, part in list(model.named_modules(remove_duplicate=False)):
         if isinstance(part, (modules.Recurrent, single_step.SingleStep)):
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, leave(part, name))
+            made[part] = made.get(part) or leave(part, name)
+            setattr(model.get_submodule(parent), child, made[part])
     return model
 
 
 def leave(module: Any, name: str) -> Module:
     """The module of torch.nn for one of ours."""
-    if type(module) not in THEIRS:
-        raise ValueError(f"{name}: torch.nn has no {type(module).__name__}")
-    for option, known in FIXED.items():
-        value = getattr(module.cell, option, known[0])
-        if value not in known or (option == "activation" and value == "relu" and "c" in module.cell.states):
-            raise ValueError(f"{name}: torch.nn.{type(module).__name__} computes {option}={known[0]!r}, got {value!r}")
+    try:
+        layout_row("torch", module.cell)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     if getattr(module, "recurrent_dropout", 0):
         raise ValueError(f"{name}: torch.nn has no recurrent_dropout, got {module.recurrent_dropout}; set it to 0 first")
     theirs = like(THEIRS[type(module)], module)

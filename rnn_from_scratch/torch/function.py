@@ -29,7 +29,7 @@ def sequence(
 ) -> tuple[Tensor, ...]:
     """y in the layout of x, then the final states: `results` tensors.
 
-    call     the text of an operators.Call
+    call     the text of a layout.Call
     x        [T,B,I] if the call is time-major, else [B,T,I]
     states   one [B,H] for each state, or none: zeros
     weights  weight_ih [G*H,I], weight_hh [G*H,H], bias_ih and bias_hh [G*H] if used, weight_ch [E*H] if the cell has peepholes

@@ -106,6 +106,15 @@ def test_what_stays_is_named():
     }
 
 
+def test_a_module_with_two_names_stays_one():
+    lstm = torch.nn.LSTM(3, 5)
+    model = torch.nn.ModuleDict({"encoder": lstm, "decoder": lstm})
+    assert ours.from_torch(model).names == ["encoder", "decoder"]
+    assert model["encoder"] is model["decoder"] and isinstance(model["encoder"], ours.LSTM)
+    back = ours.to_torch(model)
+    assert back["encoder"] is back["decoder"] and type(back["encoder"]) is torch.nn.LSTM
+
+
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"])
 def test_a_module_there_and_back(name):
     options = {} if "Cell" in name else {"num_layers": 2, "bidirectional": True, "batch_first": True, "dropout": 0.2}
@@ -124,9 +133,11 @@ def test_a_module_there_and_back(name):
     ("module", "why"),
     [
         (lambda: ours.PeepholeLSTM(3, 5), "torch.nn has no PeepholeLSTM"),
-        (lambda: ours.GRU(3, 5, reset_after=False), "computes reset_after=True, got False"),
-        (lambda: ours.LSTM(3, 5, activation="relu"), "computes activation='tanh', got 'relu'"),
-        (lambda: ours.LSTM(3, 5, recurrent_activation="hard_sigmoid"), "computes recurrent_activation='sigmoid', got 'hard_sigmoid'"),
+        (lambda: ours.CoupledLSTM(3, 5), "torch.nn has no CoupledLSTM"),
+        (lambda: ours.GRU(3, 5, reset_after=False), "torch.nn has no GRU reset before"),
+        (lambda: ours.LSTM(3, 5, activation="relu"), "activation: torch.nn LSTM has tanh, got 'relu'"),
+        (lambda: ours.GRU(3, 5, activation="relu"), "activation: torch.nn GRU has tanh, got 'relu'"),
+        (lambda: ours.LSTM(3, 5, recurrent_activation="hard_sigmoid"), "recurrent_activation: torch.nn LSTM has sigmoid, got 'hard_"),
         (lambda: ours.LSTM(3, 5, recurrent_dropout=0.1), "torch.nn has no recurrent_dropout, got 0.1"),
     ],
 )
