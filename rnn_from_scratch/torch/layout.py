@@ -16,14 +16,11 @@ import numpy as np
 import torch
 
 from .. import cells
+from ..interop.weight_layouts import LAYOUTS
 from ..typing import ListedCell
 
 Tensor = torch.Tensor
 Tensors = list[Tensor]
-
-# form of a cell -> its gates as torch.nn orders them, where that is not our order
-TORCH_GATES = {"GRU": ("r", "z", "n")}
-
 
 class Call(NamedTuple):
     """What is the same at every call of a layer in one direction."""
@@ -48,7 +45,8 @@ class Layer:
     @cached_property
     def order(self) -> list[int] | None:
         """Our k-th gate is torch's gate number order[k]; None where the orders are one."""
-        theirs = TORCH_GATES.get(type(self.cell).__name__, self.cell.gates)
+        rows = LAYOUTS["torch"].rows.items()  # of a cell that torch.nn has in another form, the gates stand as there
+        theirs = next((row.gates.split() for form, row in rows if form.split()[0] == type(self.cell).__name__), list(self.cell.gates))
         found = [theirs.index(gate) for gate in self.cell.gates]
         return None if found == sorted(found) else found
 
