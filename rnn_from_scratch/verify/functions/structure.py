@@ -106,7 +106,7 @@ def given_names(function: Callable[..., Any], inputs: Sequence[Any], skip: int =
         elif name in bound:
             found.append(name)
     named = any(p.kind != p.VAR_POSITIONAL for name, p in signature.parameters.items() if name in bound)
-    return found[skip : skip + len(inputs)] if named else numbered
+    return found[skip : skip + len(inputs)] if named else scripted_names(function, len(inputs)) or numbered
 
 
 def scripted_names(function: Any, count: int) -> list[str]:
