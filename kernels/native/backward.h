@@ -115,8 +115,8 @@ template <class Real> class Backward : Plan<Real> {
     int packs() const { return blocks + input.packs() + (again ? again->packs() : 0); }
     void pack(int i) {
         if (i < blocks)
-            pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wh), 1, ptrdiff_t(G) * H,
-                       G * H, H, i);
+            pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wh), call.Wh_stride[1],
+                       call.Wh_stride[0], G * H, H, i);
         else if (i < blocks + input.packs()) input.pack(i - blocks);
         else again->pack(i - blocks - input.packs());
     }
@@ -180,7 +180,9 @@ template <class Real> class Backward : Plan<Real> {
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
                     n = tile_rows(own.rows.end - b);
                     if (!phase && step && j == own.blocks.begin) prefetch_rows(own, step - 1, b, n);
-                    one_tile(own, phase, dgates_row + b, b, n, j, std::min(P::cols, own.blocks.end - j));
+                    const int rows = P::rows_to_last_live(step, b, n);  // the others' dgates are 0
+                    if (rows)
+                        one_tile(own, phase, dgates_row + b, b, rows, j, std::min(P::cols, own.blocks.end - j));
                 }
         }
     }

@@ -18,8 +18,9 @@ struct Call {
 
     const void* x;  // [B, T, I]
     int64_t x_stride[3];
-    // [I, G*H], [H, G*H], [G*H], [G*H], [E, H]; bx is b if the cell has one bias
-    const void *Wx, *Wh, *bx, *bh, *p;
+    const void *Wx, *Wh;  // [I, G*H], [H, G*H]
+    int64_t Wx_stride[2], Wh_stride[2];
+    const void *bx, *bh, *p;        // [G*H], [G*H], [E, H]; bx is b if the cell has one bias
     const void* live;               // [B, T] bytes
     const void *x_scale, *h_scale;  // [gates, B, I], [gates, B, H]
 
@@ -29,9 +30,12 @@ struct Call {
 
     const void* initial[MAX_STATES];  // forward: [B, H]
     void *y, *final[MAX_STATES];      // [B, T, H], [B, H]
+    int64_t y_stride[2];              // that of the units is 1
 
     const void* dy;                  // backward: [B, T, H]
     int64_t dy_stride[2];            // that of the units is 1
     const void* dfinal[MAX_STATES];  // [B, H]
     void *dx, *dWx, *dWh, *dbx, *dbh, *dp, *dinitial[MAX_STATES];
+    int64_t dx_stride[2];  // that of the inputs is 1
+    int64_t dWx_stride[2], dWh_stride[2];
 };

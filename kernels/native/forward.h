@@ -82,8 +82,9 @@ template <class Real> class Forward : Plan<Real> {
     void pack(int i) {
         const Real *Wx = static_cast<const Real*>(call.Wx), *Wh = static_cast<const Real*>(call.Wh);
         const int gate = i / blocks, block = i % blocks;
-        pack_block(W + i * w_block, Wx + gate * H, ptrdiff_t(G) * H, 1, I, H, block);
-        pack_block(W + i * w_block + I * L, Wh + gate * H, ptrdiff_t(G) * H, 1, H, H, block);
+        const int64_t *x_stride = call.Wx_stride, *h_stride = call.Wh_stride;
+        pack_block(W + i * w_block, Wx + gate * H * x_stride[1], x_stride[0], x_stride[1], I, H, block);
+        pack_block(W + i * w_block + I * L, Wh + gate * H * h_stride[1], h_stride[0], h_stride[1], H, H, block);
         if (i) return;
         const Real *bx = static_cast<const Real*>(call.bx), *bh = static_cast<const Real*>(call.bh);
         std::fill(bias, bias + cell.columns() * padded, Real(0));
@@ -204,9 +205,9 @@ template <class Real> class Forward : Plan<Real> {
         at.state_row = tape.state_row;
         at.saved = tape.saved_at(step);
         at.saved_row = tape.saved_row;
-        at.y = unread ? unread : static_cast<Real*>(call.y) + ptrdiff_t(step) * H;
-        at.y_prev = step && !unread ? at.y - H : nullptr;
-        at.y_row = ptrdiff_t(unread ? 1 : steps) * H;
+        at.y = unread ? unread : static_cast<Real*>(call.y) + step * call.y_stride[1];
+        at.y_prev = step && !unread ? at.y - call.y_stride[1] : nullptr;
+        at.y_row = unread ? H : call.y_stride[0];
         at.live = P::live(step);
         at.live_row = steps;
         at.zero_masked_outputs = call.zero_masked_outputs;

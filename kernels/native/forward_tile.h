@@ -5,8 +5,9 @@
 template <class Real>
 void Forward<Real>::one_tile(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int place,
                              int phase, int b, int n, int j, int cols) {
-    const int width = std::min(cols * L, H - j * L);
-    const auto tile = tiles.tile_of(n, width);
+    const int width = std::min(cols * L, H - j * L), live = P::rows_to_last_live(step, b, n);
+    if (!live) return cell.forward[phase](at, b, n, j * L, cols, own.preact, preact_row);
+    const auto tile = tiles.tile_of(live, width);
     const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
     prefetch_results(at, phase, b, n, j * L, width);
     for (int i = 0; i < count; i++) {

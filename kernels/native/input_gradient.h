@@ -26,8 +26,8 @@ template <class Real> class InputGradient {
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
     int packs() const { return call.dx ? blocks : 0; }
     void pack(int i) {
-        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wx), 1, ptrdiff_t(G) * H,
-                   G * H, I, i);
+        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wx), call.Wx_stride[1],
+                   call.Wx_stride[0], G * H, I, i);
     }
 
     // Piece i of dx of the steps from `steps`; row n of dgates is step steps.begin + n / B, batch row n % B.
@@ -47,7 +47,7 @@ template <class Real> class InputGradient {
                 for (int r = 0; r < height; r++)
                     prefetch<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, Real(0));
-                for (int gate = 0; gate < groups; gate++) {
+                for (int gate = 0; gate < groups && any_live(n, height, steps.begin); gate++) {
                     Part<Real> parts[MAX_GATES];
                     for (int g = 0; g < gates; g++) parts[g] = plan.left_side(dgates, gate + g, n);
                     const Real* w = W + (ptrdiff_t(j) * G + gate) * H * L;
@@ -65,15 +65,23 @@ template <class Real> class InputGradient {
     }
 
   private:
+    bool is_live(int b, int step) const {
+        return !call.live || plan.live(step)[ptrdiff_t(b) * plan.steps];
+    }
+    bool any_live(int n, int count, int first_step) const {
+        for (int end = n + count; n < end; n++)
+            if (is_live(n % B, first_step + n / B)) return true;
+        return false;
+    }
+
     Real* row_of(int b, int step) const {
-        return static_cast<Real*>(call.dx) + (ptrdiff_t(b) * plan.steps + plan.time(step)) * I;
+        return static_cast<Real*>(call.dx) + b * call.dx_stride[0] + plan.time(step) * call.dx_stride[1];
     }
 
     // One row of a tile. A masked step's dx is 0.
     void write(const Real* from, int b, int step, int i0, int count) const {
         Real* to = row_of(b, step) + i0;
-        if (call.live && !plan.live(step)[ptrdiff_t(b) * plan.steps])
-            return std::fill(to, to + count, Real(0));
+        if (!is_live(b, step)) return std::fill(to, to + count, Real(0));
         for (int i = 0; i < count; i += L) store(to + i, load(from + i), count - i);
     }
 };

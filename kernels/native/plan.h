@@ -77,6 +77,13 @@ template <class Real> struct Plan {
         return call.live ? static_cast<const uint8_t*>(call.live) + time(step) : nullptr;
     }
 
+    // How many of the rows b .. b + n there are up to the last one that is live: the others need no product.
+    int rows_to_last_live(int step, int b, int n) const {
+        const uint8_t* live = this->live(step);
+        while (live && n && !live[ptrdiff_t(b + n - 1) * steps]) n--;
+        return n;
+    }
+
     const Real* x(int b, int step) const {
         return static_cast<const Real*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
     }

@@ -162,6 +162,8 @@ void compute(const Layout& layout, Opaque context, Status& status) {
     }
     call.threads = *chosen_threads ? *chosen_threads : default_threads;
     call.x_stride[0] = call.T * call.I, call.x_stride[1] = call.I, call.x_stride[2] = 1;
+    call.dx_stride[0] = call.T * call.I, call.dx_stride[1] = call.I;
+    call.y_stride[0] = call.T * call.H, call.y_stride[1] = call.H;
     call.dy_stride[0] = call.T * call.H, call.dy_stride[1] = call.H;
     for (const Layout::Pointer& pointer : layout.pointers) {
         char* data = static_cast<char*>(tf.data(tensors[pointer.tensor].handle)) + pointer.offset * size;

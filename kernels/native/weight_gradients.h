@@ -21,7 +21,7 @@ template <class Real> class WeightGradients {
         int gate, gates;
         Real* dW;
         Real* db;  // null: no bias
-        ptrdiff_t dW_row;
+        const int64_t* dW_stride;
         Real* sums;  // [gate][panel][k, and then the bias][cols * L]
 
         int width() const { return k + (db != nullptr); }
@@ -128,24 +128,24 @@ template <class Real> class WeightGradients {
     void list_products() {
         const int copies = int(call.x_scale_gates);
         for (int i = 0; i < copies; i++)
-            list(Product::X, 0, i, copies > 1 ? i : 0, G / copies, call.dWx, call.dbx);
+            list(Product::X, 0, i, copies > 1 ? i : 0, G / copies, call.dWx, call.dWx_stride, call.dbx);
         for (int phase = 0; phase < cell.phases; phase++) {
             // gates with one scale share a product
             const int groups = call.h_scale_gates > 1 ? cell.count[phase] : 1;
             for (int i = 0; i < groups; i++) {
                 const int gate = cell.first[phase] + i;
                 list(Product::STATE_SIDE, phase, plan.h_copy(gate), gate, cell.count[phase] / groups,
-                     call.dWh, call.dbh);
+                     call.dWh, call.dWh_stride, call.dbh);
             }
         }
-        if (cell.extras) list(Product::NOTHING, 0, 0, 0, cell.extras, nullptr, call.dp);
+        if (cell.extras) list(Product::NOTHING, 0, 0, 0, cell.extras, nullptr, nullptr, call.dp);
     }
 
-    void list(typename Product::Source source, int phase, int copy, int gate, int gates, void* dW, void* db) {
+    void list(typename Product::Source source, int phase, int copy, int gate, int gates, void* dW,
+              const int64_t* dW_stride, void* db) {
         const int k = source == Product::X ? plan.I : source == Product::NOTHING ? 0 : H;
-        const ptrdiff_t row = ptrdiff_t(source == Product::NOTHING ? cell.extras : G) * H;
         products.push_back({source, phase, copy, k, gate, gates, static_cast<Real*>(dW),
-                            static_cast<Real*>(db), row, nullptr});
+                            static_cast<Real*>(db), dW_stride, nullptr});
     }
 
     // Small pieces even the threads out, but each of them has to read all of dgates, and a little of every
@@ -233,7 +233,12 @@ template <class Real> class WeightGradients {
         if (first) std::fill(sums, sums + k.size() * width, Real(0));
         for (int q = 0; q < k.size(); q += ROWS, A += TILE)
             tiles.block_sum_of(std::min(ROWS, k.size() - q), count)(A, dgates, rows, sums + q * width);
-        for (int q = k.begin; q < k.end && last; q++, sums += width)
-            std::copy(sums, sums + count, (q < p.k ? p.dW + q * p.dW_row : p.db) + (p.gate + i) * H + j * L);
+        const ptrdiff_t column = ptrdiff_t(p.gate + i) * H + j * L;
+        for (int q = k.begin; q < k.end && last; q++, sums += width) {
+            const ptrdiff_t stride = q < p.k ? p.dW_stride[1] : 1;
+            Real* to = q < p.k ? p.dW + q * p.dW_stride[0] + column * stride : p.db + column;
+            if (stride == 1) std::copy(sums, sums + count, to);
+            else for (int u = 0; u < count; u++) to[u * stride] = sums[u];
+        }
     }
 };

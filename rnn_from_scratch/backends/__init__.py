@@ -20,7 +20,7 @@ from ..bptt import Gradients, Tape
 from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
 from .options import STORAGES as STORAGES  # the names that storage= takes
-from .options import check_recompute, check_storage
+from .options import check_out, check_recompute, check_storage
 
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
 
@@ -143,6 +143,7 @@ def forward(
     backend: str = "auto",
     storage: str | None = None,
     recompute_every: int | None = None,
+    out: Array | None = None,
 ) -> tuple[Array, tuple[Array, ...], Tape | None]:
     """Run a cell over a batch of sequences.
 
@@ -165,8 +166,9 @@ def forward(
     recompute_every   K: the tape keeps the states before steps 0, K, 2K, ... and nothing else; backward runs each K steps forward
                     once more. Less memory for one more forward pass (K near the root of T is least), the same gradients bit for
                     bit (Chen et al. 2016, arXiv:1604.06174). native; on the reference, backward makes the whole tape again
+    out             [B,T,H]: y is written there and returned, in whatever order its steps lie in memory
 
-    Returns y [B,T,H] (fresh, contiguous), state (tuple of [B,H] after the last step) and the tape (None if save=False).
+    Returns y [B,T,H] (fresh and contiguous without `out`), state (tuple of [B,H] after the last step) and the tape (None if save=False).
     Raises ValueError or TypeError: argument, expected, got.
 
     >>> import numpy as np
@@ -194,9 +196,12 @@ def forward(
     check_storage(storage, name, x)
     go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
     check_recompute(recompute_every, name, save)
-    asked = {"storage": storage, "recompute_every": recompute_every}
+    out = check_out(out, x, units, storage)
+    asked = {"storage": storage, "recompute_every": recompute_every, "out": out if name == "native" else None}
     extra = {option: value for option, value in asked.items() if value is not None}
     y, state, tape = load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
+    if out is not None and y is not out:
+        out[...], y = y, out
     if tensors:
         return in_kind(y, tensors), in_kind(state, tensors), tape and replace(tape, tensors=True)
     return y, state, tape

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ..array_kinds import on_gpu
+from ..params import as_array
 from ..typing import Array
 
 STORAGES = ("float16", "bfloat16")
@@ -31,3 +35,34 @@ def check_recompute(every: int | None, name: str, save: bool) -> None:
         raise ValueError(f"recompute_every: only the backends native and reference recompute, got backend={name!r}")
     if not save:
         raise ValueError("recompute_every: there is no tape with save=False; leave one of the two out")
+
+
+def check_out(out: Any, x: Array, units: int, storage: str | None) -> Array | None:
+    """Raise ValueError or TypeError unless y can be written to this array."""
+    if out is None:
+        return None
+    out, shape = as_array("out", out, x), (*x.shape[:2], units)
+    if storage is not None:
+        raise ValueError("out: with storage= y has 16 bits and an array of its own; leave one of the two out")
+    if out.shape != shape:
+        raise ValueError(f"out: expected [B, T, H] = {list(shape)}, got {list(out.shape)}")
+    if out.dtype != x.dtype:
+        raise TypeError(f"out: expected {x.dtype}, the dtype of x, got {out.dtype}")
+    if on_gpu(out) or not out.size:
+        return out
+    steps = [size for size in out.strides if size % out.itemsize]
+    if steps or not out.flags.aligned or not out.flags.writeable or (units > 1 and out.strides[2] != out.itemsize):
+        raise ValueError("out: expected a writable, aligned array whose units lie side by side; use numpy.empty")
+    if has_overlaps(out) or np.may_share_memory(out, x):
+        raise ValueError("out: expected an array of its own, whose elements do not overlap each other nor x")
+    return out
+
+
+def has_overlaps(a: Array) -> bool:
+    """Whether two elements lie in one place, as in a broadcast array. True also where it cannot be told quickly."""
+    reach = a.itemsize
+    for size, stride in sorted(zip(a.shape, map(abs, a.strides)), key=lambda axis: axis[1]):
+        if size > 1 and stride < reach:
+            return True
+        reach += (size - 1) * stride
+    return False

@@ -115,6 +115,8 @@ def constants(cell: Any, inputs: dict[str, Tensor], flags: dict[str, bool]) -> l
     fields["form"] = loader.form(cell, np.dtype(inputs["x"].dtype.as_numpy_dtype))
     fields["I"], fields["H"] = inputs["kernel"].shape[0], inputs["recurrent_kernel"].shape[0]
     fields.update({name: int(value) for name, value in flags.items()})
+    for name in ("Wx", "Wh", "dWx", "dWh"):
+        fields[f"{name}_stride0"], fields[f"{name}_stride1"] = inputs["kernel"].shape[1], 1
     for name in ("x_scale", "h_scale"):
         fields[f"{name}_gates"] = len(cell.gates) if name in inputs and len(inputs[name].shape) == 3 else 1
     return list(fields.values())

@@ -93,12 +93,13 @@ class Layer:
             found = found.flip(1)
         return found.transpose(0, 1).contiguous() if self.time_major else found
 
+    def steps(self, y: Tensor) -> Any:
+        """[B,T,...] in the order in which the steps are made, of what the module has: a view. Undoes outputs."""
+        view = self.sequence(y)
+        return view[:, ::-1] if self.reverse else view
+
     def upstream(self, dy: Tensor | None) -> Any:
-        """Undoes outputs."""
-        if dy is None:
-            return None
-        dy = dy.transpose(0, 1) if self.time_major else dy
-        return array(dy.flip(1) if self.reverse else dy)
+        return None if dy is None else self.steps(dy)
 
 
 layer_of = lru_cache(Layer)

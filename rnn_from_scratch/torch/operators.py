@@ -19,11 +19,13 @@ Tensor = torch.Tensor
 Tensors = list[Tensor]
 
 
-def run(layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool, backend: str) -> Any:
+def run(
+    layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool, backend: str, out: Any = None
+) -> Any:
     """backends.forward -> y, state, tape."""
     live, x_scale, h_scale = map(maybe, scales)
     s0 = tuple(map(maybe, states)) or None
-    flags = {"go_backwards": layer.reverse, "x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": backend}
+    flags = {"go_backwards": layer.reverse, "x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": backend, "out": out}
     return backends.forward(layer.cell, layer.params(weights), layer.sequence(x), s0, mask=live, **flags)
 
 
@@ -43,9 +45,10 @@ for name, schema in SCHEMAS.items():
 def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
     """[y, *final states]; if `save`, then what the tape holds: [*states, saved]."""
     layer = layer_of(call)
-    y, state, tape = run(layer, x, states, weights, scales, save, layer.backend)
+    y = x.new_empty(*x.shape[:2], weights[1].shape[1])
+    _, state, tape = run(layer, x, states, weights, scales, save, layer.backend, layer.steps(y))
     kept = (*tape.states, tape.saved) if save else ()
-    return [layer.outputs(y), *map(torch.from_numpy, (*state, *kept))]
+    return [y, *map(torch.from_numpy, (*state, *kept))]
 
 
 @torch.library.register_fake("rnn_from_scratch::forward")
@@ -86,7 +89,7 @@ def flat(layer: Layer, grads: Any) -> Tensors:
     found: Tensors = []
     if grads.x is not None:
         dx = torch.from_numpy(grads.x)
-        found.append(dx.transpose(0, 1).contiguous() if layer.time_major else dx)
+        found.append(dx.transpose(0, 1).contiguous() if layer.time_major else dx.contiguous())
     found += map(torch.from_numpy, grads.initial_state or ())
     return found + (layer.weights(grads.params) if grads.params else [])
 

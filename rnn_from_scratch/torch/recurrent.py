@@ -15,7 +15,7 @@ from ..typing import ListedCell
 from . import autocast, checks
 from .function import sequence
 from .layout import Call
-from .packed import pack, unpack
+from .packed import pack, rows_of, unpack
 
 Tensor = torch.Tensor
 State = Any  # of one state [layers * directions, B, H], of two a tuple of such
@@ -133,10 +133,11 @@ class Recurrent(Module):
 
         Returns (y, h_n) or (y, (h_n, c_n)); y is packed if the input is. Raises RuntimeError or ValueError as torch.nn does.
         """
-        packed, live, on = isinstance(input, PackedSequence), None, autocast.active()
+        packed, rows, on = isinstance(input, PackedSequence), None, autocast.active()
         if packed:
             checks.check_width(input.data, self.input_size)
-            x, live = unpack(input)
+            rows = rows_of(input)
+            x = unpack(input, rows)
         else:
             checks.check_input(self, input)
             x = input
@@ -150,15 +151,15 @@ class Recurrent(Module):
         if hx is not None:
             expected = (self.num_layers * self.directions, B, self.hidden_size)
             states = autocast.computed(checks.check_hx(self.cell.states, hx, expected, batched), on)
-            if packed and input.sorted_indices is not None:
-                states = [s.index_select(1, input.sorted_indices) for s in states]
-        y, finals = self.run(x, states, live, time_major)
-        if packed and input.unsorted_indices is not None:
-            finals = [s.index_select(1, input.unsorted_indices) for s in finals]
+            if rows:
+                states = [s.index_select(1, rows.order) for s in states]
+        y, finals = self.run(x, states, rows and rows.live, time_major)
+        if rows:
+            finals = [s.index_select(1, rows.back) for s in finals]
         if not batched:
             y, finals = y.squeeze(1), [s.squeeze(1) for s in finals]
         y, *finals = autocast.returned([y, *finals], on, self.lower)
-        return y if live is None else pack(y, live, input), finals[0] if len(finals) == 1 else tuple(finals)
+        return pack(y, rows, input) if rows else y, finals[0] if len(finals) == 1 else tuple(finals)
 
     def run(self, x: Tensor, states: list[Tensor], live: Tensor | None, time_major: bool) -> tuple[Tensor, list[Tensor]]:
         """All layers: y, and the final states of all of them."""

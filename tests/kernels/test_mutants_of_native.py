@@ -10,6 +10,7 @@ import ctypes
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from rnn_from_scratch import backends
@@ -97,6 +98,7 @@ MUTANTS = [
         "native/plan.h",
         ("the gate gradients of the next panel are not found", "dgates.panel - PANEL<Real>", "ptrdiff_t(0)"),
         ("a scaled row of x from column 0 on", "x_scale(copy, b) + begin", "x_scale(copy, b)"),
+        ("a tile whose first row is masked is passed over", "!live[ptrdiff_t(b + n - 1) * steps]", "!live[ptrdiff_t(b) * steps]"),
     ),
     *of(
         "native/forward_tile.h",
@@ -105,6 +107,7 @@ MUTANTS = [
     *of(
         "native/forward.h",
         ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
+        ("Wh is read with its strides exchanged", "h_stride[0], h_stride[1], H, H", "h_stride[1], h_stride[0], H, H"),
     ),
     *of(
         "native/backward_tile.h",
@@ -129,11 +132,13 @@ MUTANTS = [
         ("the live rows of D are not moved together", "from != n", "false"),
         ("the last block of rows is left out", "std::min(BLOCK, own.count - n0)", "own.count - n0 > BLOCK ? BLOCK : 0"),
         ("dW of the last rows is nobody's", "piece + 1 == count", "false"),
+        ("dW is written in the usual order, though its memory has another one", "stride == 1", "true"),
     ),
     *of(
         "native/input_gradient.h",
         ("dropout of dx with another row's scale", "plan.x_scale(gate, (n + r) % B)", "plan.x_scale(gate, B - 1 - (n + r) % B)"),
         ("dx in processing order", "plan.time(step)", "step"),
+        ("a tile is passed over whose first row is masked", "n < end; n++", "n < end; n = end"),
     ),
 ]
 
@@ -161,6 +166,12 @@ def build(tmp_path_factory):
         backends.set_num_threads(None)
 
 
+def exchanged(p):
+    """The same problem, the first two axes of the weights and of x the other way round in memory."""
+    x = np.ascontiguousarray(p.x.transpose(1, 0, 2)).transpose(1, 0, 2)
+    return p._replace(x=x, params={name: np.asfortranarray(a) for name, a in p.params.items()})
+
+
 def differs() -> str:
     """Where the library differs from the reference, or ''."""
     # small, in all situations; then of several panels and pieces, and of more than one run of k
@@ -169,9 +180,10 @@ def differs() -> str:
         for name, cell in CELLS.items():
             p = problem(cell, situation, "float64", sizes)
             truth = solve(p)
-            worst = compare(solve(p, "native"), truth, dict.fromkeys(truth, EXACT))
-            if not worst[1] <= worst[2]:
-                return f"{name}, {situation}, {sizes}: {worst}"
+            for order, same in (("as they are", p), ("the other way round", exchanged(p))):
+                worst = compare(solve(same, "native"), truth, dict.fromkeys(truth, EXACT))
+                if not worst[1] <= worst[2]:
+                    return f"{name}, {situation}, {sizes}, axes in memory {order}: {worst}"
     return ""
 
 

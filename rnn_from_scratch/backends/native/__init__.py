@@ -9,7 +9,7 @@ from typing import Any
 
 from ...bptt import Gradients, Tape
 from ...cells import is_listed
-from .call import Arguments
+from .call import Arguments, address
 from .loader import OtherSourcesError, entry, form, forms, isa, library, refusal
 from .threads import num_threads, set_num_threads
 
@@ -56,13 +56,19 @@ def run(function: str, arguments: Arguments) -> None:
         raise error(message)
 
 
-def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None):
-    """As bptt.forward; recompute_every as in backends.forward."""
+def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None, out=None):
+    """As bptt.forward; recompute_every as in backends.forward. out [B,T,H]: y is written there, in whatever order its steps lie."""
     (B, T, _), H, S = x.shape, len(params["Wh"]), len(s0)
     flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
     arguments = Arguments(form(cell, x.dtype), params, x, live, *flags, *scales, recompute_every)
     arguments.give_states("initial", s0)
-    y, *final = arguments.new(("y", *STATES["final"]), (B, T, H), *[(B, H)] * S)
+    if out is None:
+        y, *final = arguments.new(("y", *STATES["final"]), (B, T, H), *[(B, H)] * S)
+        arguments.give_strides("y", y)
+    else:
+        y, final = out, arguments.new(STATES["final"], *[(B, H)] * S)
+        arguments.fields["y"] = address(out)
+        arguments.give_strides("y", out)
     saved, states = None, []
     if save and recompute_every:
         states = arguments.new(STATES["states"], *[(B, -(-T // recompute_every), H)] * S)
@@ -88,10 +94,10 @@ def backward(tape, dy, dstate, wrt):
     grads: Any = None
     initial: Any = None
     if "x" in wrt:
-        (dx,) = arguments.new(("dx",), x.shape)
+        (dx,) = arguments.new_like(("dx",), x)
     if "params" in wrt:
         names = ["dbx" if name == "b" else f"d{name}" for name in params]
-        grads = dict(zip(params, arguments.new(names, *[a.shape for a in params.values()])))
+        grads = dict(zip(params, arguments.new_like(names, *params.values())))
     if "initial_state" in wrt:
         initial = tuple(arguments.new(STATES["dinitial"], *[(len(x), len(params["Wh"]))] * len(dstate)))
     run("backward", arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from .threads import num_threads
 LAYOUT = """
     form
     B T I H threads go_backwards zero_masked_outputs x_scale_gates h_scale_gates recompute_every
-    x x_stride0 x_stride1 x_stride2 Wx Wh bx bh p live x_scale h_scale
-    states0 states1 states2 states3 saved initial0 initial1 initial2 initial3 y final0 final1 final2 final3
+    x x_stride0 x_stride1 x_stride2 Wx Wh Wx_stride0 Wx_stride1 Wh_stride0 Wh_stride1 bx bh p live x_scale h_scale
+    states0 states1 states2 states3 saved initial0 initial1 initial2 initial3 y final0 final1 final2 final3 y_stride0 y_stride1
     dy dy_stride0 dy_stride1 dfinal0 dfinal1 dfinal2 dfinal3 dx dWx dWh dbx dbh dp dinitial0 dinitial1 dinitial2 dinitial3
+    dx_stride0 dx_stride1 dWx_stride0 dWx_stride1 dWh_stride0 dWh_stride1
 """
 FIELDS = tuple(LAYOUT.split())
 CALL = struct.Struct(f"{len(FIELDS)}q")
@@ -55,7 +56,15 @@ def strided(a: Array, units_together: bool) -> Array:
     if a.flags.carray:  # contiguous, aligned, writable: the usual
         return a
     walkable = a.flags.aligned and not any(s % a.itemsize for s in a.strides)
-    return a if walkable and (a.strides[2] == a.itemsize or not units_together) else np.ascontiguousarray(a)
+    return a if walkable and (a.strides[-1] == a.itemsize or not units_together) else np.ascontiguousarray(a)
+
+
+def axes_in_memory(a: Array) -> list[int]:
+    """The axes of an array in the order of memory, where the first two may be exchanged: [I,G*H] as [G*H,I], [B,T,I] as [T,B,I]."""
+    order = list(range(a.ndim))
+    if a.ndim > 1 and not a.flags.c_contiguous and abs(a.strides[0]) < abs(a.strides[1]):
+        order[:2] = 1, 0
+    return order
 
 
 class Arguments:
@@ -78,7 +87,10 @@ class Arguments:
         fields["recompute_every"] = min(recompute_every or 0, T)
         self.walk("x", x, 3)
         for name, a in params.items():
-            self.give("bx" if name == "b" else name, a)
+            if name in ("Wx", "Wh"):
+                self.walk(name, a, 2)
+            else:
+                self.give("bx" if name == "b" else name, a)
         self.give("live", live)
         self.give("x_scale", x_scale)
         self.give("h_scale", h_scale)
@@ -98,10 +110,13 @@ class Arguments:
             self.give(f"{name}{i}", a)
 
     def walk(self, name: str, a: Array, axes: int) -> None:
-        """Give an array with the strides of its first axes."""
-        a = strided(a, units_together=axes == 2)
+        """Give an array with the strides of its first axes; on those after them it is contiguous."""
+        a = strided(a, units_together=axes < a.ndim)
         self.copies.append(a)
         self.fields[name] = address(a)
+        self.give_strides(name, a, axes)
+
+    def give_strides(self, name: str, a: Array, axes: int = 2) -> None:
         for axis in range(axes):
             self.fields[f"{name}_stride{axis}"] = a.strides[axis] // a.itemsize
 
@@ -109,6 +124,16 @@ class Arguments:
         """New arrays for results, under these names."""
         arrays, addresses = new_arrays(self.dtype, *shapes)
         self.fields.update(zip(names, addresses))
+        return arrays
+
+    def new_like(self, names: Sequence[str], *likes: Array) -> list[Array]:
+        """New arrays of the shapes of others; their axes lie in memory as there, where the kernels can write so."""
+        orders = [axes_in_memory(a) if f"{name}_stride0" in FIELDS else list(range(a.ndim)) for name, a in zip(names, likes)]
+        made = self.new(names, *[tuple(a.shape[axis] for axis in order) for a, order in zip(likes, orders)])
+        arrays = [a.transpose(np.argsort(order)) if order != sorted(order) else a for a, order in zip(made, orders)]
+        for name, a in zip(names, arrays):
+            if f"{name}_stride0" in self.fields:
+                self.give_strides(name, a)
         return arrays
 
     def packed(self) -> bytes:
