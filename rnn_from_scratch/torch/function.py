@@ -6,12 +6,14 @@ checkpointing and hooks on saved tensors work.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
-from . import operators  # noqa: F401 - defines them
+from . import operators
 
 Tensor = torch.Tensor
 OPS = torch.ops.rnn_from_scratch
@@ -37,14 +39,29 @@ def sequence(
     """
     save = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *states, *weights))
     tensors = x, live, x_scale, h_scale, *states, *weights
-    if not torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
+        if save:
+            return Compiled.apply(call, (results, len(states)), save, *tensors)[:results]
+        return tuple(OPS.forward(*given(call, len(states), tensors), save))
+    if save or is_watched(tensors):
         return Forward.apply(call, (results, len(states)), save, *tensors)[:results]
-    if save:
-        return Compiled.apply(call, (results, len(states)), save, *tensors)[:results]
-    return tuple(OPS.forward(*given(call, len(states), tensors), save))
+    return tuple(operators.forward(*given(call, len(states), tensors), save))
 
 
-def given(call: str, S: int, tensors: Sequence[Any]) -> tuple[Any, ...]:
+def is_watched(tensors: Sequence[Any]) -> bool:
+    """Whether torch has to see the operators themselves: under a transform, forward mode, a mode, or on tensors of another kind."""
+    modes = torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or forward_ad._current_level >= 0
+    return bool(modes) or not all(t is None or type(t) in (Tensor, torch.nn.Parameter) for t in tensors)
+
+
+def quick(name: str, tensors: Sequence[Any]) -> Any:
+    """The operator of this name; in an ordinary call without the way through torch's dispatcher."""
+    if torch.compiler.is_compiling() or is_watched(tensors):
+        return getattr(OPS, name)
+    return getattr(operators, name)
+
+
+def given(call: str, S: int, tensors: Sequence[Any]) -> tuple[str, Any, list[Any], list[Any], list[Any]]:
     """x, live, x_scale, h_scale, S states and the weights, as every operator takes them."""
     return call, tensors[0], list(tensors[4 : 4 + S]), list(tensors[4 + S :]), list(tensors[1:4])
 
@@ -58,7 +75,7 @@ class Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(call: str, counts: tuple[int, int], save: bool, *tensors: Any) -> tuple[Tensor, ...]:
-        return tuple(OPS.forward(*given(call, counts[1], tensors), save))
+        return tuple(quick("forward", tensors)(*given(call, counts[1], tensors), save))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -80,7 +97,8 @@ class Forward(Compiled):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Any) -> tuple[Any, ...]:
-        return gradients(ctx, upstream, Backward.apply)
+        once_more = torch.is_grad_enabled() or is_watched(upstream)  # asked for by create_graph=True
+        return gradients(ctx, upstream, Backward.apply if once_more else Backward.forward)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Any, ...]:
@@ -109,7 +127,7 @@ class Backward(torch.autograd.Function):
     @staticmethod
     def forward(call: str, counts: tuple[int, int, int], wrt: tuple[bool, ...], *tensors: Any) -> tuple[Tensor, ...]:
         inputs, tape, (dy, *dfinal) = parts(counts, tensors)
-        return tuple(OPS.backward(*given(call, counts[1], inputs), tape, dy, dfinal, list(wrt)))
+        return tuple(quick("backward", tensors)(*given(call, counts[1], inputs), tape, dy, dfinal, list(wrt)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -139,3 +157,7 @@ def parts(counts: tuple[int, int, int], tensors: Sequence[Any]) -> tuple[list[An
     results, _, tape = counts
     end = len(tensors) - results
     return list(tensors[: end - tape]), list(tensors[end - tape : end]), list(tensors[end:])
+
+
+for function in (Compiled.forward, Backward.forward):  # apply asks for them at every call; without this they are made anew each time
+    function.__dict__["__signature__"] = inspect.signature(function)

@@ -41,7 +41,6 @@ for name, schema in SCHEMAS.items():
     torch.library.define(f"rnn_from_scratch::{name}", schema, tags=(torch.Tag.pt2_compliant_tag,))
 
 
-@torch.library.impl("rnn_from_scratch::forward", "cpu")
 def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
     """[y, *final states]; if `save`, then what the tape holds: [*states, saved]."""
     layer = layer_of(call)
@@ -60,7 +59,6 @@ def forward_fake(call: str, x: Tensor, states: Tensors, weights: Tensors, scales
     return [x.new_empty(*x.shape[:2], H), *(x.new_empty(B, H) for _ in range(S)), *kept]
 
 
-@torch.library.impl("rnn_from_scratch::backward", "cpu")
 def backward(
     call: str,
     x: Tensor,
@@ -121,7 +119,6 @@ def tangents(
     return Gradients(None if x_t is None else layer.sequence(x_t), params, states)  # type: ignore[arg-type]
 
 
-@torch.library.impl("rnn_from_scratch::jvp", "cpu")
 def jvp(
     call: str,
     x: Tensor,
@@ -139,7 +136,6 @@ def jvp(
     return [layer.outputs(found.y), *map(torch.from_numpy, found.state)]
 
 
-@torch.library.impl("rnn_from_scratch::backward_vjp", "cpu")
 def backward_vjp(
     call: str,
     x: Tensor,
@@ -158,3 +154,7 @@ def backward_vjp(
     cotangents = tangents(layer, x_t, states_t, weights_t, weights)
     found = backends.second_order.backward_vjp(tape, layer.upstream(dy), tuple(map(maybe, dfinal)), cotangents)
     return [*flat(layer, found), layer.outputs(found.dy), *map(torch.from_numpy, found.dstate)]
+
+
+for function in (forward, backward, jvp, backward_vjp):
+    torch.library.impl(f"rnn_from_scratch::{function.__name__}", "cpu", function)

@@ -179,4 +179,4 @@ class Recurrent(Module):
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
             if self.dropout and self.training and layer + 1 < self.num_layers:
                 x = dropout(x, self.dropout)
-        return x, [torch.stack(s) for s in finals]
+        return x, [s[0].unsqueeze(0) if len(s) == 1 else torch.stack(s) for s in finals]

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pack_sequence  # noqa: E402
 
 from rnn_from_scratch import cells, forward  # noqa: E402
 from rnn_from_scratch import torch as ours  # noqa: E402
+from rnn_from_scratch.backends import set_num_threads  # noqa: E402
 
 from .helpers import ALL, FORMS, assert_same, flat, pair, random, results, states_of  # noqa: E402
 
@@ -60,8 +61,9 @@ def test_float32_is_as_near_as_torch(name):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [[7, 5, 5, 2, 1], [2, 7, 1, 5, 5], [3], [4, 4, 4]])
 @pytest.mark.parametrize("name", FORMS)
-def test_a_packed_sequence_equals_torch(name, lengths, bidirectional, monkeypatch):
-    monkeypatch.setenv("RNN_NUM_THREADS", "2" if bidirectional else "3")  # among which the rows are dealt out
+def test_a_packed_sequence_equals_torch(name, lengths, bidirectional, request):
+    request.addfinalizer(lambda: set_num_threads(None))
+    set_num_threads(2 if bidirectional else 3)  # among which the rows are dealt out
     theirs, module = pair(name, 3, 5, num_layers=2, bidirectional=bidirectional)
     rows = [random(length, 3, seed=k) for k, length in enumerate(lengths)]
     hx = states_of(module, 4 if bidirectional else 2, len(lengths), 5)
