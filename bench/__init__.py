@@ -8,6 +8,7 @@
     time_one.py         times one of them, or one of our backends, alone in its process
     interleaved.py       starts those processes in turn, ours and theirs
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
+    fit.py, stacked.py, torch_fit.py    training steps of whole models, each a command;  words.py: word2vec and translate
     report.py           JSON -> tables, plots (plots.py), the table in README.md;  run.py: the command `rnn-from-scratch bench`
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)

@@ -1,6 +1,8 @@
 """Skip-gram embeddings: a word's vector is to tell its neighbours in the text from words drawn at random (nce.py has the loss).
 
-An epoch is `batches` batches, each of some words of the text with all their neighbours; the text is gone through in random order.
+An epoch is `batches` batches of pairs: a word of the text and one of its neighbours. The text is gone through in random order, each
+word with a neighbour drawn anew: a batch of many different words teaches more than one in which every word comes with all of its own.
+A step is NumPy's: of few rows, TensorFlow's operations would spend most of their time on being called.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import tensorflow as tf
 from ..data import InputError
 from ..data import words as data
 from ..typing import Array
-from . import nearest, word_plots
-from .lazy_adam import LazyAdam
+from . import nce, nearest, word_plots
+from .lazy_adam import LazyAdam, Table, Variable
 from .loop import Program
 from .negatives import Negatives
 
@@ -31,16 +33,16 @@ def prepare(settings: dict[str, Any]) -> Program:
     text = data.load(settings["data"], settings["vocabulary"])
     check_size(text, settings)
     drawn = Negatives(len(text.words), settings["negatives"], "--negatives")
-    model = build(settings, len(text.words))
-    matrices = [model.get_layer(name).embeddings.value for name in ("words", "contexts")]
-    optimizer = LazyAdam(settings["learning_rate"], matrices)
-    at_start = np.mean([measure(matrices, *batch)[0] for batch in first_batches(text.codes, drawn, settings)])
+    model = Model(settings, len(text.words))
+    optimizer = LazyAdam(settings["learning_rate"], model.tables)
+    first = zip(range(AT_START), batches(text.codes, drawn, settings, 1))
+    at_start = np.mean([sum(nce.losses(*nce.scores(*rows(model.tables, *batch), *batch[3:]))) for _, batch in first])
 
     def judged() -> dict[str, float]:
-        return nearest.judge(matrices[0].numpy(), text.words)
+        return nearest.judge(model.tables[0].rows, text.words)
 
     def finish() -> tuple[dict[str, Any], dict[str, Any]]:
-        vectors = matrices[0].numpy()
+        vectors = np.array(model.tables[0].rows)
         groups = {word: name for name, members in data.GROUPS.items() for word in members.split()}
         shown = [word for word in text.words if word != data.UNKNOWN][:SHOWN]
         picture, kept = word_plots.words(vectors[[text.words.index(word) for word in shown]], shown, groups, settings["seed"])
@@ -64,7 +66,7 @@ def prepare(settings: dict[str, Any]) -> Program:
         labels=LABELS,
         examples=settings["batches"] * settings["batch_size"],
         batches=partial(batches, text.codes, drawn, settings),
-        step=make_step(matrices, optimizer),
+        step=partial(step, model.tables, optimizer),
         validate=judged,
         finish=finish,
         watched=False,  # no loss on other text: what is asked is which words lie near each other
@@ -73,11 +75,8 @@ def prepare(settings: dict[str, Any]) -> Program:
 
 
 def check_size(text: data.Words, settings: dict[str, Any]) -> None:
-    """Raise InputError if a batch does not fit the window, or the text is shorter than a batch."""
-    width = 2 * settings["window"]
-    if settings["batch_size"] % width:
-        raise InputError(f"--batch-size: expected a multiple of the {width} neighbours of a word, got {settings['batch_size']}")
-    needed = settings["batch_size"] // width + width
+    """Raise InputError if the text is shorter than a batch."""
+    needed = settings["batch_size"] + 2 * settings["window"]
     if len(text.codes) < needed:
         raise InputError(f"{text.source}: expected at least {needed:,} words for --batch-size and --window, got {len(text.codes):,}")
 
@@ -89,34 +88,39 @@ def notes(text: data.Words, settings: dict[str, Any]) -> list[str]:
     return [f"{text.types:,} different words; those beyond the vocabulary are {unknown:.1%} of the text, read as {data.UNKNOWN}"]
 
 
-def build(settings: dict[str, Any], V: int) -> keras.Model:
-    """Word and neighbour [B] -> the score of the pair, h . w + b; the last column of `contexts` is b."""
-    D, r = settings["embedding"], settings["init_range"]
+class Model:
+    """The vectors of the words, and those of their neighbours, whose last column is the bias."""
+
+    def __init__(self, settings: dict[str, Any], V: int):
+        D, r = settings["embedding"], settings["init_range"]
+        drawn = np.random.default_rng(settings["seed"]).uniform(-r, r, (V, D)).astype(np.float32)
+        self.tables = [Table(drawn), Table(np.zeros((V, D + 1), np.float32))]
+        self.variables = [Variable(table.rows) for table in self.tables]
+
+    def save(self, path: Path) -> None:
+        as_keras(*(variable.numpy() for variable in self.variables)).save(path)
+
+
+def as_keras(words: Array, contexts: Array) -> keras.Model:
+    """Word and neighbour [B] -> the score of the pair, h . w + b."""
     word, neighbour = (keras.Input((), dtype="int32", name=name) for name in ("word", "neighbour"))
-    uniform = keras.initializers.RandomUniform(-r, r, seed=settings["seed"])
-    h = keras.layers.Embedding(V, D, embeddings_initializer=uniform, name="words")(word)
-    w = keras.layers.Embedding(V, D + 1, embeddings_initializer="zeros", name="contexts")(neighbour)
+    h = keras.layers.Embedding(*words.shape, weights=words, name="words")(word)
+    w = keras.layers.Embedding(*contexts.shape, weights=contexts, name="contexts")(neighbour)
     return keras.Model([word, neighbour], keras.ops.sum(h * w[:, :-1], axis=-1) + w[:, -1], name="word2vec")
 
 
 def batches(codes: Array, drawn: Negatives, settings: dict[str, Any], epoch: int, first: int = 0) -> Iterator[tuple[Array, ...]]:
     """words [B], neighbours [B], false ones [K], logs of the expected counts of the last two; by (seed, epoch, batch) alone."""
-    window, seed = settings["window"], settings["seed"]
+    window, seed, B = settings["window"], settings["seed"], settings["batch_size"]
     around = np.array([n for n in range(-window, window + 1) if n])
-    count = settings["batch_size"] // len(around)  # words of the text in a batch
-    per_pass = (len(codes) - 2 * window) // count
+    per_pass = (len(codes) - 2 * window) // B
     for n in range(first, settings["batches"]):
         done, place = divmod((epoch - 1) * settings["batches"] + n, per_pass)
-        middle = order(len(codes) - 2 * window, seed, done)[place * count : (place + 1) * count] + window
-        neighbours = codes[middle[:, None] + around].ravel()
-        false, tries = drawn.draw(np.random.default_rng([seed, epoch, n]))
-        yield (
-            np.repeat(codes[middle], len(around)),
-            neighbours,
-            false,
-            drawn.log_expected(neighbours, tries),
-            drawn.log_expected(false, tries),
-        )
+        middle = order(len(codes) - 2 * window, seed, done)[place * B : (place + 1) * B] + window
+        rng = np.random.default_rng([seed, epoch, n])
+        neighbours = codes[middle + around[rng.integers(len(around), size=B)]]
+        false, tries = drawn.draw(rng)
+        yield codes[middle], neighbours, false, drawn.log_expected(neighbours, tries), drawn.log_expected(false, tries)
 
 
 @lru_cache(maxsize=1)
@@ -125,62 +129,46 @@ def order(size: int, seed: int, done: int) -> Array:
     return np.random.default_rng([seed, done]).permutation(size).astype(np.int32)
 
 
-def first_batches(codes: Array, drawn: Negatives, settings: dict[str, Any]) -> list[tuple[Array, ...]]:
-    return [batch for _, batch in zip(range(AT_START), batches(codes, drawn, settings, 1))]
+def rows(tables: list[Table], words: Array, neighbours: Array, false: Array, *_: Array) -> tuple[Array, Array, Array]:
+    """h [B,D], w [B,D+1], w_false [K,D+1] of a batch."""
+    return tables[0].rows[words], tables[1].rows[neighbours], tables[1].rows[false]
 
 
-def measure(matrices: list[Any], words: Any, neighbours: Any, false: Any, log_expected: Any, log_expected_false: Any) -> tuple[Any, ...]:
-    """The loss, its part from true pairs, and gradients: the same lines as nce.py, in TensorFlow's operations."""
-    embeddings, contexts = matrices
-    h, w, w_false = tf.gather(embeddings, words), tf.gather(contexts, neighbours), tf.gather(contexts, false)
-    a_true = tf.reduce_sum(h * w[:, :-1], axis=1) + w[:, -1] - log_expected
-    a_false = tf.matmul(h, w_false[:, :-1], transpose_b=True) + w_false[:, -1] - log_expected_false
-    true = tf.reduce_mean(tf.nn.softplus(-a_true))
-    loss = true + tf.reduce_mean(tf.reduce_sum(tf.nn.softplus(a_false), axis=1))
-    B = tf.cast(tf.shape(h)[0], h.dtype)
-    da_true, da_false = -tf.sigmoid(-a_true)[:, None] / B, tf.sigmoid(a_false) / B
-    dh = da_true * w[:, :-1] + tf.matmul(da_false, w_false[:, :-1])
-    dw = tf.concat([da_true * h, da_true], axis=1)
-    dw_false = tf.concat([tf.matmul(da_false, h, transpose_a=True), tf.reduce_sum(da_false, axis=0)[:, None]], axis=1)
-    return loss, true, dh, tf.concat([dw, dw_false], axis=0)
-
-
-def make_step(matrices: list[Any], optimizer: LazyAdam) -> Any:
-    ids, numbers = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-
-    @tf.function(input_signature=(ids, ids, ids, numbers, numbers))
-    def step(words, neighbours, false, log_expected, log_expected_false):
-        loss, true, dh, dw = measure(matrices, words, neighbours, false, log_expected, log_expected_false)
-        optimizer.move((words, dh), (tf.concat([neighbours, false], axis=0), dw))
-        return loss, true
-
-    return step
+def step(tables: list[Table], optimizer: LazyAdam, words: Array, neighbours: Array, false: Array, *constants: Array) -> tuple[Any, Any]:
+    """One step of training; the loss and its part from true pairs, both from before it."""
+    h, w, w_false = rows(tables, words, neighbours, false)
+    a_true, a_false = nce.scores(h, w, w_false, *constants)
+    dh, dw, dw_false = nce.gradients(h, w, w_false, a_true, a_false, np.ones((), h.dtype))
+    optimizer.move((words, dh), (np.concatenate([neighbours, false]), np.concatenate([dw, dw_false])))
+    of_true, of_false = nce.losses(a_true, a_false)
+    return of_true + of_false, of_true
 
 
 def both_steps(settings: dict[str, Any]) -> list[Any]:
-    """A step of ours, and one with Keras' Adam, which moves all rows, on the same batch of noise: for times."""
-    V, rng = settings["vocabulary"], np.random.default_rng(0)
-    ids = [rng.integers(0, V, count).astype(np.int32) for count in (settings["batch_size"], settings["batch_size"], settings["negatives"])]
+    """A step of ours, and one of TensorFlow's loss with Keras' Adam, which moves all rows, on the same batch of noise: for times."""
+    model, rng = Model(settings, settings["vocabulary"]), np.random.default_rng(0)
+    sizes = settings["batch_size"], settings["batch_size"], settings["negatives"]
+    ids = [rng.integers(0, settings["vocabulary"], size).astype(np.int32) for size in sizes]
     batch = (*ids, *(np.zeros(len(part), np.float32) for part in ids[1:]))
-    steps = []
-    for lazy in (True, False):
-        matrices = [model.get_layer(name).embeddings.value for model in [build(settings, V)] for name in ("words", "contexts")]
-        steps.append(make_step(matrices, LazyAdam(settings["learning_rate"], matrices)) if lazy else keras_step(matrices, settings))
-    return [lambda step=step: float(step(*batch)[0]) for step in steps]
+    ours = partial(step, model.tables, LazyAdam(settings["learning_rate"], model.tables))
+    return [lambda step=step: float(step(*batch)[0]) for step in (ours, keras_step(model, settings))]
 
 
-def keras_step(matrices: list[Any], settings: dict[str, Any]) -> Any:
-    variables = [keras.Variable(matrix) for matrix in matrices]
+def keras_step(model: Model, settings: dict[str, Any]) -> Any:
+    V, K, (words, contexts) = settings["vocabulary"], settings["negatives"], (table.rows for table in model.tables)
+    variables = [keras.Variable(part) for part in (words, contexts[:, :-1], contexts[:, -1])]
     optimizer = keras.optimizers.Adam(settings["learning_rate"])
     optimizer.build(variables)
 
     @tf.function
-    def step(words, neighbours, false, *constants):
-        loss, true, dh, dw = measure([variable.value for variable in variables], words, neighbours, false, *constants)
-        ids = words, tf.concat([neighbours, false], axis=0)
-        slices = [tf.IndexedSlices(d, rows, tf.shape(v.value)) for d, rows, v in zip((dh, dw), ids, variables)]
-        optimizer.apply_gradients(zip(slices, variables))
-        return loss, true
+    def step(words, neighbours, false, *logs):
+        drawn = tf.cast(false, tf.int64), tf.exp(logs[0])[:, None], tf.exp(logs[1])
+        h, w, b = (variable.value for variable in variables)
+        with tf.GradientTape() as tape:
+            right = tf.cast(neighbours, tf.int64)[:, None]
+            loss = tf.reduce_mean(tf.nn.nce_loss(w, b, right, tf.gather(h, words), K, V, sampled_values=drawn))
+        optimizer.apply_gradients(zip(tape.gradient(loss, [h, w, b]), variables))
+        return loss, loss
 
     return step
 

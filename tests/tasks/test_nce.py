@@ -1,4 +1,4 @@
-"""The noise-contrastive loss by hand, sparse updates, words drawn from noise, and t-SNE."""
+"""The noise-contrastive loss by hand, the step of training with it, words drawn from noise, and t-SNE."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.tasks import nce, tsne, word2vec
-from rnn_from_scratch.tasks.lazy_adam import LazyAdam
+from rnn_from_scratch.tasks.lazy_adam import BETA_1, BETA_2, EPSILON, LazyAdam, Table, sum_rows
 from rnn_from_scratch.tasks.negatives import Negatives
 from rnn_from_scratch.verify import check_function
 
@@ -50,31 +50,58 @@ def test_the_loss_is_tensorflows():
     assert nce.forward(h, w, w_false, log_true, log_false) == pytest.approx(float(tf.reduce_mean(theirs)), rel=1e-12)
 
 
+def step_of_tensorflow(arrays, moments, batch, n, rate):
+    """The loss and gradients of TensorFlow, dense, then Adam's equations on the rows that the batch has; in place, in float64."""
+    words, neighbours, false, *logs = batch
+    h, contexts = (tf.constant(a) for a in arrays)
+    drawn = tf.constant(false, tf.int64), tf.exp(tf.cast(logs[0], tf.float64))[:, None], tf.exp(tf.cast(logs[1], tf.float64))
+    with tf.GradientTape() as tape:
+        tape.watch([h, contexts])
+        asked, right = tf.gather(h, words), tf.constant(neighbours, tf.int64)[:, None]
+        loss = tf.nn.nce_loss(contexts[:, :-1], contexts[:, -1], right, asked, len(false), len(contexts), sampled_values=drawn)
+        loss = tf.reduce_mean(loss)
+    for a, (mean, square), g, ids in zip(arrays, moments, tape.gradient(loss, [h, contexts]), (words, [*neighbours, *false])):
+        g, touched = tf.convert_to_tensor(g).numpy(), np.isin(np.arange(len(a)), ids)
+        mean[touched] = (BETA_1 * mean + (1 - BETA_1) * g)[touched]
+        square[touched] = (BETA_2 * square + (1 - BETA_2) * g**2)[touched]
+        right = mean / (1 - BETA_1**n), square / (1 - BETA_2**n)
+        a[touched] -= (rate * right[0] / (np.sqrt(right[1]) + EPSILON / np.sqrt(1 - BETA_2**n)))[touched]
+    return float(loss)
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_the_step_in_tensorflow_is_the_one_by_hand(seed):
+def test_a_step_is_that_of_tensorflows_loss_and_gradients(seed):
     rng, V, D = np.random.default_rng(seed), 20, 6
-    arrays = [rng.standard_normal((V, D)).astype("float32"), rng.standard_normal((V, D + 1)).astype("float32")]
-    matrices = [tf.Variable(a) for a in arrays]
-    optimizer = LazyAdam(0.01, matrices)
-    step = word2vec.make_step(matrices, optimizer)
-    arrays += [np.zeros_like(arrays[k]) for k in (0, 0, 1, 1)]
-    drawn = Negatives(V, 5, "--negatives")
+    tables = [Table(rng.standard_normal((V, D)).astype("float32")), Table(rng.standard_normal((V, D + 1)).astype("float32"))]
+    optimizer, arrays = LazyAdam(0.01, tables), [table.rows.astype("float64") for table in tables]
+    moments, drawn = [(np.zeros_like(a), np.zeros_like(a)) for a in arrays], Negatives(V, 5, "--negatives")
     for n in range(1, 8):
         words, neighbours = rng.integers(0, 9, (2, 16)).astype("int32")  # repeats, and rows that are never touched
         false, tries = drawn.draw(rng)
         batch = words, neighbours, false, drawn.log_expected(neighbours, tries), drawn.log_expected(false, tries)
-        assert float(step(*batch)[0]) == pytest.approx(nce.train_step(arrays, batch, n, 0.01), rel=1e-5)
-        for ours, by_hand in zip((*matrices, *(m for pair in optimizer.moments for m in pair)), arrays):
-            np.testing.assert_allclose(ours.numpy(), by_hand, rtol=2e-4, atol=2e-6)
-    untouched = np.setdiff1d(np.arange(V), np.arange(9))
-    np.testing.assert_array_equal(optimizer.moments[0][0].numpy()[untouched], 0)
+        optimizer.learning_rate.assign(rate := 0.01 / n)
+        loss, true = word2vec.step(tables, optimizer, *batch)
+        assert float(loss) == pytest.approx(step_of_tensorflow(arrays, moments, batch, n, rate), rel=1e-5) and 0 < true < loss
+        for table, expected, (mean, square) in zip(tables, arrays, moments):
+            for ours, theirs in ((table.rows, expected), (table.mean, mean), (table.square, square)):
+                np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-6)
+    assert int(optimizer.steps.numpy()) == 7 and not tables[0].mean[9:].any()
 
 
-def test_gradients_of_a_row_are_summed():
-    ids, g = np.array([3, 1, 3, 3, 0]), np.arange(10.0).reshape(5, 2)
-    found, sums = nce.sum_rows(ids, g)
-    assert found.tolist() == [0, 1, 3]
-    np.testing.assert_array_equal(sums, [g[4], g[1], g[0] + g[2] + g[3]])
+def test_the_step_that_times_are_held_against_has_the_same_loss():
+    settings = {"vocabulary": 30, "batch_size": 16, "negatives": 5, "embedding": 4, "init_range": 0.1, "seed": 0, "learning_rate": 0.01}
+    (*_, ours), (*_, theirs) = losses = [[step() for _ in range(5)] for step in word2vec.both_steps(settings)]
+    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=1e-3)
+    assert max(ours, theirs) < losses[0][0] - 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gradients_of_a_row_are_summed(seed):
+    rng = np.random.default_rng(seed)
+    ids, g = rng.integers(0, rng.integers(1, 40), 50), rng.standard_normal((50, 3)).astype("float32")
+    found, sums = sum_rows(ids, g)
+    assert found.tolist() == sorted(set(ids.tolist()))
+    np.testing.assert_allclose(sums, [g[ids == n].sum(axis=0) for n in found], rtol=1e-5, atol=1e-6)
 
 
 def test_false_words_are_different_and_as_often_as_said():

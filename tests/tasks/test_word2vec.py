@@ -13,7 +13,7 @@ from rnn_from_scratch.data import words as data
 from rnn_from_scratch.tasks import PRESETS, nearest, training, word2vec
 from rnn_from_scratch.tasks.negatives import Negatives
 
-from ..helpers.digit_runs import KERAS_SAVES, bits, killed_at, record
+from ..helpers.digit_runs import KERAS_SAVES, bits, killed_at, record, rows
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES)
 SMALL = {"vocabulary": 40, "embedding": 6, "negatives": 5, "batches": 12, "batch_size": 8, "epochs": 2, "seed": 3}
@@ -35,17 +35,19 @@ def whole(text):
 
 
 @pytest.mark.parametrize("window", [1, 2])
-def test_batches_are_words_with_all_their_neighbours(window):
+def test_batches_are_words_with_a_neighbour_each(window):
     codes = np.arange(200, dtype=np.int32)  # the word says where it stands
     settings = {"window": window, "batch_size": 8, "batches": 15, "seed": 1}
     drawn = Negatives(200, 5, "--negatives")
-    found = [batch for epoch in (1, 2, 3, 4, 5, 6) for batch in word2vec.batches(codes, drawn, settings, epoch)]
-    middle, neighbours = (np.concatenate([batch[n] for batch in found]) for n in (0, 1))
-    around = [n for n in range(-window, window + 1) if n]
-    np.testing.assert_array_equal((neighbours - middle).reshape(-1, 2 * window), np.tile(around, (len(middle) // (2 * window), 1)))
-    per_pass = (200 - 2 * window) // (8 // (2 * window)) * (8 // (2 * window))
-    firsts = middle[:: 2 * window]
-    assert len(set(firsts[:per_pass].tolist())) == min(per_pass, len(firsts))  # each word once in a pass
+    found = [batch for epoch in range(1, 12) for batch in word2vec.batches(codes, drawn, settings, epoch)]
+    words, neighbours = (np.concatenate([batch[n] for batch in found]) for n in (0, 1))
+    sides, often = np.unique(neighbours - words, return_counts=True)
+    assert sides.tolist() == [n for n in range(-window, window + 1) if n]
+    assert often.min() > len(words) / len(sides) * 0.85
+    per_pass = (200 - 2 * window) // 8 * 8
+    for start in range(0, len(words) - per_pass, per_pass):
+        assert len(set(words[start : start + per_pass].tolist())) == per_pass  # each word once in a pass
+    assert words[:per_pass].tolist() != words[per_pass : 2 * per_pass].tolist()
     later = list(word2vec.batches(codes, drawn, settings, 2, 4))
     for ours, again in zip(found[19:30], later):
         for a, b in zip(ours, again):
@@ -131,8 +133,7 @@ def test_damaged_and_unfinished_runs_are_refused(whole, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"batch_size": 2000}, "text.txt: expected at least 1,002 words for --batch-size and --window, got 660"),
-        ({"batch_size": 7}, "--batch-size: expected a multiple of the 2 neighbours of a word, got 7"),
+        ({"batch_size": 2000}, "text.txt: expected at least 2,002 words for --batch-size and --window, got 660"),
         ({"negatives": 22}, "--negatives: expected less than the 22 words of the vocabulary, got 22"),
         ({"init_range": 0.0}, "--init-range: expected a number above 0, got 0.0"),
         ({"vocabulary": 0}, "--vocabulary: expected a whole number of at least 1, got 0"),
@@ -160,11 +161,12 @@ def test_judging_by_groups():
 
 
 @pytest.mark.check
-def test_on_the_corpus(shared_data, tmp_path):
-    """One seed, minutes long; reached over three: loss 10.0 in the last 10,000 steps, closed groups 0.77 to 0.83."""
-    given = {"data": str(shared_data("words/corpus.txt.gz")), "seed": 0}
+@pytest.mark.parametrize("seed", range(3))
+def test_on_the_corpus(seed, shared_data, tmp_path):
+    """40,000 steps, a minute for each seed."""
+    given = {"data": str(shared_data("words/corpus.txt.gz")), "seed": seed}
     results = training.train("word2vec", tmp_path / "run", **given)["results"]
     assert 265 < results["loss_at_start"] < 300
-    assert json.loads((tmp_path / "run/metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["loss"] < 10.5
+    assert rows(tmp_path / "run")[-1]["loss"] < 10
     assert results["number_words"] >= 0.85
-    assert results["closed_groups"] >= 0.75
+    assert results["closed_groups"] >= 0.78
