@@ -29,7 +29,7 @@ def explain(
     terminal: Annotated[bool, typer.Option("--terminal", help="Cell: no page; print the lines that ran, with numbers.")] = False,
     step: Annotated[int | None, default("With --terminal: which step.", 0, min=0)] = None,
     unit: Annotated[int | None, default("With --terminal: which unit.", 0, min=0)] = None,
-    text: Annotated[str | None, default("Run of char: the text to read.", "the end of its own")] = None,
+    text: Annotated[str | None, default("Run of char: the text to read; of translate: the sentence.", "of its own data")] = None,
     digit: Annotated[int | None, default("Run of mnist: which test digit.", 0, min=0)] = None,
     start: Annotated[int | None, default("Run of series or load: the row where the window begins.", "the last", min=0)] = None,
     out: Annotated[Path | None, default("The page.", "WHAT.html", dir_okay=False)] = None,

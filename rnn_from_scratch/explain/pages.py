@@ -88,12 +88,13 @@ def render(doc: dict[str, Any]) -> str:
 
 def task_scripts(kind: str) -> tuple[str, ...]:
     """What a page of a run has besides."""
-    return () if kind == "cell" else ("strips.js", f"{kind}.js")
+    return () if kind == "cell" else ("strips.js", *(("attention.js",) if kind == "translation" else ()), f"{kind}.js")
 
 
 def twins(doc: dict[str, Any]) -> str:
     """cells.js without the cells that the document has not: their rows of its table, and what then nobody names."""
-    used, text = {layer["cell"] for layer in doc["layers"]}, source("cells.js")
+    layers = [*doc["layers"], *((doc.get("encoder") or {}).get("layers", ()))]
+    used, text = {layer["cell"] for layer in layers}, source("cells.js")
     table = dict(re.findall(r"^  (\w+): \(.*?\) => (.*),$", text, re.M))
     kept = " ".join(made for name, made in table.items() if name in used)
     for name in table.keys() - used:

@@ -19,6 +19,9 @@ from .. import cells
 from ..measure import EXACT
 from ..typing import Array, Cell
 from .arrays import numbers, wide
+from .encoder import encode, source_gradient
+from .encoder import stored as stored_encoder
+from .head import attend, head_gradients, head_outputs
 from .lines import source_of
 from .steps import Passed, Steps, run_backward, run_forward
 
@@ -53,19 +56,32 @@ def document(
     inputs: Sequence[str] | None = None,
     scale: dict[str, float] | None = None,
     run: dict[str, Any] | None = None,
+    encoder: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The document of a model and a sequence; see page for the arguments. Raises ValueError or TypeError as forward does."""
+    """The document of a model and a sequence; see page for the arguments. Raises ValueError or TypeError as forward does.
+
+    encoder: what encoder.encode takes, of a decoder; it gives the initial states, and keys for the head's attention, if it has one
+    """
     model = model_of(layers, before, head)
+    read_source = None if encoder is None else encode(encoder)
+    keys = None if read_source is None or head is None or "attention" not in head else read_source.keys
     x = np.asarray(x)
     x = x[0] if x.ndim == (2 if x.dtype.kind in "iu" and before is not None and "embedding" in before else 3) else x
     read = vectors(model, x)
-    passed = forward(model, read, lengths, initial_state)
-    outputs = head_outputs(model, passed)
+    passed = forward(model, read, lengths, initial_state if read_source is None else read_source.states)
+    outputs = head_outputs(model, passed, keys)
     loss = {"step": len(x) - 1, **(loss or default_loss(model, outputs, len(x)))}
-    done = backward(model, passed, outputs, loss)
+    dys, dstate, dkeys = head_gradients(model, passed, outputs, loss, keys)
+    done = backward(passed, dys, dstate)
     kind = kind or kind_of(model, x)
     top = len(layers) - 1
     source = [source_of(cell, step) for cell, step in zip(model.cells, done)]
+    checked = check(model, done, outputs, kind, x)
+    if read_source is not None:
+        dx = source_gradient(read_source, done, dkeys)
+        checked["source_reach"] = [float(v) for v in np.sqrt((dx**2).sum(axis=1))]
+    if keys is not None:
+        checked["attention"] = numbers(attend(model, passed[-1].y[0], keys)[1])
     names = {"inputs": list(inputs or []), "outputs": list(labels or []), "steps": [], "vocabulary": list(vocabulary or [])}
     return {
         "schema": SCHEMA,
@@ -73,19 +89,20 @@ def document(
         "title": title or f"{' on '.join(describe(cell, p) for cell, p in zip(model.cells[::-1], model.params[::-1]))}, {len(x)} steps",
         "kind": kind,
         "layers": [
-            {**layer_row(model, n), "params": {name: numbers(a) for name, a in layer[1].items()}}
+            {**layer_row(*layer), "params": {name: numbers(a) for name, a in layer[1].items()}}
             | ({} if n == top else {"source": source[n]})
             for n, layer in enumerate(layers)
         ],
         "before": None if before is None else stored(before),
-        "head": None if head is None or model.head is None else {**model.head, "W": numbers(head["W"]), "b": numbers(head["b"])},
+        "head": None if head is None or model.head is None else {**model.head, **stored(head)},
+        **({} if encoder is None else {"encoder": stored_encoder(encoder, [layer_row(*layer) for layer in encoder["layers"]])}),
         "input": {"codes": x.tolist()} if x.dtype.kind in "iu" else {"x": numbers(x)},
         "lengths": lengths,
         "initial_state": None if initial_state is None else [numbers(np.reshape(a, -1)) for a in initial_state],
         "names": names,
         "scale": scale,
         "loss": loss,
-        "check": {**check(model, done, outputs, kind, x), "allowed": allowed(done)},
+        "check": {**checked, "allowed": allowed(done)},
         "source": source[top],
         "run": run,
     }
@@ -97,18 +114,18 @@ def model_of(layers: Sequence[Layer], before: dict[str, Any] | None, head: dict[
         [{name: wide(a) for name, a in layer[1].items()} for layer in layers],
         [bool(layer[2].get("go_backwards")) if len(layer) > 2 else False for layer in layers],
         None if before is None else widened(before),
-        None if head is None else {"activation": "linear", "reads": "all", **head, "W": wide(head["W"]), "b": wide(head["b"])},
+        None if head is None else {"activation": "linear", "reads": "all", **widened(head)},
     )
 
 
-def widened(before: dict[str, Any]) -> dict[str, Any]:
-    return {name: {k: wide(a) for k, a in value.items()} if isinstance(value, dict) else wide(value) for name, value in before.items()}
+def widened(part: dict[str, Any]) -> dict[str, Any]:
+    """What stands before or after the layers, its arrays as float64."""
+    return {name: widened(a) if isinstance(a, dict) else a if isinstance(a, str) else wide(a) for name, a in part.items()}
 
 
-def stored(before: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {k: numbers(a) for k, a in value.items()} if isinstance(value, dict) else numbers(value) for name, value in before.items()
-    }
+def stored(part: dict[str, Any]) -> dict[str, Any]:
+    """The same as the document has it."""
+    return {name: stored(a) if isinstance(a, dict) else a if isinstance(a, str) else numbers(a) for name, a in part.items()}
 
 
 def describe(cell: Cell, params: dict[str, Array]) -> str:
@@ -122,13 +139,16 @@ def kind_of(model: Model, x: Array) -> str:
     return "cell" if model.head is None else "rows" if model.head["activation"] == "softmax" else "series"
 
 
-def layer_row(model: Model, n: int) -> dict[str, Any]:
-    cell, params = model.cells[n], model.params[n]
+def layer_row(cell: Cell, params: dict[str, Array], options: dict[str, Any] | None = None) -> dict[str, Any]:
     listed = next((name for name, kind in cells.CELLS.items() if type(cell) is kind), None)
     known = {name: getattr(cell, name) for name in ("activation", "recurrent_activation", "reset_after") if hasattr(cell, name)}
     return {
         **{"cell": listed or type(cell).__name__, "activation": None, "recurrent_activation": "sigmoid", **known},
-        **{"use_bias": getattr(cell, "use_bias", True), "go_backwards": model.go_backwards[n], "listed": listed is not None},
+        **{
+            "use_bias": getattr(cell, "use_bias", True),
+            "go_backwards": bool((options or {}).get("go_backwards")),
+            "listed": listed is not None,
+        },
         **{"inputs": params["Wx"].shape[0], "units": params["Wh"].shape[0]},
         **{"gates": list(cell.gates), "states": list(cell.states), "saved": list(cell.saved), "file": file_of(cell)},
     }
@@ -163,45 +183,14 @@ def forward(model: Model, x: Array, lengths: int | None, initial_state: Sequence
     return done
 
 
-def head_outputs(model: Model, passed: list[Passed]) -> Array | None:
-    """What the head says: [T,V], or [1,V] where it reads the last step alone; log probabilities if it is a softmax."""
-    if model.head is None:
-        return None
-    reads = model.head["reads"]
-    every = passed if reads == "last of every layer" else passed[-1:]
-    h = np.concatenate([p.y[0] for p in every], axis=1)
-    z = (h if reads == "all" else h[-1:]) @ model.head["W"] + model.head["b"]
-    if model.head["activation"] == "softmax":
-        z = z - z.max(axis=1, keepdims=True)
-        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-    return z
-
-
 def default_loss(model: Model, outputs: Array | None, T: int) -> dict[str, Any]:
     if outputs is None:
         return {"state": model.cells[-1].states[-1], "unit": 0, "step": T - 1}
     return {"step": T - 1, "output": int(outputs[-1].argmax())}
 
 
-def backward(model: Model, passed: list[Passed], outputs: Array | None, loss: dict[str, Any]) -> list[Steps]:
-    """The gradients of the loss in every layer."""
-    dys: list[Array] = [np.zeros_like(p.y) for p in passed]
-    dstate: Any = None
-    if "state" in loss:
-        cell, units = model.cells[-1], model.params[-1]["Wh"].shape[0]
-        dstate = [np.zeros((1, units)) for _ in cell.states]
-        dstate[cell.states.index(loss["state"])][0, loss["unit"]] = 1
-    elif model.head is None or outputs is None:
-        dys[-1][0, loss["step"], loss["output"]] = 1
-    else:
-        softmax = model.head["activation"] == "softmax"
-        row = outputs[loss["step"] if model.head["reads"] == "all" else -1]
-        dz = np.eye(len(row))[loss["output"]] - (np.exp(row) if softmax else 0)
-        dh, at = model.head["W"] @ dz, 0
-        for n in range(len(passed)) if model.head["reads"] == "last of every layer" else [len(passed) - 1]:
-            H = dys[n].shape[2]
-            dys[n][0, loss["step"]] += dh[at : at + H]
-            at += H
+def backward(passed: list[Passed], dys: list[Array], dstate: Any) -> list[Steps]:
+    """The gradients of the loss in every layer; dys by the y of each, dstate by the final state of the top one."""
     done: list[Steps] = []
     for n in reversed(range(len(passed))):
         dy = dys[n] + done[0].gradients.x if done else dys[n]
@@ -212,7 +201,7 @@ def backward(model: Model, passed: list[Passed], outputs: Array | None, loss: di
 def check(model: Model, done: list[Steps], outputs: Array | None, kind: str, x: Array) -> dict[str, Any]:
     """The reference numbers. A run's page has so many steps and units that it checks what its head says, and the gradient's reach."""
     found: dict[str, Any] = {} if outputs is None else {"outputs": numbers(outputs)}
-    if kind == "text" and outputs is not None:  # of all the probabilities, those of what comes next
+    if kind in ("text", "translation") and outputs is not None:  # of all the probabilities, those of what comes next
         found = {"log_p": [float(v) for v in outputs[np.arange(len(x) - 1), x[1:]]]}
     if kind != "cell":
         norms = np.sqrt((done[0].gradients.x[0] ** 2).sum(axis=1))

@@ -1,4 +1,4 @@
-"""A training run as a document: its layers, its head, and one thing that it reads: a text, a digit, a window of a series."""
+"""A training run as a document: its layers, its head, and one thing that it reads: a text, a digit, a window of a series, a sentence."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from ..typing import Array
 from .record import document
 
 CHARACTERS = 100  # of a text that nobody named
-OPTIONS = {"char": ("text",), "mnist": ("digit",), "series": ("start",), "load": ("start",)}
+OPTIONS = {"char": ("text",), "translate": ("text",), "mnist": ("digit",), "series": ("start",), "load": ("start",)}
 
 
 def document_of(run_dir: str | Path, *, text: str | None = None, digit: int | None = None, start: int | None = None) -> dict[str, Any]:
-    """The document of a run directory; None chooses what is read: the end of the text, test digit 0, the last window.
+    """The document of a run directory; None chooses what is read: the end of the text, a test sentence, test digit 0,
+    the last window.
 
-    run_dir  of char, an mnist task, a series task or load
-    text     char: the text to read
+    run_dir  of char, translate, an mnist task, a series task or load
+    text     char: the text to read; translate: the sentence
     digit    mnist: a number of the test digits
     start    series, load: the row at which the window begins
 
@@ -48,9 +49,10 @@ def read(
     run, model = training.load_model(run_dir, task)
     layers = recurrent_layers(model)
     told = {"settings": run.settings, "versions": run.record["versions"], "results": run.record.get("results", {})}
-    title = f"{run.record['task']}: {len(layers)} x {run.settings['cell']}({run.settings['units']})"
-    made = {"char": char, "mnist": mnist, "series": series, "load": load}[task](run, model, {name: given[name] for name in OPTIONS[task]})
-    return layers, made.pop("x"), {"title": f"{title}, {made.pop('what')}", "run": told, **made}
+    title = f"{run.record['task']}: {run.settings['layers']} x {run.settings['cell']}({run.settings['units']})"
+    reads = {"char": char, "translate": translate, "mnist": mnist, "series": series, "load": load}[task]
+    made = reads(run, model, {name: given[name] for name in OPTIONS[task]})
+    return made.pop("layers", layers), made.pop("x"), {"title": f"{title}, {made.pop('what')}", "run": told, **made}
 
 
 def recurrent_layers(model: Any) -> list[tuple[Any, dict[str, Array]]]:
@@ -85,6 +87,48 @@ def char(run: rundir.Run, model: Any, given: dict[str, Any]) -> dict[str, Any]:
         "labels": characters,
         "loss": {"step": len(codes) - 2, "output": int(codes[-1])},
     }
+
+
+def translate(run: rundir.Run, model: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """A sentence and its translation as `translate` writes it; the loss is how likely its end is. The layers are the decoder's."""
+    from ..data import tokens
+    from ..tasks import translate as task
+    from ..tasks import translate_command
+
+    translator, vocabulary, settings = translate_command.restore(run.path)
+    text = first_test_source(run) if given["text"] is None else translate_command.check_text(given["text"])
+    read = task.as_read(vocabulary.encode(text.strip()), settings)
+    (made,) = translator.translate([read], 2 * settings["max_length"], translate_command.BEAM)
+    names = vocabulary.tokens
+    both = [[(layer.cell.maths, layer.cell.params()) for layer in side] for side in (translator.encoder, translator.decoder)]
+    head = {**dense(model, "logits"), "activation": "softmax", "reads": "all"}
+    if settings["attention"]:
+        head["attention"] = dict(zip("WVb", model.get_layer("attention").get_weights()))
+    embedding, common = model.get_layer("source_embedding").get_weights()[0], len(tokens.SPECIAL)
+    return {
+        "layers": both[1],
+        "x": np.array([tokens.GO, *made, tokens.EOS], np.int64),
+        "what": f"{len(read)} tokens to {len(made)}",
+        "kind": "translation",
+        "before": {"embedding": model.get_layer("target_embedding").get_weights()[0]},
+        "head": head,
+        **{"vocabulary": names, "labels": names},
+        "loss": {"step": 0, "output": [*made, tokens.EOS][0]},
+        "encoder": {
+            **{"layers": both[0], "embedding": embedding, "codes": np.array(read, np.int64), "names": names},
+            **{"replacements": [common, common + 1], "reversed": settings["reverse"]},  # the commonest tokens
+        },
+    }
+
+
+def first_test_source(run: rundir.Run) -> str:
+    """The source that the run's attention.png shows. Raises InputError if the data has changed or gone."""
+    from ..tasks import translate as task
+
+    split = task.read_pairs(run.settings)
+    if split.sha256 != run.record["data"]["sha256"]:
+        raise InputError(f"{split.source}: not the pairs that {run.path} was trained on; give a sentence with --text")
+    return task.shortest_of(split.test)
 
 
 def end_of_training_text(run: rundir.Run) -> Array:

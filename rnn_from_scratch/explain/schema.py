@@ -4,26 +4,18 @@ in the words of JSON Schema.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data import InputError
+from .expect import DocumentError, check_array, expect, one_of, whole
 from .record import SCHEMA
 
-KINDS = ("cell", "text", "rows", "series")
+KINDS = ("cell", "text", "rows", "series", "translation")
 READS = ("all", "last", "last of every layer")
 ACTIVATIONS = ("softmax", "linear")
-BYTES = {"float32": 4, "float64": 8}
-
-
-class DocumentError(ValueError):
-    """What is wrong in a document: a path in it, what was expected, what was found."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -66,7 +58,8 @@ def check(doc: Any) -> None:
             got = f"{layer['inputs']} above {layers[n - 1]['units']} units"
             raise DocumentError(f"layers[{n}].inputs: expected as many as the layer below has units, got {got}")
     steps = check_input(doc, layers[0]["inputs"])
-    check_head(doc.get("head"), layers)
+    keys = check_encoder(doc.get("encoder"), layers)
+    check_head(doc.get("head"), layers, keys)
     expect("lengths", doc.get("lengths"), doc.get("lengths") is None or whole(doc["lengths"], steps + 1), f"null or 0 to {steps}")
     check_initial(doc.get("initial_state"), layers)
     names = doc.get("names")
@@ -79,20 +72,6 @@ def check(doc: Any) -> None:
     check_source("source", doc.get("source"))
     if doc.get("run") is not None:
         expect("run.settings", doc["run"], isinstance(doc["run"], dict) and isinstance(doc["run"].get("settings"), dict), "an object")
-
-
-def expect(name: str, value: Any, holds: bool, what: str) -> None:
-    if not holds:
-        shown = json.dumps(value, default=str) if not isinstance(value, (dict, list)) else f"{type(value).__name__} of {len(value)}"
-        raise DocumentError(f"{name or 'document'}: expected {what}, got {shown[:60]}")
-
-
-def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    expect(name, value, value in choices, f"one of {', '.join(choices)}")
-
-
-def whole(value: Any, below: float = math.inf, least: int = 0) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < below
 
 
 def check_layer(name: str, layer: Any) -> None:
@@ -114,24 +93,6 @@ def check_layer(name: str, layer: Any) -> None:
         check_array(f"{name}.params.{key}", a, shapes.get(key))
     if layer.get("source") is not None:
         check_source(f"{name}.source", layer["source"])
-
-
-def check_array(name: str, a: Any, shape: list[int] | None = None) -> None:
-    """An array: its dtype, its shape, as many bytes as it needs, and no NaN or infinity."""
-    expect(name, a, isinstance(a, dict) and {"dtype", "shape", "data"} <= set(a), "an object with dtype, shape and data")
-    one_of(f"{name}.dtype", a["dtype"], tuple(BYTES))
-    expect(f"{name}.shape", a["shape"], isinstance(a["shape"], list) and all(whole(v) for v in a["shape"]), "a list of whole numbers")
-    if shape is not None and a["shape"] != shape:
-        raise DocumentError(f"{name}: expected {shape}, got {a['shape']}")
-    try:
-        data = base64.b64decode(a["data"], validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise DocumentError(f"{name}.data: expected base64, got {error}") from error
-    needed = math.prod(a["shape"]) * BYTES[a["dtype"]]
-    if len(data) != needed:
-        raise DocumentError(f"{name}.data: expected {needed} bytes for {a['shape']} of {a['dtype']}, got {len(data)}")
-    if not np.isfinite(np.frombuffer(data, np.dtype(a["dtype"]).newbyteorder("<"))).all():
-        raise DocumentError(f"{name}.data: expected finite numbers, got NaN or infinity")
 
 
 def check_input(doc: dict[str, Any], inputs: int) -> int:
@@ -162,13 +123,50 @@ def check_input(doc: dict[str, Any], inputs: int) -> int:
     return shape[0]
 
 
-def check_head(head: Any, layers: list[dict[str, Any]]) -> None:
+def check_encoder(encoder: Any, decoder: list[dict[str, Any]]) -> int | None:
+    """Returns the units of its top layer, the numbers of a key; None if there is no encoder."""
+    if encoder is None:
+        return None
+    fields = {"layers", "embedding", "codes", "replacements", "reversed", "names"}
+    expect("encoder", encoder, isinstance(encoder, dict) and fields <= set(encoder), f"null, or {', '.join(sorted(fields))}")
+    layers = encoder["layers"]
+    as_many = isinstance(layers, list) and len(layers) == len(decoder)
+    expect("encoder.layers", layers, as_many, f"{len(decoder)} layers, as the decoder has")
+    for n, (layer, other) in enumerate(zip(layers, decoder)):
+        check_layer(f"encoder.layers[{n}]", layer)
+        for field in ("units", "states"):  # the last states are the decoder's first
+            expect(f"encoder.layers[{n}].{field}", layer[field], layer[field] == other[field], f"{other[field]}, as in the decoder")
+        if n:
+            expect(
+                f"encoder.layers[{n}].inputs", layer["inputs"], layer["inputs"] == layers[n - 1]["units"], "the units of the layer below"
+            )
+    check_array("encoder.embedding", encoder["embedding"])
+    rows = encoder["embedding"]["shape"][0]
+    check_array("encoder.embedding", encoder["embedding"], [rows, layers[0]["inputs"]])
+    for field, least in (("codes", 1), ("replacements", 2)):
+        codes, shown = encoder[field], f"codes below {rows}, at least {least}"
+        expect(f"encoder.{field}", codes, isinstance(codes, list) and len(codes) >= least and all(whole(c, rows) for c in codes), shown)
+    names = encoder["names"]
+    texts = isinstance(names, list) and len(names) == rows and all(isinstance(v, str) for v in names)
+    expect("encoder.names", names, texts, f"{rows} texts")
+    expect("encoder.reversed", encoder["reversed"], isinstance(encoder["reversed"], bool), "true or false")
+    return layers[-1]["units"]
+
+
+def check_head(head: Any, layers: list[dict[str, Any]], keys: int | None) -> None:
     if head is None:
         return
     expect("head", head, isinstance(head, dict) and {"W", "b", "activation", "reads"} <= set(head), "null, or W, b, activation and reads")
     one_of("head.activation", head["activation"], ACTIVATIONS)
     one_of("head.reads", head["reads"], READS)
     rows = sum(layer["units"] for layer in layers) if head["reads"] == READS[2] else layers[-1]["units"]
+    if (attention := head.get("attention")) is not None:
+        expect("head.attention", attention, keys is not None and isinstance(attention, dict) and set(attention) == {*"WVb"}, "W, V, b")
+        check_array("head.attention.b", attention["b"])
+        units = math.prod(attention["b"]["shape"])
+        check_array("head.attention.W", attention["W"], [rows, keys or 0])
+        check_array("head.attention.V", attention["V"], [(keys or 0) + rows, units])
+        rows = units
     check_array("head.b", head["b"])
     expect("head.b.shape", head["b"]["shape"], len(head["b"]["shape"]) == 1 and head["b"]["shape"][0] > 0, "[V]")
     check_array("head.W", head["W"], [rows, head["b"]["shape"][0]])

@@ -36,6 +36,8 @@ def of_run(run_dir: Path) -> list[Subject]:
     from .runs import read
 
     layers, x, made = read(run_dir)
+    if encoder := made.get("encoder"):  # of a translation, the part that begins with zeros
+        layers, x, made = encoder["layers"], encoder["codes"], {"before": {"embedding": encoder["embedding"]}}
     model = record.model_of(layers, made.get("before"), None)
     values, found = record.vectors(model, x), []
     for n, (cell, params) in enumerate(zip(model.cells, model.params), 1):

@@ -35,7 +35,7 @@ Codes = list[tuple[list[int], list[int]]]  # source as the encoder reads it, tar
 
 
 def prepare(settings: dict[str, Any]) -> Program:
-    split = data.load(settings["data"]) if settings["data"] else dates.load()
+    split = read_pairs(settings)
     vocabulary = tokens.learn((side for pair in split.training for side in pair), settings["tokens"], settings["vocabulary"])
     sampled = settings["sampled"]
     drawn = Negatives(len(vocabulary), sampled, "--sampled") if sampled else None
@@ -94,6 +94,10 @@ def prepare(settings: dict[str, Any]) -> Program:
         curves={"bits": BITS, unit: "BLEU (0 to 100)" if unit == "bleu" else "exactly right (share)"},
         files={"vocabulary.json": vocabulary.as_json()},
     )
+
+
+def read_pairs(settings: dict[str, Any]) -> data.Split:
+    return data.load(settings["data"]) if settings["data"] else dates.load()
 
 
 def numbers(pairs: list[data.Pair], vocabulary: Tokens, settings: dict[str, Any]) -> Codes:
@@ -196,7 +200,7 @@ def training_steps(both: list[keras.Model], run: Run) -> list[Any]:
     from .training import read_json  # which imports the tasks by name
 
     settings, codes = run.settings, tf.TensorSpec([None, None], tf.int32)
-    split = data.load(settings["data"]) if settings["data"] else dates.load()
+    split = read_pairs(settings)
     vocabulary = tokens.from_json(read_json(run.path / "vocabulary.json"))
     kept = [each for each in numbers(split.training, vocabulary, settings) if fits(each, settings)]
     drawn = Negatives(len(vocabulary), settings["sampled"], "--sampled") if settings["sampled"] else None

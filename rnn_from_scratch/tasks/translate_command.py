@@ -57,12 +57,13 @@ def translate(
         rundir.replace(attention, lambda path: figure.savefig(path, dpi=160))
 
 
-def check_text(text: str) -> None:
-    """Raise InputError unless there is one line of it."""
+def check_text(text: str) -> str:
+    """The text. Raises InputError unless there is one line of it."""
     if not text.strip():
         raise InputError("--text: expected some text, got none")
     if "\n" in text.strip():
         raise InputError("--text: expected one line; give several by --file or standard input")
+    return text
 
 
 def check_picture(path: Path, chosen: Chosen, run_dir: Path) -> None:

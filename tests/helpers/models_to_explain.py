@@ -50,6 +50,25 @@ def series(reads: str = "all", seed: int = 0) -> tuple[tuple, dict[str, Any]]:
     return (stack(rng, 1, 4, cells.CoupledLSTM()), np.sin(np.arange(9))[:, None].astype("float32")), more
 
 
+def translation(attention: bool = True, reverse: bool = True, seed: int = 0) -> tuple[tuple, dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    V, D, units, chosen = len(CHARACTERS), 4, 5, (cells.LSTM(), cells.LSTM())
+    codes, embedding = rng.integers(0, V, 8), rng.standard_normal((V, D)).astype("float32")
+    encoder = {"layers": stack(rng, D, units, *chosen), "embedding": embedding, "codes": rng.integers(0, V, 6), "names": CHARACTERS}
+    head = {**dense(rng, 3 if attention else units, V), "activation": "softmax", "reads": "all"}
+    if attention:
+        W, V_, b = (rng.standard_normal(shape).astype("float32") for shape in ((units, units), (2 * units, 3), 3))
+        head["attention"] = {"W": W, "V": V_, "b": b}
+    more = {
+        "before": {"embedding": rng.standard_normal((V, D)).astype("float32")},
+        **{"head": head, "kind": "translation", "vocabulary": CHARACTERS, "labels": CHARACTERS},
+        "loss": {"step": 3, "output": int(codes[4])},
+        "encoder": {**encoder, "replacements": [0, 1], "reversed": reverse},
+    }
+    return (stack(rng, D, units, *chosen), codes), more
+
+
+TRANSLATIONS = {"attention": translation(), "not reversed": translation(reverse=False, seed=1), "no attention": translation(False)}
 MODELS = {
     "text": text(),
     "rows": rows(),

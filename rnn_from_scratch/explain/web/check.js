@@ -25,6 +25,8 @@ function selfTest() {
 function computed(run, grads) {
   const found = { y: () => run.tapes[MODEL.top].y, dx: () => grads[0].dx, reach: () => norms(grads[0].dx) };
   Object.assign(found, { outputs: () => allOutputs(run), log_p: () => nextOnes(run) });
+  found.attention = () => Float64Array.from(attention(MODEL, run).flatMap((row) => Array.from(row)));
+  found.source_reach = () => rowNorms(sourceGradient(MODEL, run, grads, { step: MODEL.T - 1, ...DOC.loss }), MODEL.encoder.E);
   run.tapes.forEach((tape, n) => {
     const prefix = n === MODEL.top ? "" : `${n}:`, { cell, H } = tape.layer, T = MODEL.T;
     cell.states.forEach((name, k) => {

@@ -27,12 +27,14 @@ function readModel(doc) {
   if (doc.head) {
     const { W, b, activation, reads } = doc.head;
     model.head = { W: readArray(W), b: readArray(b), outputs: W.shape[1], activation, reads };
+    if (doc.head.attention) model.head.attention = readMap(doc.head.attention);
   }
   if (doc.lengths !== null) model.live = Array.from({ length: model.T }, (_, t) => (t < doc.lengths ? 1 : 0));
   if (doc.initial_state) {
     const flat = doc.initial_state.map(readArray);
     model.initial = layers.map((layer, n) => flat.splice(0, doc.layers[n].states.length));
   }
+  if (doc.encoder) readEncoder(model, doc.encoder);
   return model;
 }
 
@@ -60,8 +62,8 @@ function logSoftmax(z) {
 // What the head reads after `step`: the outputs of the top layer, or the last ones of every layer
 function headInput(model, tapes, step) {
   if (model.head.reads !== "last of every layer") {
-    const H = tapes[model.top].layer.H;
-    return tapes[model.top].y.subarray(step * H, (step + 1) * H);
+    const H = tapes[model.top].layer.H, y = tapes[model.top].y.subarray(step * H, (step + 1) * H);
+    return model.head.attention ? attend(model, y, model.keys).out : y;
   }
   return Float64Array.from(tapes.flatMap((tape) => Array.from(tape.y.subarray(step * tape.layer.H, (step + 1) * tape.layer.H))));
 }
@@ -104,7 +106,8 @@ function gradients(model, run, loss) {
     const { H } = tape.layer;
     if (reads !== "last of every layer" && n < model.top) return;
     dys[n] = new Float64Array(T * H);
-    addProductT(dys[n], loss.step * H, H, dz, 0, W.subarray(row * outputs, (row + H) * outputs), outputs, [0], outputs);
+    if (model.head.attention) dys[n].set(attendBack(model, run, loss.step, dz).dy, loss.step * H);
+    else addProductT(dys[n], loss.step * H, H, dz, 0, W.subarray(row * outputs, (row + H) * outputs), outputs, [0], outputs);
     row += H;
   });
   return backwardStack(tapes, dys, null, loss.step + 1);

@@ -5,6 +5,14 @@ const TASKS = {};
 const BUDGET = 12;  // milliseconds of work between two looks at what the reader does
 const PIECE = 8;  // steps of a forward pass without a pause
 
+const SIGNS = { "\n": "↵", " ": "␣", "\t": "⇥" };
+
+// A character that can be seen: controls, marks and those that turn the direction of writing by their number
+function visible(character) {
+  if (SIGNS[character]) return SIGNS[character];
+  return /^[\p{C}\p{M}\p{Z}]/u.test(character) ? `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}` : character;
+}
+
 // A row of buttons, one a step. choose(t) is called by pointer and by keys.
 function buildStrip(id, label, names, choose) {
   const made = element("div", { class: "strip", id, role: "group", "aria-label": label });

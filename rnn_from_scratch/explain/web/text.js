@@ -1,13 +1,5 @@
 // A text: what does the next character hang on? Choose a character; the strips tell of all before it.
 
-const SIGNS = { "\n": "↵", " ": "␣", "\t": "⇥" };
-
-// A character that can be seen: controls, marks and those that turn the direction of writing by their number
-function visible(character) {
-  if (SIGNS[character]) return SIGNS[character];
-  return /^[\p{C}\p{M}\p{Z}]/u.test(character) ? `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}` : character;
-}
-
 TASKS.text = () => {
   const vocabulary = DOC.names.vocabulary, name = (code) => visible(vocabulary[code] ?? `#${code}`);
   const space = Math.max(0, vocabulary.indexOf(" "));
