@@ -22,8 +22,9 @@ template <class Real> class Backward : Plan<Real> {
         Real* product;
     };
     Real* W;                      // the packed weights
+    Real* tW = nullptr;           // and their tangents
     Real* zeros;                  // [WIDTH]
-    Real* ds[MAX_STATES] = {};    // [B, padded]: the gradients of the states
+    Real* ds[MAX_STATES] = {};    // [B, padded], of each half of the rows: the gradients of the states
     Real* sums[MAX_STATES] = {};  // [B, padded]: with several phases, what they have added to ds so far
     Real* d_operand = nullptr;    // [B, padded]
     int* first_live = nullptr;    // [B]
@@ -46,11 +47,13 @@ template <class Real> class Backward : Plan<Real> {
           tape(again ? again->tape : Tape<Real>(call, cell)), input(*this), weights(*this, tape, chunk) {
         P::cut_time(chunk, 4);
         W = take(ptrdiff_t(blocks) * G * H * L);
+        if (call.tWh) tW = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, Real(0));
-        for (int s = 0; s < cell.states; s++) ds[s] = take(ptrdiff_t(B) * padded);
-        for (int s = 0; s < cell.states && cell.phases > 1; s++) sums[s] = take(ptrdiff_t(B) * padded);
-        if (cell.phases > 1) d_operand = take(ptrdiff_t(B) * padded);
+        const ptrdiff_t states = ptrdiff_t(P::halves) * B * padded;
+        for (int s = 0; s < cell.states; s++) ds[s] = take(states);
+        for (int s = 0; s < cell.states && cell.phases > 1; s++) sums[s] = take(states);
+        if (cell.phases > 1) d_operand = take(states);
         if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
         for (int id = 0; id < P::threads; id++) {
@@ -70,7 +73,7 @@ template <class Real> class Backward : Plan<Real> {
                 for (Range piece = now; piece.end > now.begin; piece.end = piece.begin) {
                     if (again) piece.begin = std::max(now.begin, recompute(id, stage, piece.end));
                     const int count = P::pieces(piece.size());
-                    stage++->run(count, [&](int i) { some_steps(id, i, piece, now.begin); });
+                    stage++->run(count, [&](int i) { some_steps(id, i, piece, now); });
                     if (again) stage++->run(P::threads, [&](int i) { weights.keep(id, i, now, piece); });
                 }
                 if (weights.drops_masked()) {
@@ -93,13 +96,14 @@ template <class Real> class Backward : Plan<Real> {
 
     // At most 2 MiB of dgates (or one step), so that it stays in the cache; chunks of nearly equal size.
     int chunk_steps() const {
-        const double step_bytes = double(B) * (cell.columns() + cell.extras) * padded * sizeof(Real);
+        const double rows = double(P::halves) * B, columns = cell.columns() + cell.extras;
+        const double step_bytes = rows * columns * padded * sizeof(Real);
         const int most = int(std::max(1.0, std::min<double>(steps, (2 << 20) / std::max(1.0, step_bytes))));
         return ceil_div(steps, ceil_div(steps, most));
     }
 
     Gradients<Real> gradients() {
-        const ptrdiff_t rows = ptrdiff_t(chunk) * B;
+        const ptrdiff_t rows = ptrdiff_t(P::halves) * chunk * B;
         const ptrdiff_t panels = (cell.columns() + cell.extras) * Gradients<Real>::panels(H);
         return {take(panels * Gradients<Real>::panel_size(rows)), rows, H};
     }
@@ -114,15 +118,20 @@ template <class Real> class Backward : Plan<Real> {
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wh transposed; and what the others pack.
     int packs() const { return blocks + input.packs() + (again ? again->packs() : 0); }
     void pack(int i) {
-        if (i < blocks)
-            pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wh), call.Wh_stride[1],
-                       call.Wh_stride[0], G * H, H, i);
-        else if (i < blocks + input.packs()) input.pack(i - blocks);
+        const int64_t usual[] = {ptrdiff_t(G) * H, 1};
+        const auto pack = [&](Real* to, const void* w, const int64_t* stride) {
+            const Real* Wh = static_cast<const Real*>(w);
+            pack_block(to + ptrdiff_t(i) * G * H * L, Wh, stride[1], stride[0], G * H, H, i);
+        };
+        if (i < blocks) {
+            pack(W, call.Wh, call.Wh_stride);
+            if (tW) pack(tW, call.tWh, usual);
+        } else if (i < blocks + input.packs()) input.pack(i - blocks);
         else again->pack(i - blocks - input.packs());
     }
 
     // Piece i of the steps of `range`: some of them, the last ones first, for one part.
-    void some_steps(int id, int i, Range range, int chunk_begin) {
+    void some_steps(int id, int i, Range range, Range chunk) {
         const int part = i % P::parts(), end = range.end - i / P::parts() * P::segment;
         const int begin = std::max(range.begin, end - P::segment);
         const ThreadScratch own = {P::rows(part), P::own_blocks(part), product[id]};
@@ -132,7 +141,7 @@ template <class Real> class Backward : Plan<Real> {
             if (unit_parts > 1) groups[part / unit_parts]->arrive();
         }
         for (int step = end - 1; step >= begin; step--)
-            one_step(own, *groups[part / unit_parts], step, ptrdiff_t(step - chunk_begin) * B);
+            one_step(own, *groups[part / unit_parts], step, chunk);
         if (begin == 0) finish(own);
         reached[part].store(begin, std::memory_order_release);
     }
@@ -142,7 +151,9 @@ template <class Real> class Backward : Plan<Real> {
         for (int b = own.rows.begin; b < own.rows.end; b++) {
             for (int s = 0; s < cell.states; s++) {
                 Real* d = ds[s] + ptrdiff_t(b) * padded;
-                std::fill(d + u0, d + ceil_div(own.blocks.end, 2) * 2 * L, Real(0));
+                const ptrdiff_t end = ceil_div(own.blocks.end, 2) * 2 * L;
+                std::fill(d + u0, d + end, Real(0));
+                if (call.dual) d += ptrdiff_t(B) * padded, std::fill(d + u0, d + end, Real(0));
                 const Real* given = static_cast<const Real*>(call.dfinal[s]);
                 if (given) std::copy(given + ptrdiff_t(b) * H + u0, given + ptrdiff_t(b) * H + u1, d + u0);
             }
@@ -171,8 +182,8 @@ template <class Real> class Backward : Plan<Real> {
         return k * every;
     }
 
-    void one_step(const ThreadScratch& own, Barrier& group, int step, ptrdiff_t dgates_row) {
-        const BackwardStep<Real> at = step_at(step, dgates_row);
+    void one_step(const ThreadScratch& own, Barrier& group, int step, Range chunk) {
+        const BackwardStep<Real> at = step_at(step, chunk);
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
             cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
             if (unit_parts > 1) group.arrive();
@@ -181,19 +192,20 @@ template <class Real> class Backward : Plan<Real> {
                     n = tile_rows(own.rows.end - b);
                     if (!phase && step && j == own.blocks.begin) prefetch_rows(own, step - 1, b, n);
                     const int rows = P::rows_to_last_live(step, b, n);  // the others' dgates are 0
-                    if (rows)
-                        one_tile(own, phase, dgates_row + b, b, rows, j, std::min(P::cols, own.blocks.end - j));
+                    if (rows) one_tile(own, at, phase, b, rows, j, std::min(P::cols, own.blocks.end - j));
                 }
         }
     }
 
     void prefetch_rows(const ThreadScratch& own, int step, ptrdiff_t b, int n) const;
-    void one_tile(const ThreadScratch& own, int phase, ptrdiff_t dgates_row, int b, int n, int j, int cols);
-    BackwardStep<Real> step_at(int step, ptrdiff_t dgates_row) const {
+    void one_tile(const ThreadScratch& own, const BackwardStep<Real>& at, int phase, int b, int n, int j,
+                  int cols);
+    BackwardStep<Real> step_at(int step, Range chunk) const {
         BackwardStep<Real> at{};
-        at.H = H;
+        at.B = B, at.H = H;
         at.dgates = &dgates;
-        at.dgates_row = dgates_row;
+        at.dgates_row = ptrdiff_t(step - chunk.begin) * B;
+        at.dgates_far = ptrdiff_t(chunk.size()) * B * PANEL<Real>;
         at.step = step;
         for (int s = 0; s < cell.states; s++) {
             at.s_prev[s] = tape.before(s, step);
@@ -209,7 +221,7 @@ template <class Real> class Backward : Plan<Real> {
         at.live = P::live(step);
         at.live_row = steps;
         at.first_live = first_live;
-        at.p = static_cast<const Real*>(call.p);
+        at.p = static_cast<const Real*>(call.p), at.tp = static_cast<const Real*>(call.tp);
         at.operand = d_operand;
         at.ds_row = padded;
         return at;

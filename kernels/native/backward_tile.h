@@ -4,32 +4,43 @@
 // hg = operand Wh, so the operand's gradient is dgates Wh^T: added to that of h_prev in phase 0, else
 // that of the operand.
 template <class Real>
-void Backward<Real>::one_tile(const ThreadScratch& own, int phase, ptrdiff_t dgates_row, int b, int n,
+void Backward<Real>::one_tile(const ThreadScratch& own, const BackwardStep<Real>& at, int phase, int b, int n,
                               int j, int cols) {
     const int width = std::min(cols * L, H - j * L);
     const auto tile = tiles.tile_of(n, width);
     const int count = cell.count[phase];
-    const Real* w = W + (ptrdiff_t(j) * G + cell.first[phase]) * H * L;
-    const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
-    Real* to = (phase ? d_operand : ds[0]) + ptrdiff_t(b) * padded + j * L;
-    Part<Real> parts[MAX_GATES];
-    for (int i = 0; i < count; i++)
-        parts[i] = P::left_side(dgates, cell.recurrent_column(cell.first[phase] + i), dgates_row);
-    const Real* next = P::next_weights(w, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS,
+    const ptrdiff_t place = (ptrdiff_t(j) * G + cell.first[phase]) * H * L, w_block = ptrdiff_t(G) * H * L;
+    const Real* next = P::next_weights(W + place, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS,
                                          count * H);
-    if (!call.h_scale) {
-        const Rows<const Real> init = phase ? Rows<const Real>{zeros, 0} : Rows<const Real>{to, padded};
-        return tile(parts, count, w, w_block, init, {to, padded}, next);
-    }
-    for (int r = 0; r < n && phase; r++) std::fill(to + r * padded, to + r * padded + cols * L, Real(0));
-    // gates with one scale share a product
-    const int groups = call.h_scale_gates > 1 ? count : 1, gates = count / groups;
-    for (int i = 0; i < groups; i++) {
-        tile(parts + i, gates, w + i * H * L, w_block, {zeros, 0}, {own.product, WIDTH},
-             groups == 1 ? next : nullptr);
-        for (int r = 0; r < n; r++) {
-            const Real* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
-            add_scaled(to + r * padded, own.product + r * WIDTH, scale, width);
+    // first the gradients by the numbers, then those by their tangents
+    for (int half = 0; half < P::halves; half++) {
+        Real* to = (phase ? d_operand : ds[0]) + ptrdiff_t(half * B + b) * padded + j * L;
+        Part<Real> parts[MAX_GATES], far[MAX_GATES];
+        for (int i = 0; i < count; i++) {
+            const int column = cell.recurrent_column(cell.first[phase] + i);
+            parts[i] = far[i] = P::left_side(dgates, column, at.dgates_row + b);
+            (half ? parts[i] : far[i]).a += at.dgates_far;
+        }
+        // (dhg Wh^T)' = dhg' Wh^T + dhg Wh'^T, where dhg, of first order, stands by the tangents
+        const Real* tw = tW && !half ? tW + place : nullptr;
+        const auto product = [&](int i, int gates, Rows<const Real> init, Rows<Real> out, const Real* next) {
+            tile(parts + i, gates, W + place + i * H * L, w_block, init, out, next);
+            if (tw) tile(far + i, gates, tw + i * H * L, w_block, {out.first, out.stride}, out, nullptr);
+        };
+        if (!call.h_scale) {
+            const Rows<const Real> init = phase ? Rows<const Real>{zeros, 0} : Rows<const Real>{to, padded};
+            product(0, count, init, {to, padded}, next);
+            continue;
+        }
+        for (int r = 0; r < n && phase; r++) std::fill(to + r * padded, to + r * padded + cols * L, Real(0));
+        // gates with one scale share a product
+        const int groups = call.h_scale_gates > 1 ? count : 1, gates = count / groups;
+        for (int i = 0; i < groups; i++) {
+            product(i, gates, {zeros, 0}, {own.product, WIDTH}, groups == 1 ? next : nullptr);
+            for (int r = 0; r < n; r++) {
+                const Real* scale = P::h_scale(P::h_copy(cell.first[phase] + i), b + r) + j * L;
+                add_scaled(to + r * padded, own.product + r * WIDTH, scale, width);
+            }
         }
     }
 }

@@ -38,4 +38,11 @@ struct Call {
     void *dx, *dWx, *dWh, *dbx, *dbh, *dp, *dinitial[MAX_STATES];
     int64_t dx_stride[2];  // that of the inputs is 1
     int64_t dWx_stride[2], dWh_stride[2];
+
+    // 1: numbers carry tangents (dual.h). In states, saved, y, initial and final the tangents of all rows
+    // then come behind the rows of numbers, [2B, ...]. Backward is given the upstream gradients of first
+    // order, and makes the tangents of the gradients
+    int64_t dual;
+    const void* tx;                          // [B, T, I], the tangent of x; null is 0, here and below
+    const void *tWx, *tWh, *tbx, *tbh, *tp;  // those of the parameters
 };

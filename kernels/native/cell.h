@@ -12,7 +12,7 @@
 #include "simd.h"
 
 template <class Real> struct ForwardStep {
-    int H;
+    int B, H;  // where there are tangents, that of row b is row B + b
     const Real* s_prev[MAX_STATES];  // row b is at s_prev[s] + b * state_row
     Real* s[MAX_STATES];
     ptrdiff_t state_row;
@@ -24,7 +24,7 @@ template <class Real> struct ForwardStep {
     const uint8_t* live;  // null: every row is
     ptrdiff_t live_row;
     bool zero_masked_outputs;
-    const Real* p;  // [E, H]
+    const Real *p, *tp;  // [E, H], and its tangent or null
     Real* operand;  // of the next phase's product
     ptrdiff_t operand_row;
 };
@@ -47,9 +47,9 @@ template <class Real> struct Gradients {
 };
 
 template <class Real> struct BackwardStep {
-    int H;
+    int B, H;
     const Gradients<Real>* dgates;  // row b of the step is row dgates_row + b
-    ptrdiff_t dgates_row;
+    ptrdiff_t dgates_row, dgates_far;  // values from a row to that of its tangent
     const Real *s_prev[MAX_STATES], *s[MAX_STATES];
     ptrdiff_t state_row;
     const Real* saved;
@@ -60,11 +60,17 @@ template <class Real> struct BackwardStep {
     ptrdiff_t live_row;
     const int* first_live;  // [B]: dy of the steps before it goes nowhere; null: of masked steps
     int step;
-    const Real* p;
+    const Real *p, *tp;
     // [B, padded H]: state gradients; and what the later phases have added to those of s_prev
     Real *ds[MAX_STATES], *parts[MAX_STATES];
     const Real* operand;  // [B, padded H]: gradient of the operand
     ptrdiff_t ds_row;
+};
+
+template <class Real> struct OperandRow {
+    int B, H;
+    const Real *saved, *s_prev[MAX_STATES];
+    ptrdiff_t saved_row, state_row;
 };
 
 template <class Real> struct Cell {
@@ -76,9 +82,9 @@ template <class Real> struct Cell {
     void (*forward[MAX_PHASES])(const ForwardStep<Real>&, int b0, int rows, int u0, int blocks,
                                 const Real* preact, ptrdiff_t preact_row);
     void (*backward[MAX_PHASES])(const BackwardStep<Real>&, int b0, int b1, int u0, int u1);
-    // by the phase whose product takes it, from 1 on; units u0 .. u1 of one row
-    void (*operand[MAX_PHASES])(const Real* saved, const Real* const* s_prev, Real* out, int H,
-                                int u0, int u1);
+    // by the phase whose product takes it, from 1 on; units u0 .. u1 of row b
+    void (*operand[MAX_PHASES])(const OperandRow<Real>&, int b, Real* out, int u0, int u1);
+    const Cell* dual;  // the same on numbers that carry tangents (dual.h)
 
     int recurrent_column(int gate) const { return shared || gate + 1 < gates ? gate : gates; }
     int columns() const { return shared ? gates : gates + 1; }

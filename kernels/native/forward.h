@@ -17,13 +17,14 @@ template <class Real> class Forward : Plan<Real> {
 
     struct ThreadScratch {  // what one thread works on, and its scratch
         Range rows, blocks;
-        Real* preact;  // [ROWS][column][WIDTH]
-        Real* x;       // [copy][row][I]
-        Real* h;       // [copy][row][H]
+        Real* preact;  // [half][ROWS][column][WIDTH]
+        Real* x;       // [half][copy][row][I]
+        Real* h;       // [half][copy][row][H]
         Real* xg;      // [row][step ahead][gate][padded]
     };
     Real* W;                          // the packed weights
-    Real* bias;                       // [column][padded]
+    Real* tW = nullptr;               // their tangents, packed alike
+    Real *bias, *tbias = nullptr;     // [column][padded]
     Real* operands[MAX_PHASES] = {};  // by the phase whose product takes it
     Real* unread = nullptr;           // y of a step, where nobody asks for y
     int ahead;                        // steps for which x Wx is made in one go; 0: with each step
@@ -43,23 +44,26 @@ template <class Real> class Forward : Plan<Real> {
     // On the caller's tape, or (segment > 0) on one of its own for so many steps.
     Forward(const Call& call, int segment, bool save)
         : P(call), reached(P::parts()),
-          tape(segment ? Tape<Real>(call, cell, scratch, segment, save || cell.phases > 1)
+          tape(segment ? Tape<Real>(call, cell, scratch, segment, save || cell.phases > 1, B * P::halves)
                        : Tape<Real>(call, cell)) {
-        const int most_rows = P::most_rows();
-        ahead = most_rows < 4 ? std::min(steps, 24) : 0;
+        const int most_rows = P::most_rows(), halves = P::halves;
+        const ptrdiff_t rows = ptrdiff_t(halves) * B;
+        ahead = most_rows < 4 && !call.dual ? std::min(steps, 24) : 0;
         preact_row = cell.columns() * WIDTH;
         w_block = ptrdiff_t(I + H) * L;
         W = take(G * blocks * w_block);
         bias = take(cell.columns() * padded);
-        for (int phase = 1; phase < cell.phases; phase++) operands[phase] = take(ptrdiff_t(B) * padded);
-        if (!call.y) unread = take(ptrdiff_t(B) * H);
+        if (call.tWx || call.tWh) tW = take(G * blocks * w_block);
+        if (call.dual) tbias = take(cell.columns() * padded);
+        for (int phase = 1; phase < cell.phases; phase++) operands[phase] = take(rows * padded);
+        if (!call.y) unread = take(rows * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
         const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
         for (int id = 0; id < P::threads; id++) {
-            Real* preact = take(ROWS * preact_row);
-            std::fill(preact, preact + ROWS * preact_row, Real(0));
-            thread_scratch.push_back({{}, {}, preact, take(call.x_scale_gates * x_rows * I),
-                            take(call.h_scale_gates * h_rows * H),
+            Real* preact = take(halves * ROWS * preact_row);
+            std::fill(preact, preact + halves * ROWS * preact_row, Real(0));
+            thread_scratch.push_back({{}, {}, preact, take(halves * call.x_scale_gates * x_rows * I),
+                            take(halves * call.h_scale_gates * h_rows * H),
                             take(ptrdiff_t(most_rows) * ahead * G * padded)});
         }
     }
@@ -80,19 +84,17 @@ template <class Real> class Forward : Plan<Real> {
     // W[gate][block][k of x, then of h][lane]; bias[column][padded]: in so many pieces.
     int packs() const { return G * blocks; }
     void pack(int i) {
-        const Real *Wx = static_cast<const Real*>(call.Wx), *Wh = static_cast<const Real*>(call.Wh);
         const int gate = i / blocks, block = i % blocks;
-        const int64_t *x_stride = call.Wx_stride, *h_stride = call.Wh_stride;
-        pack_block(W + i * w_block, Wx + gate * H * x_stride[1], x_stride[0], x_stride[1], I, H, block);
-        pack_block(W + i * w_block + I * L, Wh + gate * H * h_stride[1], h_stride[0], h_stride[1], H, H, block);
+        const int64_t usual[] = {ptrdiff_t(G) * H, 1};
+        const auto pack = [&](Real* to, const void* w, const int64_t* stride, int K) {
+            const Real* columns = static_cast<const Real*>(w) + gate * H * stride[1];
+            if (w) pack_block(to + i * w_block, columns, stride[0], stride[1], K, H, block);
+        };
+        pack(W, call.Wx, call.Wx_stride, I), pack(W + I * L, call.Wh, call.Wh_stride, H);
+        if (tW) pack(tW, call.tWx, usual, I), pack(tW + I * L, call.tWh, usual, H);
         if (i) return;
-        const Real *bx = static_cast<const Real*>(call.bx), *bh = static_cast<const Real*>(call.bh);
-        std::fill(bias, bias + cell.columns() * padded, Real(0));
-        for (int gate = 0; gate < G; gate++)
-            for (int u = 0; u < H; u++) {
-                if (bx) bias[gate * padded + u] += bx[gate * H + u];
-                if (bh) bias[cell.recurrent_column(gate) * padded + u] += bh[gate * H + u];
-            }
+        add_biases(bias, static_cast<const Real*>(call.bx), static_cast<const Real*>(call.bh));
+        if (tbias) add_biases(tbias, static_cast<const Real*>(call.tbx), static_cast<const Real*>(call.tbh));
     }
 
     // Run the steps between checkpoints k and k + 1 once more, in thread `id`.
@@ -108,6 +110,15 @@ template <class Real> class Forward : Plan<Real> {
 
   private:
     Real* take(ptrdiff_t count) { return scratch.template take<Real>(count); }
+
+    void add_biases(Real* sum, const Real* bx, const Real* bh) const {
+        std::fill(sum, sum + cell.columns() * padded, Real(0));
+        for (int gate = 0; gate < G; gate++)
+            for (int u = 0; u < H; u++) {
+                if (bx) sum[gate * padded + u] += bx[gate * H + u];
+                if (bh) sum[cell.recurrent_column(gate) * padded + u] += bh[gate * H + u];
+            }
+    }
 
     ThreadScratch own(int id, int part) const {
         ThreadScratch own = thread_scratch[id];
@@ -152,12 +163,18 @@ template <class Real> class Forward : Plan<Real> {
 
     void one_tile(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int place, int phase,
                   int b, int n, int j, int cols);
+    void left_sides(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int phase, int gate,
+                    int b, Part<Real>* parts) const;
+    void tangents(const Part<Real>* parts, const Part<Real>* t_parts, int gate, int n, int j, int width,
+                  Real* preact_x, Real* preact_h) const;
     void prefetch_results(const ForwardStep<Real>& at, int phase, ptrdiff_t b, int n, int u, int count) const;
     // x[copy][row] of one step.
     void copy_x_of_step(const ThreadScratch& own, int step) {
         Real* to = own.x;
-        for (int copy = 0; copy < call.x_scale_gates; copy++)
-            for (int b = own.rows.begin; b < own.rows.end; b++, to += I) P::copy_x(to, b, step, copy, {0, I});
+        for (int half = 0; half < (call.tx ? 2 : 1); half++)
+            for (int copy = 0; copy < call.x_scale_gates; copy++)
+                for (int b = own.rows.begin; b < own.rows.end; b++, to += I)
+                    P::copy_x(to, half * B + b, step, copy, {0, I});
     }
 
     // xg = bias + x Wx of the next steps: here the tiles run along time.
@@ -188,16 +205,21 @@ template <class Real> class Forward : Plan<Real> {
             const int copy = P::h_copy(cell.first[phase] + i);
             for (int r = 0; r < rows; r++) {
                 const ptrdiff_t b = own.rows.begin + r;
-                const Real* h = phase ? operands[phase] + b * padded : at.s_prev[0] + b * at.state_row;
                 const Real* scale = P::h_scale(copy, int(b));
-                scaled(own.h + (ptrdiff_t(copy) * rows + r) * H, h, scale, H);
+                for (int half = 0; half < P::halves; half++) {
+                    const ptrdiff_t row = half * B + b;
+                    const Real* h =
+                        phase ? operands[phase] + row * padded : at.s_prev[0] + row * at.state_row;
+                    const ptrdiff_t place = (half * call.h_scale_gates + copy) * rows + r;
+                    scaled(own.h + place * H, h, scale, H);
+                }
             }
         }
     }
 
     ForwardStep<Real> step_at(int step) const {
         ForwardStep<Real> at{};
-        at.H = H;
+        at.B = B, at.H = H;
         for (int s = 0; s < cell.states; s++) {
             at.s_prev[s] = tape.before(s, step);
             at.s[s] = tape.after(s, step);
@@ -211,7 +233,7 @@ template <class Real> class Forward : Plan<Real> {
         at.live = P::live(step);
         at.live_row = steps;
         at.zero_masked_outputs = call.zero_masked_outputs;
-        at.p = static_cast<const Real*>(call.p);
+        at.p = static_cast<const Real*>(call.p), at.tp = static_cast<const Real*>(call.tp);
         at.operand_row = padded;
         return at;
     }
@@ -219,8 +241,9 @@ template <class Real> class Forward : Plan<Real> {
     void copy_state(const ThreadScratch& own, const Real* from, ptrdiff_t from_row, Real* to,
                     ptrdiff_t to_row) const {
         const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
-        for (int b = own.rows.begin; b < own.rows.end; b++)
-            std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
+        for (int half = 0; half < P::halves; half++)
+            for (int b = half * B + own.rows.begin; b < half * B + own.rows.end; b++)
+                std::copy(from + b * from_row + u0, from + b * from_row + u1, to + b * to_row + u0);
     }
 };
 

@@ -8,15 +8,12 @@ void Forward<Real>::one_tile(const ThreadScratch& own, const ForwardStep<Real>& 
     const int width = std::min(cols * L, H - j * L), live = P::rows_to_last_live(step, b, n);
     if (!live) return cell.forward[phase](at, b, n, j * L, cols, own.preact, preact_row);
     const auto tile = tiles.tile_of(live, width);
-    const int r = b - own.rows.begin, rows = own.rows.size(), count = cell.count[phase];
+    const int r = b - own.rows.begin, count = cell.count[phase];
     prefetch_results(at, phase, b, n, j * L, width);
     for (int i = 0; i < count; i++) {
         const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
-        Part<Real> parts[2] = {{own.x + (ptrdiff_t(P::x_copy(gate)) * rows + r) * I, I, I}};
-        if (P::x_as_it_is()) parts[0] = {P::x(b, step), call.x_stride[0], I};
-        if (call.h_scale) parts[1] = {own.h + (ptrdiff_t(P::h_copy(gate)) * rows + r) * H, H, H};
-        else if (phase) parts[1] = {operands[phase] + ptrdiff_t(b) * padded, padded, H};
-        else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
+        Part<Real> parts[2], t_parts[2];
+        left_sides(own, at, step, phase, gate, b, parts);
         const Real *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L;
         Rows<const Real> init = {bias + gate * padded + j * L, 0};
         const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
@@ -32,8 +29,50 @@ void Forward<Real>::one_tile(const ThreadScratch& own, const ForwardStep<Real>& 
         } else {
             tile(parts, 2, w, w_block, init, preact, next);
         }
+        if (!call.dual) continue;
+        left_sides(own, at, step, phase, gate, B + b, t_parts);
+        Real* t_preact = own.preact + ROWS * preact_row;
+        tangents(parts, t_parts, gate, live, j, width, t_preact + i * WIDTH,
+                 t_preact + (column == gate ? i : count) * WIDTH);
     }
     cell.forward[phase](at, b, n, j * L, cols, own.preact, preact_row);
+}
+
+// What the products of a gate take: x and h_prev, or the operand of a later phase, in the rows from b on.
+template <class Real>
+void Forward<Real>::left_sides(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int phase,
+                               int gate, int b, Part<Real>* parts) const {
+    const int half = b >= B, rows = own.rows.size(), r = b - half * B - own.rows.begin;
+    const ptrdiff_t x_copy = half * call.x_scale_gates + P::x_copy(gate);
+    const ptrdiff_t h_copy = half * call.h_scale_gates + P::h_copy(gate);
+    parts[0] = {own.x + (x_copy * rows + r) * I, I, I};
+    if (P::x_as_it_is() && (!half || call.tx)) parts[0] = {P::x(b, step), P::x_row(b), I};
+    if (call.h_scale) parts[1] = {own.h + (h_copy * rows + r) * H, H, H};
+    else if (phase) parts[1] = {operands[phase] + ptrdiff_t(b) * padded, padded, H};
+    else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
+}
+
+// Where numbers carry tangents: (x Wx + h Wh)' = x' Wx + h' Wh + x Wx' + h Wh', without what is 0.
+template <class Real>
+void Forward<Real>::tangents(const Part<Real>* parts, const Part<Real>* t_parts, int gate, int n, int j,
+                             int width, Real* preact_x, Real* preact_h) const {
+    const auto tile = tiles.tile_of(n, width);
+    const ptrdiff_t place = (ptrdiff_t(gate) * blocks + j) * w_block;
+    const bool apart = preact_x != preact_h;
+    const auto biases = [&](int column) { return Rows<const Real>{tbias + j * L + column * padded, 0}; };
+    const auto product = [&](const Part<Real>* from, const Real* w, bool x, bool h, bool first) {
+        const int begin = x ? 0 : 1, count = (x ? 1 : 0) + (h && !apart ? 1 : 0);
+        const Rows<Real> to = {preact_x, preact_row}, to_h = {preact_h, preact_row};
+        const auto now = [&](Rows<Real> at) { return Rows<const Real>{at.first, at.stride}; };
+        if (count || first)
+            tile(from + begin, count, w + begin * I * L, w_block, first ? biases(gate) : now(to), to,
+                 nullptr);
+        if (h && apart)
+            tile(from + 1, 1, w + I * L, w_block, first ? biases(cell.recurrent_column(gate)) : now(to_h),
+                 to_h, nullptr);
+    };
+    product(t_parts, W + place, call.tx, true, true);
+    if (tW) product(parts, tW + place, call.tWx, call.tWh, false);
 }
 
 // What the cell will write, asked for while the products run.

@@ -1,5 +1,5 @@
 // dx = dgates Wx^T, once dgates of some steps is known: the rows of those steps are shared out among all
-// threads.
+// threads. Where numbers carry tangents it is the tangent of dx: dgates' Wx^T + dgates Wx'^T.
 #pragma once
 #include "plan.h"
 
@@ -10,13 +10,14 @@ template <class Real> class InputGradient {
     const Call& call;
     const int B, I, H, G, blocks;  // blocks of LANES inputs
     const Tiles<Real> tiles;
-    Real *W = nullptr, *zeros, *product;
+    Real *W = nullptr, *tW = nullptr, *zeros, *product;
 
   public:
     explicit InputGradient(Plan<Real>& plan)
         : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)) {
         if (!call.dx) return;
         W = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * H * L);
+        if (call.tWx) tW = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * H * L);
         zeros = plan.scratch.template take<Real>(WIDTH);
         std::fill(zeros, zeros + WIDTH, Real(0));
         product = plan.scratch.template take<Real>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
@@ -26,8 +27,13 @@ template <class Real> class InputGradient {
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
     int packs() const { return call.dx ? blocks : 0; }
     void pack(int i) {
-        pack_block(W + ptrdiff_t(i) * G * H * L, static_cast<const Real*>(call.Wx), call.Wx_stride[1],
-                   call.Wx_stride[0], G * H, I, i);
+        const int64_t usual[] = {ptrdiff_t(G) * H, 1};
+        const auto pack = [&](Real* to, const void* w, const int64_t* stride) {
+            const Real* Wx = static_cast<const Real*>(w);
+            pack_block(to + ptrdiff_t(i) * G * H * L, Wx, stride[1], stride[0], G * H, I, i);
+        };
+        pack(W, call.Wx, call.Wx_stride);
+        if (tW) pack(tW, call.tWx, usual);
     }
 
     // Piece i of dx of the steps from `steps`; row n of dgates is step steps.begin + n / B, batch row n % B.
@@ -37,7 +43,7 @@ template <class Real> class InputGradient {
         Real* own = product + ptrdiff_t(id) * 2 * ROWS * WIDTH;
         Real* sums = call.x_scale ? own + ROWS * WIDTH : own;
         const Range rows = share(steps.size() * B, i, pieces());
-        const ptrdiff_t w_block = ptrdiff_t(G) * H * L;
+        const ptrdiff_t w_block = ptrdiff_t(G) * H * L, far = ptrdiff_t(steps.size()) * B;
         // gates with one scale share a product
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;
         for (int j = 0; j < blocks; j += TALL_COLS) {
@@ -48,12 +54,19 @@ template <class Real> class InputGradient {
                     prefetch<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, Real(0));
                 for (int gate = 0; gate < groups && any_live(n, height, steps.begin); gate++) {
+                    const auto parts_from = [&](ptrdiff_t row, Part<Real>* parts) {
+                        for (int g = 0; g < gates; g++) parts[g] = plan.left_side(dgates, gate + g, row);
+                        return parts;
+                    };
                     Part<Real> parts[MAX_GATES];
-                    for (int g = 0; g < gates; g++) parts[g] = plan.left_side(dgates, gate + g, n);
-                    const Real* w = W + (ptrdiff_t(j) * G + gate) * H * L;
-                    const Real* next = plan.next_weights(w, w_block, j, TALL_COLS, {0, blocks},
+                    const ptrdiff_t place = (ptrdiff_t(j) * G + gate) * H * L;
+                    const Real* next = plan.next_weights(W + place, w_block, j, TALL_COLS, {0, blocks},
                                                         (n - rows.begin) / ROWS, gates * H);
-                    tiles.tile_of(height, count)(parts, gates, w, w_block, {zeros, 0}, {own, WIDTH}, next);
+                    const auto tile = tiles.tile_of(height, count);
+                    tile(parts_from(n, parts), gates, W + place, w_block, {zeros, 0}, {own, WIDTH}, next);
+                    if (tW)
+                        tile(parts_from(far + n, parts), gates, tW + place, w_block, {own, WIDTH},
+                             {own, WIDTH}, nullptr);
                     for (int r = 0; r < height && call.x_scale; r++)
                         add_scaled(sums + r * WIDTH, own + r * WIDTH, plan.x_scale(gate, (n + r) % B) + j * L,
                                    count);

@@ -21,6 +21,7 @@ inline Range share(int n, int id, int parts) {
 template <class Real> struct Plan {
     const Call& call;
     const Cell<Real>& cell;
+    const int halves;  // of the rows in arrays: 2 if tangents come behind the numbers
     const int B, steps, I, H, G;
     const int blocks;  // of LANES units
     const int padded;  // units, filled up to a pair of blocks
@@ -32,8 +33,10 @@ template <class Real> struct Plan {
 
     explicit Plan(const Call& call)
         : call(call),
-          cell(*static_cast<const Cell<Real>*>(call.form)),
-          B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)), G(cell.gates),
+          cell(call.dual ? *static_cast<const Cell<Real>*>(call.form)->dual
+                         : *static_cast<const Cell<Real>*>(call.form)),
+          halves(call.dual ? 2 : 1), B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)),
+          G(cell.gates),
           blocks(ceil_div(H, LANES<Real>)), padded(ceil_div(blocks, 2) * 2 * LANES<Real>) {
         // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units
         // are divided too, at the price of a barrier at each step, if a thread's share of the weights keeps
@@ -84,14 +87,17 @@ template <class Real> struct Plan {
         return n;
     }
 
+    // Rows from B on are those of the tangents.
     const Real* x(int b, int step) const {
+        if (b >= B) return static_cast<const Real*>(call.tx) + (ptrdiff_t(b - B) * steps + time(step)) * I;
         return static_cast<const Real*>(call.x) + b * call.x_stride[0] + time(step) * call.x_stride[1];
     }
+    ptrdiff_t x_row(int b) const { return b >= B ? ptrdiff_t(steps) * I : call.x_stride[0]; }
     const Real* x_scale(int copy, int b) const {
-        return static_cast<const Real*>(call.x_scale) + (ptrdiff_t(copy) * B + b) * I;
+        return static_cast<const Real*>(call.x_scale) + (ptrdiff_t(copy) * B + b % B) * I;
     }
     const Real* h_scale(int copy, int b) const {
-        return static_cast<const Real*>(call.h_scale) + (ptrdiff_t(copy) * B + b) * H;
+        return static_cast<const Real*>(call.h_scale) + (ptrdiff_t(copy) * B + b % B) * H;
     }
 
     // The state kept before step number k * recompute_every: row b at checkpoint(s, k) + b *
@@ -106,10 +112,11 @@ template <class Real> struct Plan {
     void copy_x(Real* to, int b, int step, int copy, Range columns) const {
         const Real* from = x(b, step);
         const int begin = columns.begin;
-        if (call.x_stride[2] != 1)
-            for (int i = begin; i < columns.end; i++) to[i] = from[i * call.x_stride[2]];
+        const ptrdiff_t stride = b >= B ? 1 : call.x_stride[2];
+        if (stride != 1)
+            for (int i = begin; i < columns.end; i++) to[i] = from[i * stride];
         else if (!call.x_scale) std::copy(from + begin, from + columns.end, to + begin);
-        const Real* plain = call.x_stride[2] == 1 ? from : to;
+        const Real* plain = stride == 1 ? from : to;
         if (call.x_scale) scaled(to + begin, plain + begin, x_scale(copy, b) + begin, columns.size());
     }
     // One gate column of dgates as the left side of a product, from a row on.

@@ -23,13 +23,13 @@ template <class Real> struct Tape {
         saved = static_cast<Real*>(call.saved);
     }
 
-    Tape(const Call& call, const Cell<Real>& cell, Scratch& scratch, int segment, bool save)
+    Tape(const Call& call, const Cell<Real>& cell, Scratch& scratch, int segment, bool save, int rows)
         : Tape(call, cell) {
         this->segment = segment;
         state_row = ptrdiff_t(segment + 1) * H;
         saved_row = segment * step_size;
-        for (int s = 0; s < cell.states; s++) states[s] = scratch.take<Real>(call.B * state_row);
-        saved = save ? scratch.take<Real>(call.B * saved_row) : nullptr;
+        for (int s = 0; s < cell.states; s++) states[s] = scratch.take<Real>(rows * state_row);
+        saved = save ? scratch.take<Real>(rows * saved_row) : nullptr;
     }
 
     // Row b is at + b * state_row, + b * saved_row.

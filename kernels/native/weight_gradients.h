@@ -27,13 +27,13 @@ template <class Real> class WeightGradients {
         int width() const { return k + (db != nullptr); }
     };
     struct Live {
-        int b, step, place;  // in the chunk: (step - first step) * B + b
+        int b, step, place;  // in the chunk: (step - first step) * B + b; b from B on: of the tangents
     };
     struct ThreadScratch {  // scratch of one thread
         Real* A;     // [tile][row][ROWS]: k values and then the 1 of the bias
         Real* row;   // one row of a left side
         Live* rows;  // the live rows of the chunk
-        int count = 0;
+        int count = 0, numbers = 0;  // all rows; those that are not of tangents, which come first
     };
     const Plan<Real>& plan;
     const Tape<Real>& tape;
@@ -53,7 +53,7 @@ template <class Real> class WeightGradients {
         if (!call.dWx) return;
         list_products();
         const auto take = [&](ptrdiff_t count) { return plan.scratch.template take<Real>(count); };
-        const ptrdiff_t rows = ptrdiff_t(chunk) * B;
+        const ptrdiff_t rows = ptrdiff_t(plan.halves) * chunk * B;
         for (Product& p : products) p.sums = take(ptrdiff_t(p.gates) * plan.blocks * L * p.width());
         for (int phase = 0; phase < cell.phases && call.recompute_every; phase++)
             kept[phase] = take(rows * H);
@@ -73,11 +73,15 @@ template <class Real> class WeightGradients {
     void list_rows(int id, Range steps) {
         if (!call.dWx) return;
         ThreadScratch& own = thread_scratch[id];
-        own.count = 0;
-        for (int step = steps.begin; step < steps.end; step++)
-            for (int b = 0; b < B; b++)
-                if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps])
-                    own.rows[own.count++] = {b, step, (step - steps.begin) * B + b};
+        own.count = own.numbers = 0;
+        for (int half = 0; half < plan.halves; half++)
+            for (int step = steps.begin; step < steps.end; step++)
+                for (int b = 0; b < B; b++)
+                    if (!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]) {
+                        const int place = (half * steps.size() + step - steps.begin) * B + b;
+                        own.rows[own.count++] = {half * B + b, step, place};
+                        own.numbers += !half;
+                    }
     }
 
     // Keep part i, of as many as there are threads, of what the tape holds of a piece of the chunk.
@@ -112,11 +116,13 @@ template <class Real> class WeightGradients {
         const ThreadScratch& own = thread_scratch[id];
         for (int n0 = 0; n0 < own.count || n0 == 0; n0 += BLOCK)
             for (const Product& p : products) {
-                const int rows = std::min(BLOCK, own.count - n0);
+                // a bias is no factor of a tangent, nor is an x that does not move
+                const bool all = p.source == Product::STATE_SIDE || (p.source == Product::X && call.tx);
+                const int end = all ? own.count : own.numbers, rows = std::min(BLOCK, end - n0);
                 const bool first = steps.end == plan.steps && !n0;
-                const bool last = steps.begin == 0 && n0 + BLOCK >= own.count;
+                const bool last = steps.begin == 0 && n0 + BLOCK >= end;
                 const Range k = own_rows(p, piece);
-                if (!k.size()) continue;
+                if (!k.size() || (n0 && n0 >= end)) continue;
                 pack(p, own, k, n0, rows);
                 for (int i = 0; i < p.gates; i++)
                     for (int j = 0; j < plan.blocks; j += TALL_COLS)
@@ -172,16 +178,17 @@ template <class Real> class WeightGradients {
         return {begin_of(piece), piece + 1 == count ? product.width() : begin_of(piece + 1)};
     }
 
-    // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias.
+    // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias (0 in a tangent).
     void pack(const Product& p, const ThreadScratch& own, Range k, int n0, int rows) const {
         for (int n = 0; n < rows; n++) {
             if (n + AHEAD < rows) prefetch_row(p, own.rows[n0 + n + AHEAD], k);
-            const Real* row = left_side(p, own, own.rows[n0 + n], {k.begin, std::min(k.end, p.k)});
+            const Live live = own.rows[n0 + n];
+            const Real* row = left_side(p, own, live, {k.begin, std::min(k.end, p.k)});
             Real* to = own.A + n * ROWS;
             int i = k.begin;
             for (; i + ROWS <= std::min(k.end, p.k); i += ROWS, to += TILE)
                 std::memcpy(to, row + i, ROWS * sizeof(Real));
-            for (int r = 0; i + r < k.end; r++) to[r] = i + r < p.k ? row[i + r] : Real(1);
+            for (int r = 0; i + r < k.end; r++) to[r] = i + r < p.k ? row[i + r] : live.b < B;
         }
     }
 
@@ -209,11 +216,10 @@ template <class Real> class WeightGradients {
 
     // h_prev (phase 0), or the operand of a later phase.
     const Real* state_side(int phase, const ThreadScratch& own, Live row, Range k) const {
-        const Real* s_prev[MAX_STATES] = {};
-        for (int s = 0; s < cell.states; s++) s_prev[s] = tape.before(s, row.step) + row.b * tape.state_row;
-        if (!phase) return s_prev[0];
-        cell.operand[phase](tape.saved_at(row.step) + row.b * tape.saved_row, s_prev, own.row, H, k.begin,
-                            k.end);
+        OperandRow<Real> at{B, H, tape.saved_at(row.step), {}, tape.saved_row, tape.state_row};
+        for (int s = 0; s < cell.states; s++) at.s_prev[s] = tape.before(s, row.step);
+        if (!phase) return at.s_prev[0] + row.b * tape.state_row;
+        cell.operand[phase](at, row.b, own.row, k.begin, k.end);
         return own.row;
     }
 

@@ -30,7 +30,7 @@ def jvp(
     initial_state   tuple of [B,H] or None
 
     Returns Tangents: .y [B,T,H], .state (tuple of [B,H]). The dtype is that of the tape's x. dropout scales do not move.
-    Runs on the reference: the tape comes from forward(..., backend="reference").
+    Runs on native and the reference: on what made the tape.
     Raises ValueError or TypeError: argument, expected, got. Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
 
     >>> import numpy as np
@@ -155,7 +155,8 @@ def backend_of(tape: Tape, name: str) -> Any:
     function = getattr(load(tape.backend), name, None)
     if function is None:
         raise ValueError(
-            f"tape: {name} runs on the reference, and backend {tape.backend!r} made this tape; call forward(..., backend='reference')"
+            f"tape: {name} runs on native and the reference, and backend {tape.backend!r} made this tape; "
+            "call forward(..., backend='reference')"
         )
     return function
 

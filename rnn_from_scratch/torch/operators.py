@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from .. import backends
@@ -17,16 +18,6 @@ from .layout import Layer, layer_of, maybe
 
 Tensor = torch.Tensor
 Tensors = list[Tensor]
-
-
-def run(
-    layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool, backend: str, out: Any = None
-) -> Any:
-    """backends.forward -> y, state, tape."""
-    live, x_scale, h_scale = map(maybe, scales)
-    s0 = tuple(map(maybe, states)) or None
-    flags = {"go_backwards": layer.reverse, "x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": backend, "out": out}
-    return backends.forward(layer.cell, layer.params(weights), layer.sequence(x), s0, mask=live, **flags)
 
 
 # scales: the mask of live steps [B,T], x_scale [B,I] and h_scale [B,H] of dropout, each of which may be None
@@ -45,8 +36,12 @@ def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Seq
     """[y, *final states]; if `save`, then what the tape holds: [*states, saved]."""
     layer = layer_of(call)
     y = x.new_empty(*x.shape[:2], weights[1].shape[1])
-    _, state, tape = run(layer, x, states, weights, scales, save, layer.backend, layer.steps(y))
-    kept = (*tape.states, tape.saved) if save else ()
+    live, x_scale, h_scale = map(maybe, scales)
+    s0 = tuple(map(maybe, states)) or None
+    options = {"x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": layer.backend, "out": layer.steps(y)}
+    params, a = layer.params(weights), layer.sequence(x)
+    _, state, tape = backends.forward(layer.cell, params, a, s0, mask=live, go_backwards=layer.reverse, **options)
+    kept = () if tape is None else (*tape.states, tape.saved)
     return [y, *map(torch.from_numpy, (*state, *kept))]
 
 
@@ -108,13 +103,24 @@ def backward_fake(
     return [x.new_empty(a.shape) for a in like]
 
 
+def start(layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None]) -> Tape:
+    """A tape that holds no more than the initial state: second order runs forward itself, on numbers that carry tangents."""
+    live, x_scale, h_scale = map(maybe, scales)
+    cell, a, params = layer.cell, layer.sequence(x), layer.params(weights)
+    zeros = np.zeros((len(a), len(params["Wh"])), a.dtype)
+    s0 = tuple(s[:, None] for s in map(maybe, states)) or (zeros[:, None],) * len(cell.states)
+    backend = backends.usable(layer.backend, cell, params, a)
+    return Tape(cell, params, a, s0, None, live, layer.reverse, False, x_scale, h_scale, backend, recompute_every=a.shape[1])
+
+
 def tangents(
     layer: Layer, x_t: Tensor | None, states_t: Sequence[Tensor | None], weights_t: Sequence[Tensor | None], weights: Tensors
 ) -> Any:
-    """A direction over x, the weights and the initial states, under our names."""
+    """A direction over x, the weights and the initial states, under our names; without parameters that do not move."""
     params = None
     if any(w is not None for w in weights_t):
-        params = layer.params([torch.zeros_like(w) if t is None else t for t, w in zip(weights_t, weights)])
+        moving = layer.params([torch.zeros_like(w) if t is None else t for t, w in zip(weights_t, weights)])
+        params = {name: a for name, a in moving.items() if a.any()}
     states = tuple(map(maybe, states_t)) if states_t else None
     return Gradients(None if x_t is None else layer.sequence(x_t), params, states)  # type: ignore[arg-type]
 
@@ -131,8 +137,8 @@ def jvp(
 ) -> Tensors:
     """The tangents of [y, *final states]; None is a tangent of zero."""
     layer = layer_of(call)
-    tape = run(layer, x, states, weights, scales, True, "reference")[2]
-    found = backends.second_order.jvp(tape, *vars(tangents(layer, x_t, states_t, weights_t, weights)).values())
+    direction = tangents(layer, x_t, states_t, weights_t, weights)
+    found = backends.second_order.jvp(start(layer, x, states, weights, scales), *vars(direction).values())
     return [layer.outputs(found.y), *map(torch.from_numpy, found.state)]
 
 
@@ -150,7 +156,7 @@ def backward_vjp(
 ) -> Tensors:
     """The gradients of <cotangents, backward(dy, dfinal)>: [dx, *ds0, *dweights, ddy, *ddfinal]."""
     layer = layer_of(call)
-    tape = run(layer, x, states, weights, scales, True, "reference")[2]
+    tape = start(layer, x, states, weights, scales)
     cotangents = tangents(layer, x_t, states_t, weights_t, weights)
     found = backends.second_order.backward_vjp(tape, layer.upstream(dy), tuple(map(maybe, dfinal)), cotangents)
     return [*flat(layer, found), layer.outputs(found.dy), *map(torch.from_numpy, found.dstate)]

@@ -8,12 +8,13 @@ import threading
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends, cells
+from rnn_from_scratch import backends, backward_vjp, cells
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import threads as counts
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from ..conftest import ROOT
+from ..helpers.second_order import direction, flat, taped
 
 pytestmark = pytest.mark.skipif(not native.available()[0], reason=f"native: {native.available()[1]}")
 
@@ -52,6 +53,21 @@ def test_the_same_bits_for_any_number_of_threads(name, situation, sizes):
         for key, value in results[0].items():
             assert np.isfinite(value).all()
             assert np.array_equal(value, other[key]), key
+
+
+@pytest.mark.parametrize("situation", ["plain", "scale per gate, any mask"])
+@pytest.mark.parametrize("name", FORMS)
+def test_second_order_has_the_same_bits_for_any_number_of_threads(name, situation):
+    for sizes in SIZES[1:3]:
+        p = small(problem(CELLS[name], situation, "float32", sizes))
+        v, results = direction(p), []
+        for count in (1, 2, 5):
+            backends.set_num_threads(count)
+            results.append(flat(backward_vjp(taped(p, "native"), p.dy, p.dstate, v)))
+        for other in results[1:]:
+            for key, value in results[0].items():
+                assert np.isfinite(value).all()
+                assert np.array_equal(value, other[key]), key
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU reset after"])

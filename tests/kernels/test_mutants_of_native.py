@@ -13,7 +13,7 @@ import shutil
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends
+from rnn_from_scratch import backends, backward_vjp
 from rnn_from_scratch.backends.native import loader
 from rnn_from_scratch.measure import EXACT, compare
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
@@ -21,6 +21,7 @@ from rnn_from_scratch.verify.mutants.planted import of
 
 from ..helpers import native_build
 from ..helpers.native_build import CXX
+from ..helpers.second_order import direction, flat, taped
 
 PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
 
@@ -75,10 +76,10 @@ MUTANTS = [
     ),
     *of(
         "native/pointwise.h",
-        ("the carries of two phases are not added up", "load_pair(at.parts[i] + place) + ds_prev[i]", "ds_prev[i]"),
+        ("the carries of two phases are not added up", "In::load_gradient(at.parts[i] + place, far) + ds_prev[i]", "ds_prev[i]"),
         (
             "a masked output shows the state",
-            "at.zero_masked_outputs || !at.y_prev ? V{} : lanes.load(at.y_prev + b * at.y_row + u)",
+            "no_output ? V{} : In::load(lanes, at.y_prev + b * at.y_row + u, at.B * at.y_row)",
             "s[0]",
         ),
         ("a masked step forgets the state", "LAST ? s_prev[i] : V{}", "V{}"),
@@ -107,7 +108,7 @@ MUTANTS = [
     *of(
         "native/forward.h",
         ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
-        ("Wh is read with its strides exchanged", "h_stride[0], h_stride[1], H, H", "h_stride[1], h_stride[0], H, H"),
+        ("Wh is read in the usual order, though its memory has another one", "call.Wh_stride", "usual"),
     ),
     *of(
         "native/backward_tile.h",
@@ -128,9 +129,9 @@ MUTANTS = [
         ("dWh from h, not h_prev", "tape.before(s, row.step)", "tape.after(s, row.step)"),
         ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
         ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, row.b)", "plan.h_scale(p.copy, B - 1 - row.b)"),
-        ("a bias is the weight of 0", "Real(1)", "Real(0)"),
+        ("a bias is the weight of 0", "live.b < B", "false"),
         ("the live rows of D are not moved together", "from != n", "false"),
-        ("the last block of rows is left out", "std::min(BLOCK, own.count - n0)", "own.count - n0 > BLOCK ? BLOCK : 0"),
+        ("the last block of rows is left out", "std::min(BLOCK, end - n0)", "end - n0 > BLOCK ? BLOCK : 0"),
         ("dW of the last rows is nobody's", "piece + 1 == count", "false"),
         ("dW is written in the usual order, though its memory has another one", "stride == 1", "true"),
     ),
@@ -138,9 +139,49 @@ MUTANTS = [
         "native/input_gradient.h",
         ("dropout of dx with another row's scale", "plan.x_scale(gate, (n + r) % B)", "plan.x_scale(gate, B - 1 - (n + r) % B)"),
         ("dx in processing order", "plan.time(step)", "step"),
-        ("a tile is passed over whose first row is masked", "n < end; n++", "n < end; n = end"),
+        ("a tile is passed over whose first row is masked", "n + count", "n + 1"),
     ),
 ]
+SECOND_ORDER = [
+    *of(
+        "native/dual.h",
+        ("a product's tangent without the second factor's", "x.d * y.v + x.v * y.d", "x.d * y.v"),
+        ("a quotient's tangent without the divisor's", "(x.d - q * y.d) / y.v", "x.d / y.v"),
+        ("exp with the slope 1", "y * x.d", "x.d"),
+        ("tanh with the slope 1", "(1 - y * y) * x.d", "x.d"),
+        ("a choice keeps the first one's tangent", "select(condition, x.d, y.d)", "x.d"),
+        ("the tangents of peepholes are dropped", "tangent ? lanes.load(tangent) : Pair<Real>{}", "Pair<Real>{}"),
+    ),
+    *of("native/pointwise.h", ("reset before: in dWh the operand in place of its tangent", "tangent ? operand.d : operand.v", "operand.v")),
+    *of(
+        "native/forward_tile.h",
+        ("the tangent of Wx is dropped", "call.tWx", "nullptr"),
+        ("the tangent of Wh is dropped", "call.tWh", "nullptr"),
+        ("the tangent of x is x, where it is scaled", "half * call.x_scale_gates + P::x_copy(gate)", "P::x_copy(gate)"),
+        ("the tangent of h is h, where it is scaled", "half * call.h_scale_gates + P::h_copy(gate)", "P::h_copy(gate)"),
+        ("the tangents of biases are the biases", "tbias + j * L", "bias + j * L"),
+    ),
+    *of("native/forward.h", ("a tape on which the tangents do not begin", "half * B + own.rows.begin", "own.rows.begin")),
+    *of(
+        "native/backward_tile.h",
+        ("dh without the tangent of Wh", "tW && !half ? tW + place : nullptr", "static_cast<const Real*>(nullptr)"),
+        ("the tangent of the carry is dropped", "half * B + b", "b"),
+    ),
+    *of(
+        "native/backward.h",
+        ("the upstream gradients are taken for their tangents", "ptrdiff_t(B) * padded", "ptrdiff_t(0)"),
+        ("tangents of gate gradients on another step's", "ptrdiff_t(chunk.size()) * B", "ptrdiff_t(chunk.size() - 1) * B"),
+    ),
+    *of(
+        "native/weight_gradients.h",
+        ("the tangent of h_prev in dWh is dropped", "p.source == Product::STATE_SIDE", "false"),
+        ("the tangent of x in dWx is dropped", "p.source == Product::X && call.tx", "false"),
+        ("the tangent of h_prev is h_prev", "half * B + b", "b"),
+        ("dropped masked rows leave the tangents' behind", "half * steps.size() + step - steps.begin", "step - steps.begin"),
+    ),
+    *of("native/input_gradient.h", ("dx without what comes by the tangent of Wx", "far + n", "n")),
+]
+MUTANTS += SECOND_ORDER
 
 
 def code(text: str) -> str:
@@ -184,6 +225,14 @@ def differs() -> str:
                 worst = compare(solve(same, "native"), truth, dict.fromkeys(truth, EXACT))
                 if not worst[1] <= worst[2]:
                     return f"{name}, {situation}, {sizes}, axes in memory {order}: {worst}"
+    for situation, sizes in cases:
+        for name, cell in CELLS.items():
+            p = problem(cell, situation, "float64", sizes)
+            v = direction(p)
+            truth = flat(backward_vjp(taped(p), p.dy, p.dstate, v))
+            worst = compare(flat(backward_vjp(taped(p, "native"), p.dy, p.dstate, v)), truth, dict.fromkeys(truth, EXACT))
+            if not worst[1] <= worst[2]:
+                return f"{name}, {situation}, {sizes}, second order: {worst}"
     return ""
 
 

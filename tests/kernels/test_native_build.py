@@ -128,6 +128,8 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
     tests = [f"tests/backends/test_{name}.py" for name in ("native", "recompute")]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *tests)
+    second_order = ["tests/backends/test_second_order.py", "-k", "native and (differences or none)"]
+    run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *second_order)
 
 
 @pytest.mark.check

@@ -12,8 +12,6 @@ from rnn_from_scratch.verify.oracles import autodiff
 
 from ..helpers.layer_pairs import KINDS, MASK, B, H, I, T, fill, initial_states, pair, random, some_checked
 
-# the kernels of native do not have it yet
-pytestmark = pytest.mark.filterwarnings("ignore:Second-order gradients of layers run on NumPy:RuntimeWarning")
 OPTIONS = {
     "last": ({}, None),
     "masked": ({"return_sequences": True, "return_state": True}, MASK),

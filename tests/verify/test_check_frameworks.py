@@ -173,7 +173,6 @@ def test_keras_cell_with_states_and_second_order():
     assert report.ok, report
 
 
-@pytest.mark.filterwarnings("ignore:Second-order gradients of layers run on NumPy:RuntimeWarning")
 def test_our_layers_pass_in_both_orders():
     from rnn_from_scratch import layers
 
@@ -212,6 +211,26 @@ def test_jax():
 
     wrong.defvjp(lambda a: (wrong(a), a), lambda a, d: (d * (1 - jax.numpy.tanh(a) ** 2) * 1.001,))
     assert not of_jax(wrong, x).check().ok
+
+    @jax.custom_vjp
+    def cube(a, b):
+        return a**3 + b
+
+    cube.defvjp(lambda a, b: (cube(a, b), a), lambda a, d: (d * 3 * a * jax.lax.stop_gradient(a), d))
+    assert of_jax(cube, x, x).check().ok
+    assert of_jax(cube, x, x, order=2).check().culprit.array == "a"
+
+
+def test_tensorflow_second_order_wrong():
+    @tf.custom_gradient
+    def cube(x):  # its gradient 3 x^2 is right, and is itself differentiated wrongly
+        return x**3, lambda dy: dy * 3 * x * tf.stop_gradient(x)
+
+    x = np.array([0.5, -1.0, 2.0])
+    assert of_tensorflow(lambda a, b: cube(a) + b, x, x).check().ok
+    report = of_tensorflow(lambda a, b: cube(a) * b, x, x, order=2).check()
+    assert not report.ok
+    assert report.culprit.array == "a"
 
 
 @pytest.mark.parametrize(("of", "module"), [(of_keras, "tensorflow"), (of_tensorflow, "tensorflow"), (of_torch, "torch"), (of_jax, "jax")])

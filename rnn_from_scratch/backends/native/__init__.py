@@ -11,9 +11,23 @@ from ...bptt import Gradients, Tape
 from ...cells import is_listed
 from .call import Arguments, address
 from .loader import OtherSourcesError, entry, form, forms, isa, library, refusal
+from .second_order import backward_vjp, jvp
 from .threads import num_threads, set_num_threads
 
-__all__ = ["available", "backward", "forms", "forward", "isa", "num_threads", "outdated", "refusal", "set_num_threads", "supports"]
+__all__ = [
+    "available",
+    "backward",
+    "backward_vjp",
+    "forms",
+    "forward",
+    "isa",
+    "jvp",
+    "num_threads",
+    "outdated",
+    "refusal",
+    "set_num_threads",
+    "supports",
+]
 
 # fields of Call with one array for each state; a cell has four at most
 STATES = {name: tuple(f"{name}{s}" for s in range(4)) for name in ("states", "final", "dinitial")}

@@ -20,6 +20,7 @@ LAYOUT = """
     states0 states1 states2 states3 saved initial0 initial1 initial2 initial3 y final0 final1 final2 final3 y_stride0 y_stride1
     dy dy_stride0 dy_stride1 dfinal0 dfinal1 dfinal2 dfinal3 dx dWx dWh dbx dbh dp dinitial0 dinitial1 dinitial2 dinitial3
     dx_stride0 dx_stride1 dWx_stride0 dWx_stride1 dWh_stride0 dWh_stride1
+    dual tx tWx tWh tbx tbh tp
 """
 FIELDS = tuple(LAYOUT.split())
 CALL = struct.Struct(f"{len(FIELDS)}q")
