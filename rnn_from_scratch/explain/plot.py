@@ -22,13 +22,15 @@ KINDS = {
     "memory": "the half-life of every unit",
     "unroll": "the unrolled graph with its numbers",
 }
+OF_RUNS = {"attention": "of a run of translate: where the decoder looks", "embedding": "of a run of word2vec: its words in the plane"}
+EVERY = {**KINDS, **OF_RUNS}
 FORMATS = ("svg", "png", "pdf", "gif")
 UNITS = {"gates": 4, "unroll": 2}
 STEPS = {"gates": 12, "unroll": 5}
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(help="; ".join(f"{name}: {what}" for name, what in KINDS.items()))],
+    kind: Annotated[str, typer.Argument(help="; ".join(f"{name}: {what}" for name, what in EVERY.items()))],
     of: Annotated[
         str | None, typer.Argument(metavar="[CELL | RUN_DIR]", help="reach without one: every cell at its start.", show_default=False)
     ] = None,
@@ -40,23 +42,34 @@ def plot(
     layer: Annotated[int | None, default("Run: which layer, from the bottom.", 0, min=0)] = None,
     step: Annotated[int | None, default("spectrum: where the products begin.", 0, min=0)] = None,
     seed: Annotated[int | None, default("Of weights at the start.", 0, min=0)] = None,
+    text: Annotated[str | None, default("attention: the sentence that is translated.", "one of its test data")] = None,
     wide: Annotated[bool, typer.Option("--wide", help="A slide: 16:9, with large type.")] = False,
     out: Annotated[Path | None, default(f"The picture: {', '.join(FORMATS)} (gif: unroll).", "KIND.svg", dir_okay=False)] = None,
     numbers: Annotated[Path | None, typer.Option("--csv", help="The numbers in it, too.", dir_okay=False)] = None,
 ) -> None:
-    """Pictures for a lecture: gates, reach, spectrum, saturation, memory, unroll."""
-    if kind not in KINDS:
-        raise InputError(f"plot: expected one of {', '.join(KINDS)}, got {kind}{meant(kind, KINDS)}")
-    for given, value, kinds in (("unit", unit, "unroll"), ("step", step, "spectrum")):
+    """Pictures for a lecture: gates, reach, spectrum, saturation, memory, unroll; of a run attention, embedding."""
+    if kind not in EVERY:
+        raise InputError(f"plot: expected one of {', '.join(EVERY)}, got {kind}{meant(kind, EVERY)}")
+    for given, value, kinds in (("unit", unit, "unroll"), ("step", step, "spectrum"), ("text", text, "attention")):
         if value is not None and kind != kinds:
             raise InputError(f"--{given}: only {kinds} has it; leave it out")
     target = checked(kind, out, numbers)
     if of is None and kind != "reach":
-        raise InputError(f"plot {kind}: of what? rnn-from-scratch plot {kind} CELL, or a run directory")
+        what = "RUN_DIR" if kind in OF_RUNS else "CELL, or a run directory"
+        raise InputError(f"plot {kind}: of what? rnn-from-scratch plot {kind} {what}")
     of_a_cell = {"units": units, "steps": steps, "activation": activation, "reset_before": reset_before or None}
     import matplotlib
 
-    from . import figures, unroll
+    from . import figures, run_figures, unroll
+
+    if kind in OF_RUNS:
+        refuse(f"{kind} has one form", **of_a_cell, layer=layer, wide=wide or None)
+        assert of is not None
+        if kind == "attention":
+            refuse("attention draws nothing at random", seed=seed)
+        made = run_figures.attention(Path(of), text) if kind == "attention" else run_figures.embedding(Path(of), seed or 0)
+        finish(made, target, numbers)
+        return
 
     sheet = figures.Sheet(wide)
     with matplotlib.rc_context(sheet.style()):
@@ -81,8 +94,13 @@ def plot(
             else:
                 draw: Callable[..., Any] = {"gates": figures.gates, "saturation": figures.saturation, "memory": figures.memory}[kind]
                 made = draw(sheet, subject)
-        if target.suffix.lower() != ".gif":
-            save(made[0], target)
+        finish(made, target, numbers)
+
+
+def finish(made: tuple[Any, list[list[Any]]], target: Path, numbers: Path | None) -> None:
+    """Write the figure, if it is no film, which is there already; and its numbers."""
+    if target.suffix.lower() != ".gif":
+        save(made[0], target)
     print(target)
     if numbers is not None:
         write(numbers, made[1])

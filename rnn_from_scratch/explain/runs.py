@@ -96,7 +96,7 @@ def translate(run: rundir.Run, model: Any, given: dict[str, Any]) -> dict[str, A
     from ..tasks import translate_command
 
     translator, vocabulary, settings = translate_command.restore(run.path)
-    text = first_test_source(run) if given["text"] is None else translate_command.check_text(given["text"])
+    text = first_test_source(run.path) if given["text"] is None else translate_command.check_text(given["text"])
     read = task.as_read(vocabulary.encode(text.strip()), settings)
     (made,) = translator.translate([read], 2 * settings["max_length"], translate_command.BEAM)
     names = vocabulary.tokens
@@ -121,10 +121,11 @@ def translate(run: rundir.Run, model: Any, given: dict[str, Any]) -> dict[str, A
     }
 
 
-def first_test_source(run: rundir.Run) -> str:
+def first_test_source(run_dir: Path) -> str:
     """The source that the run's attention.png shows. Raises InputError if the data has changed or gone."""
     from ..tasks import translate as task
 
+    run = rundir.read(run_dir)
     split = task.read_pairs(run.settings)
     if split.sha256 != run.record["data"]["sha256"]:
         raise InputError(f"{split.source}: not the pairs that {run.path} was trained on; give a sentence with --text")

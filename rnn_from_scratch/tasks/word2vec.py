@@ -26,7 +26,6 @@ from .negatives import Negatives
 
 LABELS = {"loss": "noise-contrastive loss (nats per pair)", "true": "loss of the true pair (nats per pair)"}
 AT_START = 20  # batches whose mean loss is told from before the first step
-SHOWN = 500  # words in tsne.png
 
 
 def prepare(settings: dict[str, Any]) -> Program:
@@ -43,8 +42,7 @@ def prepare(settings: dict[str, Any]) -> Program:
 
     def finish() -> tuple[dict[str, Any], dict[str, Any]]:
         vectors = np.array(model.tables[0].rows)
-        groups = {word: name for name, members in data.GROUPS.items() for word in members.split()}
-        shown = [word for word in text.words if word != data.UNKNOWN][:SHOWN]
+        shown, groups = word_plots.shown(text.words)
         picture, kept = word_plots.words(vectors[[text.words.index(word) for word in shown]], shown, groups, settings["seed"])
         files = {
             "embeddings.npy": lambda path: np.save(path, vectors),

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from ..data.words import GROUPS, UNKNOWN
 from ..typing import Array
 from .nearest import directions
 from .plots import canvas, explain
 from .tsne import kept, tsne
 
 GROUP_COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e", "#a6761d", "#444444")
+SHOWN = 500  # words
 LEAST = 3  # words of a group that must be shown for it to have a colour
+
+
+def shown(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The commonest of a vocabulary, and word -> group of all that have one."""
+    groups = {word: name for name, members in GROUPS.items() for word in members.split()}
+    return [word for word in words if word != UNKNOWN][:SHOWN], groups
+
+
+def plane(vectors: Array, seed: int) -> Array:
+    """Places [N,2] of words [N,D]: near each other where the directions of their vectors are."""
+    return tsne(directions(vectors), seed=seed)
 
 
 def words(vectors: Array, names: list[str], groups: dict[str, str], seed: int = 0) -> tuple[Figure, float]:
     """The words [N,D] by t-SNE, those of the largest groups in colour; and what share of 10 neighbours the plane keeps."""
-    x = directions(vectors)
-    y = tsne(x, seed=seed)
-    return draw(y, names, groups), kept(x, y, min(10, len(x) - 1))
+    y = plane(vectors, seed)
+    return draw(y, names, groups), kept(directions(vectors), y, min(10, len(y) - 1))
 
 
 def draw(places: Array, names: list[str], groups: dict[str, str]) -> Figure:

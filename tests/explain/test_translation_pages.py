@@ -108,6 +108,12 @@ def test_the_command_writes_a_page_and_figures_of_a_run(browser, run, tmp_path, 
         assert (tab.selftest, tab.errors) == ("ok", [])
     assert set("bcd") <= set(tab.text("attention"))
     assert cli.main(["plot", "gates", str(run)]) == 0  # of the encoder
+    assert cli.main(["plot", "attention", str(run), "--text", "b c d", "--csv", "p.csv"]) == 0
+    head, *rows = [line.split(",") for line in (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()]
+    assert head == ["written", *"b c d"] and rows[-1][0] == "<eos>"
+    assert all(abs(sum(map(float, row[1:])) - 1) < 1e-5 for row in rows)
+    assert cli.main(["plot", "attention", str(run), "--out", "again.png"]) == 0
+    assert cli.main(["plot", "embedding", str(run)]) == 2
     capsys.readouterr()
     assert cli.main(["explain", str(run), "--digit", "3", "--out", "x.html"]) == 2
     assert capsys.readouterr().err == "error: --digit: a run of translate has --text instead; leave it out\n"
