@@ -13,7 +13,6 @@ from rnn_from_scratch.explain import plot as command
 from rnn_from_scratch.explain import subject as subjects
 from rnn_from_scratch.explain.figures import Sheet, memory, reaches, spectrum
 from rnn_from_scratch.explain.unroll import unroll
-from rnn_from_scratch.tasks import rundir
 
 from ..helpers.digit_runs import KERAS_SAVES
 
@@ -227,20 +226,6 @@ def test_trained_beside_fresh():
     assert len(rows) == 11
     assert rows[1][1] == pytest.approx(rows[1][2])
     assert abs(rows[9][1] - rows[9][2]) > 0
-
-
-def test_the_plane_of_words(tmp_path, capsys):
-    words = [*["two", "three", "father", "mother", "red", "blue", "he", "she", "will", "would", "may", "said", "told"], "<unk>"]
-    rundir.write_json(tmp_path / "run.json", {"program": "rnn_from_scratch", "task": "word2vec", "settings": {}, "versions": {}})
-    rundir.write_json(tmp_path / "vocabulary.json", words)
-    np.save(tmp_path / "embeddings.npy", np.random.default_rng(0).standard_normal((len(words), 6)).astype("float32"))
-    for n in range(2):
-        args = ["--out", str(tmp_path / f"{n}.svg"), "--csv", str(tmp_path / f"{n}.csv")]
-        assert cli.main(["plot", "embedding", str(tmp_path), *args]) == 0
-    rows = table(tmp_path / "0.csv")
-    assert rows[0] == ["word", "group", "x", "y"] and [row[0] for row in rows[1:]] == words[:-1] and rows[1][1] == "numbers"
-    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
-    assert "father" in (tmp_path / "0.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.check

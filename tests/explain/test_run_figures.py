@@ -1,0 +1,22 @@
+"""The figures that a run of one kind alone has; attention is drawn in test_translation_pages.py."""
+
+import numpy as np
+
+from rnn_from_scratch import cli
+from rnn_from_scratch.tasks import rundir
+
+from .test_plot import table
+
+
+def test_the_plane_of_words(tmp_path, capsys):
+    words = [*["two", "three", "father", "mother", "red", "blue", "he", "she", "will", "would", "may", "said", "told"], "<unk>"]
+    rundir.write_json(tmp_path / "run.json", {"program": "rnn_from_scratch", "task": "word2vec", "settings": {}, "versions": {}})
+    rundir.write_json(tmp_path / "vocabulary.json", words)
+    np.save(tmp_path / "embeddings.npy", np.random.default_rng(0).standard_normal((len(words), 6)).astype("float32"))
+    for n in range(2):
+        args = ["--out", str(tmp_path / f"{n}.svg"), "--csv", str(tmp_path / f"{n}.csv")]
+        assert cli.main(["plot", "embedding", str(tmp_path), *args]) == 0
+    rows = table(tmp_path / "0.csv")
+    assert rows[0] == ["word", "group", "x", "y"] and [row[0] for row in rows[1:]] == words[:-1] and rows[1][1] == "numbers"
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
+    assert "father" in (tmp_path / "0.svg").read_text(encoding="utf-8")
