@@ -9,6 +9,7 @@
     interleaved.py       starts those processes in turn, ours and theirs
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     fit.py, stacked.py, torch_fit.py    training steps of whole models, each a command;  words.py: word2vec and translate
+    second_order.py     gradients of gradients: the ratio to the first order, torch and tf.keras beside it
     report.py           JSON -> tables, plots (plots.py), the table in README.md;  run.py: the command `rnn-from-scratch bench`
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)

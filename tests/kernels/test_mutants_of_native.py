@@ -161,7 +161,7 @@ SECOND_ORDER = [
         ("the tangent of h is h, where it is scaled", "half * call.h_scale_gates + P::h_copy(gate)", "P::h_copy(gate)"),
         ("the tangents of biases are the biases", "tbias + j * L", "bias + j * L"),
     ),
-    *of("native/forward.h", ("a tape on which the tangents do not begin", "half * B + own.rows.begin", "own.rows.begin")),
+    *of("native/forward.h", ("the tangents of the initial states are not on the tape", "half * B + own.rows.end", "own.rows.end")),
     *of(
         "native/backward_tile.h",
         ("dh without the tangent of Wh", "tW && !half ? tW + place : nullptr", "static_cast<const Real*>(nullptr)"),
