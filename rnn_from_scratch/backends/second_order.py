@@ -37,8 +37,8 @@ def jvp(
     >>> from rnn_from_scratch import cells, forward, init_params, jvp
     >>> cell, x = cells.LSTM(), np.ones((2, 7, 3))
     >>> params = init_params(cell, inputs=3, units=5, dtype="float64")
-    >>> y, _, tape = forward(cell, params, x, backend="reference")
-    >>> moved, _, _ = forward(cell, params, x + 1e-6, backend="reference")
+    >>> y, _, tape = forward(cell, params, x)
+    >>> moved, _, _ = forward(cell, params, x + 1e-6)
     >>> bool(np.allclose((moved - y) / 1e-6, jvp(tape, x=np.ones_like(x)).y, atol=1e-5))
     True
     """
@@ -72,7 +72,7 @@ def backward_vjp(
     >>> from rnn_from_scratch.bptt import Gradients
     >>> cell, x = cells.GRU(), np.ones((2, 7, 3))
     >>> params = init_params(cell, inputs=3, units=5, dtype="float64")
-    >>> y, _, tape = forward(cell, params, x, backend="reference")
+    >>> y, _, tape = forward(cell, params, x)
     >>> dx = backward(tape, dy=np.ones_like(y)).x  # a gradient penalty: sum(dx ** 2)
     >>> second = backward_vjp(tape, np.ones_like(y), None, Gradients(2 * dx, None, None), wrt="params")
     >>> second.params["Wh"].shape
@@ -118,7 +118,7 @@ def hvp(
     >>> from rnn_from_scratch import cells, forward, hvp, init_params
     >>> cell, x = cells.LSTM(), np.ones((2, 7, 3))
     >>> params = init_params(cell, inputs=3, units=5, dtype="float64")
-    >>> y, _, tape = forward(cell, params, x, backend="reference")
+    >>> y, _, tape = forward(cell, params, x)
     >>> v = {"b": np.ones(20)}  # all biases move alike; the loss is sum(y ** 2)
     >>> product = hvp(tape, 2 * y, lambda y_t: 2 * y_t, params=v, wrt="params").params["b"]
     >>> round(float(product @ v["b"]), 3)  # the curvature of the loss along v
