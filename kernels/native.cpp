@@ -1,17 +1,18 @@
 // The native CPU backend's entry points: a plain C interface for ctypes. Read native/forward.h and
 // native/backward.h next.
 //
-// Each returns 0, or 1 if memory ran out, or 2 if a thread could not be started.
+// Those that return int return 0, or 1 if memory ran out, or 2 if a thread could not be started.
 #include <new>
 #include <system_error>
 
 #include "native/backward.h"
 #include "native/forward.h"
 #include "native/registry.h"
+#include "native/stepper.h"
 
-template <class Run> static int guarded(const Call* call) {
+template <class Work> static int guarded(Work work) {
     try {
-        Run(*call).run();
+        work();
         return 0;
     } catch (const std::bad_alloc&) {
         return 1;
@@ -22,10 +23,28 @@ template <class Run> static int guarded(const Call* call) {
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT int rnn_forward_float32(const Call* call) { return guarded<Forward<float>>(call); }
-EXPORT int rnn_forward_float64(const Call* call) { return guarded<Forward<double>>(call); }
-EXPORT int rnn_backward_float32(const Call* call) { return guarded<Backward<float>>(call); }
-EXPORT int rnn_backward_float64(const Call* call) { return guarded<Backward<double>>(call); }
+template <class Run> static int run(const Call* call) {
+    return guarded([call] { Run(*call).run(); });
+}
+EXPORT int rnn_forward_float32(const Call* call) { return run<Forward<float>>(call); }
+EXPORT int rnn_forward_float64(const Call* call) { return run<Forward<double>>(call); }
+EXPORT int rnn_backward_float32(const Call* call) { return run<Backward<float>>(call); }
+EXPORT int rnn_backward_float64(const Call* call) { return run<Backward<double>>(call); }
+
+// A stepper for a call with T = 1; its arrays are read and written at each step, but for Wx, Wh and the
+// biases.
+template <class Real> static int make(const Call* call, void** made) {
+    return guarded([=] { *made = new Stepper<Real>(*call); });
+}
+template <class Real> static int step(void* stepper) {
+    return guarded([stepper] { static_cast<Stepper<Real>*>(stepper)->run(); });
+}
+EXPORT int rnn_stepper_float32(const Call* call, void** made) { return make<float>(call, made); }
+EXPORT int rnn_stepper_float64(const Call* call, void** made) { return make<double>(call, made); }
+EXPORT int rnn_step_float32(void* stepper) { return step<float>(stepper); }
+EXPORT int rnn_step_float64(void* stepper) { return step<double>(stepper); }
+EXPORT void rnn_free_float32(void* stepper) { delete static_cast<Stepper<float>*>(stepper); }
+EXPORT void rnn_free_float64(void* stepper) { delete static_cast<Stepper<double>*>(stepper); }
 
 // The form of this name, such as LSTM<Tanh, Sigmoid>: what Call begins with. Null if this library does not
 // have it.

@@ -4,8 +4,7 @@
 //         for each gate:  preact = bias + x_t Wx + h Wh     sums in registers, preact in the nearest cache
 //         s, saved = cell(preact)
 //
-// With few rows the bottleneck is the weights' way to the registers. Then x_t Wx is made for several steps
-// ahead, as a product with many rows.
+// With few rows the bottleneck is the weights' way to the registers: x_t Wx is made for several steps at once.
 #pragma once
 #include "plan.h"
 
@@ -81,6 +80,7 @@ template <class Real> class Forward : Plan<Real> {
         });
     }
 
+    void run_packed();  // for a stepper, and told in stepper.h
     // W[gate][block][k of x, then of h][lane]; bias[column][padded]: in so many pieces.
     int packs() const { return G * blocks; }
     void pack(int i) {

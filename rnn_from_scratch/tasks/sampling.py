@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from ..backends import stepper
+from ..backends.stepper import Stepper
 from ..data import InputError, abc
 from ..data import text as data
+from ..layers.recurrent import Recurrent
 from ..typing import Array
 
 LONGEST = 2000  # characters of a tune
@@ -24,18 +26,37 @@ def sample(model: keras.Model, prime: Array, temperature: float, seed: int) -> I
 
     prime [B,T]: what the model has read before. temperature: the logits are divided by it; 0 takes the likeliest character.
     """
-    rng = np.random.default_rng(seed)
-    states = [tf.zeros([len(prime), state.shape[-1]]) for state in model.inputs[1:]]
-    read = tf.function(lambda codes, states: model([codes, *states], training=False), reduce_retracing=True)
-    codes = prime
+    rng, read = np.random.default_rng(seed), reader(model, len(prime))
+    for codes in prime.T[:-1]:
+        read(codes)
+    picked = prime[:, -1]
     while True:
-        logits, *states = read(tf.constant(codes), states)
-        z = logits[:, -1].numpy().astype("float64")
+        z = read(picked).astype("float64")
         if temperature:
             z = z / temperature + rng.gumbel(size=z.shape)  # the largest of these is a draw from softmax(z / temperature)
         picked = z.argmax(axis=1)
-        codes = picked[:, None].astype(np.int32)
         yield picked
+
+
+def reader(model: keras.Model, batch: int) -> Callable[[Array], Array]:
+    """read(codes [B]) -> logits [B,V] of the character after them. The states begin with zeros and are kept from call to call.
+
+    A layer on backend native or reference is stepped there, any other where Stepper's "auto" says.
+    """
+    embedding, (kernel, bias) = model.get_layer("embedding").get_weights()[0], model.get_layer("logits").get_weights()
+    steppers = []
+    for layer in model.layers:
+        if isinstance(layer, Recurrent):
+            backend = layer.backend if layer.backend in stepper.BACKENDS else "auto"
+            steppers.append(Stepper(layer.cell.maths, layer.cell.params(), batch, backend=backend))
+
+    def read(codes: Array) -> Array:
+        h = embedding[codes]
+        for layer in steppers:
+            h = layer.step(h)
+        return h @ kernel + bias
+
+    return read
 
 
 def generate(run_dir: str | Path, prime: str | None, length: int, temperature: float, seed: int) -> Iterator[str]:

@@ -19,14 +19,14 @@ from rnn_from_scratch.measure import EXACT, compare
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.mutants.planted import of
 
-from ..helpers import native_build
+from ..helpers import native_build, steps
 from ..helpers.native_build import CXX
 from ..helpers.second_order import direction, flat, taped
 
 PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
 
-
 MUTANTS = [
+    *steps.MUTANTS,
     *of(
         "cells/activations.h",
         ("tanh' of the output as if it were the pre-activation", "1 - y * y", "1 - tanh(y) * tanh(y)"),
@@ -233,7 +233,7 @@ def differs() -> str:
             worst = compare(flat(backward_vjp(taped(p, "native"), p.dy, p.dstate, v)), truth, dict.fromkeys(truth, EXACT))
             if not worst[1] <= worst[2]:
                 return f"{name}, {situation}, {sizes}, second order: {worst}"
-    return ""
+    return steps.differ()
 
 
 @pytest.mark.check

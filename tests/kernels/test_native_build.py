@@ -126,7 +126,7 @@ def run_tests(folder, runtime, options, *tests):
 @pytest.mark.check
 def test_address_and_undefined_behaviour_sanitizers(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
-    tests = [f"tests/backends/test_{name}.py" for name in ("native", "recompute")]
+    tests = [f"tests/backends/test_{name}.py" for name in ("native", "recompute", "stepper")]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *tests)
     second_order = ["tests/backends/test_second_order.py", "-k", "native and (differences or none)"]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *second_order)
@@ -135,5 +135,6 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
 @pytest.mark.check
 def test_thread_sanitizer(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=thread"])
-    names = "same_bits_for_any or callers_at_once"
-    run_tests(kernels, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, "tests/backends/test_native_threads.py", "-k", names)
+    names = "same_bits_for_any or callers_at_once or steppers_at_once"
+    files = [f"tests/backends/test_{name}.py" for name in ("native_threads", "stepper")]
+    run_tests(kernels, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, *files, "-k", names)

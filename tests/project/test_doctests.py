@@ -16,6 +16,7 @@ FIRST = {  # what a newcomer calls first
     "forward": rnn_from_scratch.forward,
     "backward": rnn_from_scratch.backward,
     "truncated_bptt": rnn_from_scratch.truncated_bptt,
+    "Stepper": rnn_from_scratch.Stepper,
     "jvp": rnn_from_scratch.jvp,
     "backward_vjp": rnn_from_scratch.backward_vjp,
     "hvp": rnn_from_scratch.hvp,

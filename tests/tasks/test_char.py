@@ -114,6 +114,16 @@ def test_sampling_reads_what_it_wrote(whole):
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_sampling_steps_what_the_model_computes(whole):
+    """Two rows with different pasts, through both layers."""
+    model, characters = sampling.load(whole)
+    codes = np.random.default_rng(0).integers(0, len(characters), (2, 12))
+    logits = model([codes, *[np.zeros((2, 6), "float32")] * 4])[0]
+    read = sampling.reader(model, 2)
+    for t in range(12):
+        np.testing.assert_allclose(read(codes[:, t]), logits[:, t], atol=1e-5)
+
+
 def test_draws_follow_the_probabilities_and_the_temperature(whole):
     model, characters = sampling.load(whole)
     prime = np.tile(char.data.numbers_of("It", characters, ""), (20_000, 1))

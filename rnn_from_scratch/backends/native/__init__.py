@@ -9,9 +9,10 @@ from typing import Any
 
 from ...bptt import Gradients, Tape
 from ...cells import is_listed
-from .call import Arguments, address
+from .call import Arguments, address, check
 from .loader import OtherSourcesError, entry, form, forms, isa, library, refusal
 from .second_order import backward_vjp, jvp
+from .stepper import stepper
 from .threads import num_threads, set_num_threads
 
 __all__ = [
@@ -26,15 +27,12 @@ __all__ = [
     "outdated",
     "refusal",
     "set_num_threads",
+    "stepper",
     "supports",
 ]
 
 # fields of Call with one array for each state; a cell has four at most
 STATES = {name: tuple(f"{name}{s}" for s in range(4)) for name in ("states", "final", "dinitial")}
-FAILURES = {
-    1: (MemoryError, "not enough memory for the native backend"),
-    2: (RuntimeError, "the native backend could not start a thread; set RNN_NUM_THREADS=1"),
-}
 
 
 def available() -> tuple[bool, str]:
@@ -64,10 +62,7 @@ def outdated(cell: Any) -> bool:
 
 def run(function: str, arguments: Arguments) -> None:
     """Raises MemoryError or RuntimeError."""
-    code = entry(function, arguments.dtype)(arguments.packed())
-    if code:
-        error, message = FAILURES[code]
-        raise error(message)
+    check(entry(function, arguments.dtype)(arguments.packed()))
 
 
 def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None, out=None):

@@ -24,6 +24,17 @@ LAYOUT = """
 """
 FIELDS = tuple(LAYOUT.split())
 CALL = struct.Struct(f"{len(FIELDS)}q")
+FAILURES = {
+    1: (MemoryError, "not enough memory for the native backend"),
+    2: (RuntimeError, "the native backend could not start a thread; set RNN_NUM_THREADS=1"),
+}
+
+
+def check(code: int) -> None:
+    """Raise MemoryError or RuntimeError if a function of the library says so."""
+    if code:
+        error, message = FAILURES[code]
+        raise error(message)
 
 
 def address(a: Array) -> int:

@@ -68,6 +68,10 @@ def load(level: str) -> ctypes.CDLL:
         for name in ("forward", "backward"):
             getattr(found, f"rnn_{name}_{dtype}").argtypes = [ctypes.c_char_p]
         getattr(found, f"rnn_form_{dtype}").restype = ctypes.c_void_p
+        getattr(found, f"rnn_stepper_{dtype}").argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]
+        getattr(found, f"rnn_step_{dtype}").argtypes = [ctypes.c_void_p]
+        getattr(found, f"rnn_free_{dtype}").argtypes = [ctypes.c_void_p]
+        getattr(found, f"rnn_free_{dtype}").restype = None
     found.rnn_forms.restype = ctypes.c_char_p
     return found
 
@@ -83,7 +87,7 @@ def build_log(level: str) -> str:
 
 @cache
 def entry(function: str, dtype: np.dtype) -> Any:
-    """forward or backward of this dtype, as the library has it."""
+    """The function of this dtype, as the library has it: forward, backward, stepper, step, free."""
     return getattr(library(), f"rnn_{function}_{dtype}")
 
 
