@@ -6,11 +6,14 @@
     test_variants.py    masks, dropout scales and other cells beside the plain cell
     peers.py            what stands beside us: torch, tf.keras, BlockLSTM, ONNX Runtime, and the bare matrix products
     time_one.py         times one of them, or one of our backends, alone in its process
-    interleaved.py       starts those processes in turn, ours and theirs
+    interleaved.py      starts those processes, ours and theirs, and lets them work in turn
+    steady.py           is a number to be believed: how far its samples lie apart, how long its threads waited
+    test_steps.py       single steps of a stream, beside torch's single-step cells
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     fit.py, stacked.py, torch_fit.py    training steps of whole models, each a command;  words.py: word2vec and translate
     second_order.py     gradients of gradients: the ratio to the first order, torch and tf.keras beside it
-    report.py           JSON -> tables, plots (plots.py), the table in README.md;  run.py: the command `rnn-from-scratch bench`
+    report.py           JSON -> tables, plots (plots.py), the table in README.md
+    compare.py          what became slower, beside a file or beside an older checkout;  run.py: the command `rnn-from-scratch bench`
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
     pytest bench --benchmark-disable    runs small cases once, untimed

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnn_from_scratch import backends, cells, init_params
+from rnn_from_scratch import Stepper, backends, cells, init_params
 from rnn_from_scratch.interop.weight_layouts import LAYOUTS
 from rnn_from_scratch.verify.cases import Problem, rows_mask
 
 PASSES = ("inference", "forward", "forward+backward")  # forward without a tape, with one, and with all gradients
 TRAIN = "forward+backward"
+STEP = "step"  # of a stream: one step from the state that the one before left, in shapes of one step
 
 # every form of cells.CELLS, the default one of a cell by the name of its class: LSTM, GRU, GRU reset before
 FORMS = {type(cell).__name__ if cell == type(cell)() else form: cell for form, cell in cells.forms().items()}
@@ -37,7 +38,8 @@ class Shape(NamedTuple):
         return self.B, self.T, self.I, self.H
 
 
-SIX = ("mnist", "series", "char", "mid", "big", "latency")  # where we stand beside the peers
+SIX: tuple[str, ...] = ("mnist", "series", "char", "mid", "big", "latency")  # where we stand beside the peers
+QUICK_SHAPES = ("mnist", "series", "char", "latency")
 SHAPES = {
     "mnist": Shape(150, 28, 28, 150, EVERY, "rows of a digit: the book's mnist-rnn"),
     "series": Shape(50, 20, 1, 100, (*EVERY, "SimpleRNN relu"), "the book's series"),
@@ -68,6 +70,8 @@ SHAPES = {
     "flashrnn": Shape(16, 1024, 768, 768, ("LSTM",), "FlashRNN's benchmark"),
 }
 
+STREAMS = ("1,1,64,128", "16,1,256,256")
+
 # variant -> cell, the cell it is held against, situation; timed in turn with the plain call
 VARIANTS = {
     "peephole": ("PeepholeLSTM", "LSTM", "plain"),
@@ -83,6 +87,20 @@ SWEEPS = {
     "H": {H: (32, 50, H, H) for H in (32, 64, 128, 256, 512, 1024)},
 }
 QUICK_SWEEPS = {"T": (10, 100, 1000), "B": (1, 16, 256), "H": (32, 128, 512)}
+
+
+def named(cell: str) -> str:
+    """The name in CELLS of a cell in any case, with or without spaces and underscores. Raises KeyError if there is none."""
+    plain = {name.replace(" ", "").lower(): name for name in CELLS}
+    return plain[cell.replace(" ", "").replace("_", "").lower()]
+
+
+def add(shape: str) -> None:
+    """Have every cell timed at 'B,T,I,H' too, beside the peers and on every backend."""
+    global SIX
+    if shape not in SHAPES:
+        SHAPES[shape] = Shape(*sizes(shape), EVERY, "asked for")
+        SIX = (*SIX, shape)
 
 
 def sizes(shape: str) -> tuple[int, int, int, int]:
@@ -148,7 +166,10 @@ def normal(rng: np.random.Generator, *shape: int) -> Any:
 
 
 def runner(p: Problem, what: str, backend: str) -> Any:
-    """A call without arguments that runs one pass on a backend -> (y, dx); dx is None unless the pass is forward+backward."""
+    """A call without arguments that runs one pass on a backend -> (y, dx); dx is None unless the pass is forward+backward.
+
+    One step -> h [B,H].
+    """
 
     def inference() -> tuple[Any, Any]:
         return backends.forward(p.cell, p.params, p.x, **p.options, save=False, backend=backend)[0], None
@@ -160,4 +181,7 @@ def runner(p: Problem, what: str, backend: str) -> Any:
         y, _, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend)
         return y, backends.backward(tape, p.dy).x
 
+    if what == STEP:
+        stepper, x_t = Stepper(p.cell, p.params, len(p.x), backend=backend), p.x[:, 0].copy()
+        return lambda: stepper.step(x_t)
     return dict(zip(PASSES, (inference, forward, train)))[what]

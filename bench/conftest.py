@@ -11,13 +11,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
-from . import cases, interleaved, machine, peers
+from . import cases, interleaved, machine, peers, steady
 
 OVER = "the time given with --within is over"
 MARKS = {
     "quick": "timed by `rnn-from-scratch bench --quick`",
     "smoke": "run once, untimed, with --benchmark-disable",
 }
+ASKED = {"cell": "of this cell", "shape": "of this shape", "peer": "beside this peer", "what": "of this pass"}
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -25,12 +26,17 @@ def pytest_addoption(parser: Any) -> None:
     group.addoption("--quick", action="store_true", help="only the rows of `rnn-from-scratch bench --quick`")
     group.addoption("--seconds", type=float, default=0.6, help="time spent on one case by each process of its own (default 0.6)")
     group.addoption("--within", type=float, help="seconds after which the rows that are left are skipped")
-    group.addoption("--rounds", type=int, default=3, help="turns that we and a peer take (default 3)")
+    group.addoption("--rounds", type=int, default=3, help="processes of us and of a peer (default 3)")
+    group.addoption("--turns", type=int, default=3, help="turns that two such processes take (default 3)")
+    for name, meaning in ASKED.items():
+        group.addoption(f"--{name}", help=f"only rows {meaning}")
 
 
 def pytest_configure(config: Any) -> None:
     for name, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    if shape := config.getoption("shape"):
+        cases.add(shape)
 
 
 def pytest_sessionstart(session: Any) -> None:
@@ -52,17 +58,30 @@ def pytest_runtest_call(item: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """--benchmark-disable keeps the smoke rows, --quick the quick ones."""
-    wanted = "smoke" if config.getoption("benchmark_disable") else "quick" if config.getoption("quick") else None
-    if wanted:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(wanted) is None])
-        items[:] = [item for item in items if item.get_closest_marker(wanted)]
+    """What was asked for; of it, --benchmark-disable keeps the smoke rows, --quick the quick ones if there are any."""
+    kept = [item for item in items if is_asked(item, {name: config.getoption(name) for name in ASKED})]
+    if config.getoption("benchmark_disable"):
+        kept = [item for item in kept if item.get_closest_marker("smoke")]
+    elif config.getoption("quick"):
+        kept = [item for item in kept if item.get_closest_marker("quick")] or kept
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def is_asked(item: Any, asked: dict[str, str | None]) -> bool:
+    """Whether a row has the cell, shape, peer and pass that were asked for (None: any)."""
+    row = {"what": cases.TRAIN, **item.callspec.params}
+    if "axis" in row:  # a point of a curve stands beside no peer
+        row["shape"] = ",".join(map(str, cases.SWEEPS[row["axis"]][row["at"]]))
+    else:
+        row["peer"] = row.get("impl")
+    return all(value is None or row.get(name) == value for name, value in asked.items())
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
     machine_info.pop("node", None)  # the name of somebody's computer is nobody's business
     ours = cases.ours()
-    machine_info.update(machine.facts(), ours=ours, isa=machine.isa(ours), backends=cases.timed_backends())
+    machine_info.update(machine.facts(), ours=ours, isa=machine.isa(ours), backends=cases.timed_backends(), load=steady.load())
 
 
 @pytest.fixture
@@ -72,12 +91,18 @@ def seconds(request: Any) -> float:
 
 @pytest.fixture
 def rounds(request: Any) -> int:
-    return request.config.getoption("rounds")
+    return 1 if request.config.getoption("benchmark_disable") else request.config.getoption("rounds")
+
+
+@pytest.fixture
+def turns(request: Any) -> int:
+    return 1 if request.config.getoption("benchmark_disable") else request.config.getoption("turns")
 
 
 @pytest.fixture
 def describe(benchmark: Any, seconds: float) -> Any:
     """describe(suite, impl, cell, shape, what, **more) writes a row's extra_info, once it has been timed."""
+    watch = steady.Watch()
 
     def write(suite: str, impl: str, cell: str, shape: str, what: str, **more: Any) -> None:
         if benchmark.disabled:
@@ -87,9 +112,10 @@ def describe(benchmark: Any, seconds: float) -> Any:
         row: dict[str, Any] = {"suite": suite, "impl": impl, "cell": cell, "shape": shape, "sizes": cases.sizes(shape)}
         row.update({"pass": what, "ms": ms, "gflop": operations / 1e9, "gflops": operations / ms / 1e6})
         row.update(isa=machine.isa(impl), **machine.facts())
+        if "unsteady" not in more:  # it was timed in this process
+            row.update(steady.verdict_fields(steady.spread_of_times(benchmark.stats.stats.data), watch.waited()))
         if suite == "sequence":
-            row["bound_ms"] = interleaved.bound((cell, shape, what), seconds)
-            row["share"] = row["bound_ms"] / ms
+            row.update(interleaved.share_of_bound((cell, shape, what), ms, seconds))
         benchmark.extra_info.update(row, **more)
 
     return write

@@ -19,7 +19,7 @@ from rnn_from_scratch.typing import Array
 from rnn_from_scratch.verify.cases import Problem
 from rnn_from_scratch.verify.oracles import block_lstm, keras_layers, lacks, torch_nn
 
-from .cases import TRAIN, runner
+from .cases import STEP, TRAIN, runner
 
 Run = Callable[[], Any]
 
@@ -40,7 +40,12 @@ def missing(peer: str) -> str:
 
 def own(backend: str) -> Peer:
     """One of our backends."""
-    return Peer({}, lambda p, what: "", lambda p, what: (runner(p, what, backend), lambda found: found))
+    return Peer({}, lambda p, what: "", lambda p, what: (runner(p, what, backend), first_step if what == STEP else lambda found: found))
+
+
+def first_step(h: Array) -> tuple[Array, None]:
+    """The first h [B,H] of a stream as y [B,1,H]."""
+    return h[:, None], None
 
 
 def torch_build(p: Problem, what: str) -> Any:
@@ -48,6 +53,8 @@ def torch_build(p: Problem, what: str) -> Any:
 
     torch.set_num_threads(backends.num_threads())
     layer, _ = torch_nn.torch_layer(p)
+    if what == STEP:
+        return torch_step(layer, torch.tensor(p.x[:, 0]))
     x, dy = torch.tensor(p.x, requires_grad=what == TRAIN), torch.tensor(p.dy)
 
     def inference() -> Any:
@@ -66,6 +73,24 @@ def torch_build(p: Problem, what: str) -> Any:
 
     run = {"inference": inference, "forward": forward, TRAIN: train}[what]
     return run, lambda raw: tuple(None if a is None else a.detach().numpy() for a in raw)
+
+
+def torch_step(layer: Any, x_t: Any) -> Any:
+    """The single-step cell of a torch layer, which carries the state on."""
+    import torch
+
+    options = {"nonlinearity": layer.nonlinearity} if type(layer) is torch.nn.RNN else {}
+    cell = getattr(torch.nn, f"{type(layer).__name__}Cell")(layer.input_size, layer.hidden_size, **options)
+    cell.load_state_dict({name.removesuffix("_l0"): weight for name, weight in layer.state_dict().items()})
+    state = None
+
+    def run() -> Any:
+        nonlocal state
+        with torch.no_grad():
+            state = cell(x_t, state)
+        return state
+
+    return run, lambda raw: first_step((raw[0] if isinstance(raw, tuple) else raw).numpy())
 
 
 def keras_build(jit: bool) -> Callable[[Problem, str], Any]:

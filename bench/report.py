@@ -1,4 +1,4 @@
-"""Reads the JSON of pytest-benchmark: Markdown tables, the plots, the comparison with an older file, the table in README.md.
+"""Reads the JSON of pytest-benchmark: Markdown tables, the plots, the table in README.md.
 
     python -m bench.report out/bench.json --report out --readme bench/README.md  # several files: one table of the rows of all
 """
@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 from rnn_from_scratch.data import InputError
 from rnn_from_scratch.verify.table import rewrite
 
-from . import plots
-from .cases import TRAIN
+from . import plots, steady
+from .cases import STEP, TRAIN
 
 Row = dict[str, Any]
-THRESHOLD = 1.3  # a row this many times slower than before fails
 TITLES = {
-    "gemm": "share of bound",
+    "gemm": "products alone",
     "torch": "torch",
     "keras": "tf.keras",
     "keras-xla": "tf.keras XLA",
@@ -28,7 +27,8 @@ TITLES = {
     "onnxruntime": "ONNX Runtime",
     "reference": "NumPy",
 }
-ABOVE = "A peer's column is its time divided by ours: above 1 we are faster."
+TABLES = {"Forward and all gradients": TRAIN, "Inference": "inference", "One step of a stream": STEP}
+ABOVE = "A peer's column is its time divided by ours: above 1 we are faster. Products alone: the matrix products of the pass, by NumPy."
 
 
 class Results(NamedTuple):
@@ -65,26 +65,6 @@ def joined(paths: list[Path]) -> Results:
     return Results([row for results in found for row in results.rows], found[0].machine)
 
 
-def cost(row: Row) -> float:
-    """What may not grow: beside a peer and for a variant the ratio, which a slow machine leaves alone; else the shortest time."""
-    if row["suite"] == "peer":
-        return 1 / row["ratio"]
-    return row["ratio"] if row["suite"] == "variant" else row["min_ms"]
-
-
-def compare(old: Results, new: Results, threshold: float = THRESHOLD) -> tuple[list[tuple[str, float]], int]:
-    """The rows whose cost grew beyond the threshold, worst first, as (name, how many times); and how many rows both have.
-
-    Peers' own times, curves of peers and the bound are not ours to defend and are left out.
-    """
-    ours = set(new.machine["backends"])
-    before = {row["name"]: cost(row) for row in old.rows}
-    both = [row for row in new.rows if row["name"] in before and (row["suite"] == "peer" or row["impl"] in ours)]
-    grown = [(row["name"], cost(row) / before[row["name"]]) for row in both]
-    slower = [(name, times) for name, times in grown if not times <= threshold]  # NaN fails
-    return sorted(slower, key=lambda item: -item[1]), len(both)
-
-
 def table(head: list[str], lines: list[list[str]]) -> str:
     """A Markdown table; the first two columns are text, the others numbers."""
     rule = ["---", "---"] + ["--:"] * (len(head) - 2)
@@ -98,8 +78,13 @@ def shown(row: Row) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits."""
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+    """Three digits; of a ratio or a time below 0.1, three that are not 0."""
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}" if value >= 0.1 else f"{value:.3g}"
+
+
+def beside(row: Row) -> str:
+    """'1.50 ±3%', with a mark if it is unsteady."""
+    return f"{steady.marked(number(row['ratio']), row)} {steady.plus_minus(row)}".rstrip()
 
 
 def peers_lines(results: Results, what: str) -> tuple[list[str], list[list[str]]]:
@@ -112,7 +97,7 @@ def peers_lines(results: Results, what: str) -> tuple[list[str], list[list[str]]
         here = {row["impl"]: row for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
         first = next(iter(here.values()))
         ms = median([ms for row in here.values() for ms in row["ours_ms"]])
-        ratios = [number(here[peer]["ratio"]) if peer in here else "" for peer in peers]
+        ratios = [beside(here[peer]) if peer in here else "" for peer in peers]
         lines.append([cell, shown(first), number(ms), number(first["gflop"] / ms * 1e3), *ratios])
     return [TITLES.get(peer, peer) for peer in peers], lines
 
@@ -124,23 +109,29 @@ def peers_table(results: Results, what: str) -> str:
 
 
 def backends_table(results: Results, what: str) -> str:
-    """One line for each cell and shape: milliseconds, GFLOP/s and share of the bound on each backend."""
+    """One line for each cell and shape: what of_backend says of each backend."""
     rows = [row for row in results.suite("sequence") if row["pass"] == what]
     backends = list(dict.fromkeys(row["impl"] for row in rows))
     lines = []
     for cell, shape in dict.fromkeys((row["cell"], row["shape"]) for row in rows):
         here = {row["impl"]: row for row in rows if (row["cell"], row["shape"]) == (cell, shape)}
-        values = [[number(here[b][key]) if b in here else "" for key in ("ms", "gflops", "share")] for b in backends]
+        values = [of_backend(here[b]) if b in here else [""] * 4 for b in backends]
         lines.append([cell, shown(next(iter(here.values()))), *(value for group in values for value in group)])
-    head = [title for backend in backends for title in (f"{backend} ms", "GFLOP/s", "of bound")]
+    head = [title for backend in backends for title in (f"{backend} ms", "spread", "GFLOP/s", "products alone")]
     return table(["cell", "B,T,I,H", *head], lines) if rows else ""
+
+
+def of_backend(row: Row) -> list[str]:
+    """Milliseconds, spread, GFLOP/s, and the products alone by ours: '?' where that was nonsense."""
+    share = number(row["share"]) if "share" in row else "?"
+    return [steady.marked(number(row["ms"]), row), steady.plus_minus(row), number(row["gflops"]), share]
 
 
 def variants_table(results: Results) -> str:
     lines = []
     for row in results.suite("variant"):
         against = f"{row['variant']}, against {row['plain']}"
-        lines.append([against, f"{shown(row)}, {row['impl']}", number(row["plain_ms"]), number(row["ms"]), f"{row['ratio']:.2f}"])
+        lines.append([against, f"{shown(row)}, {row['impl']}", number(row["plain_ms"]), number(row["ms"]), beside(row)])
     return table(["variant", "B,T,I,H, backend", "plain ms", "ms", "ratio"], lines) if lines else ""
 
 
@@ -162,18 +153,25 @@ def where(results: Results) -> str:
     return f"{processor}, {m['isa']}, {m['threads']} threads{held}; {versions}."
 
 
+def unsteady_rows(results: Results) -> str:
+    """'Load 2.1 on 2 processors. 3 of 40 rows are unsteady ...', as a sentence or two."""
+    unsteady = sum(bool(row.get("unsteady")) for row in results.rows)
+    load = results.machine.get("load", "")
+    rows = f"{unsteady} of {len(results.rows)} rows are unsteady. {steady.LEGEND}" if unsteady else "Every row is steady."
+    return f"{load.capitalize()}. {rows}" if load else rows
+
+
 def readme_table(results: Results) -> str:
     """What bench/README.md shows: forward + backward and inference beside the peers."""
-    training, inference = peers_table(results, TRAIN), peers_table(results, "inference")
+    titled = [(title, peers_table(results, what)) for title, what in TABLES.items()]
     head = f"The `{results.machine['ours']}` backend in float32 on {where(results)} {ABOVE}"
     head += " Each is timed alone in a process of its own, in turn with ours; the median over the pairs."
-    titled = (("Forward and all gradients:", training), ("Inference:", inference))
-    return "\n\n".join([head, *(part for title, text in titled if text for part in (title, text))])
+    return "\n\n".join([head, *(part for title, text in titled if text for part in (f"{title}:", text))])
 
 
 def markdown(results: Results, pictures: list[str]) -> str:
     """The whole report."""
-    parts = ["# Benchmarks", readme_table(results)]
+    parts = ["# Benchmarks", unsteady_rows(results), readme_table(results)]
     titled = [(f"Backends, {what}", backends_table(results, what)) for what in ("inference", "forward", TRAIN)]
     titled += [("Variants, forward + backward", variants_table(results)), ("Memory, forward + backward", memory_table(results))]
     for title, text in titled:

@@ -1,4 +1,6 @@
-"""Us beside each peer: a process of ours, a process of theirs, in turn; the ratio is taken pair by pair."""
+"""Us beside each peer: a process of ours and a process of theirs, in turn; the ratio is taken pair by pair."""
+
+from functools import partial
 
 import pytest
 
@@ -42,13 +44,10 @@ def rows():
 
 @pytest.mark.benchmark(timer=clock)
 @pytest.mark.parametrize(("impl", "cell", "shape", "what"), [*rows()])
-def test_peer(installed, benchmark, describe, seconds, rounds, impl, cell, shape, what):
-    job, ours, theirs = (cell, shape, what), [], []
+def test_peer(installed, benchmark, describe, seconds, rounds, turns, impl, cell, shape, what):
+    job = (cell, shape, what)
     benchmark.group = f"{cell}, {shape}, {what}, in turn"
-    benchmark.pedantic(
-        lambda: theirs.append(interleaved.turn(impl, job, seconds)),
-        setup=lambda: ours.append(interleaved.turn(OURS, job, seconds)),
-        rounds=rounds,
-    )
-    ratio = interleaved.paired_ratio(theirs, ours)
-    describe("peer", impl, cell, shape, what, ours=OURS, ours_ms=ours, theirs_ms=theirs, ratio=ratio)
+    ours, theirs = (partial(interleaved.Waiting, name, job, seconds / turns) for name in (OURS, impl))
+    pairs = interleaved.in_turn(ours, theirs, rounds, turns)
+    benchmark.pedantic(clock.play(pairs.theirs), rounds=rounds * turns)
+    describe("peer", impl, cell, shape, what, ours=OURS, **pairs.fields())

@@ -4,7 +4,6 @@ import pytest
 
 from . import cases, parity
 
-QUICK = {"mnist", "series", "char", "latency"}
 SMOKE = 5e9  # floating point operations of forward + backward
 
 
@@ -14,7 +13,7 @@ def rows():
             for backend in cases.timed_backends():
                 for what in cases.PASSES:
                     marks = []
-                    if shape in QUICK and cell in cases.PLAIN and what != "forward":
+                    if shape in cases.QUICK_SHAPES and cell in cases.PLAIN and what != "forward":
                         marks.append(pytest.mark.quick)
                     if cases.flops(cell, shape, cases.TRAIN) < SMOKE or (shape == "mid" and cell == "LSTM"):
                         marks.append(pytest.mark.smoke)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from . import cases, interleaved
+from . import cases, interleaved, steady
 from .interleaved import clock
 
 QUICK = [*cases.timed_backends(), "gemm", "torch"]
@@ -35,12 +35,10 @@ def curve(request, cell, axis):
 def test_sweep(installed, benchmark, describe, seconds, curve, impl, cell, axis, at):
     jobs = tuple(curve.values())
 
-    def turn():
-        clock.seconds += interleaved.together(impl, jobs, seconds)[curve[at]]["ms"] / 1e3
-
+    found = interleaved.together(impl, jobs, seconds)[curve[at]]
     benchmark.group = f"{cell} against {axis}"
-    benchmark.pedantic(turn)
-    more = {}
+    benchmark.pedantic(clock.play([found["ms"]]))
+    more = steady.verdict_fields(found["ms"] / found["min_ms"] - 1, found["waited"])
     if axis == "T" and impl != "gemm":
-        more = {**interleaved.together(impl, jobs, 0.0, memory=True)[curve[at]], "tape_bytes": cases.tape_bytes(*curve[at][:2])}
+        more |= {**interleaved.together(impl, jobs, 0.0, memory=True)[curve[at]], "tape_bytes": cases.tape_bytes(*curve[at][:2])}
     describe("sweep", impl, *curve[at], axis=axis, at=at, **more)

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from . import cases, parity
+from . import cases, parity, steady
 
 ROUNDS = 15
 QUICK = {"peephole", "reset before", "LSTM any mask", "LSTM dropout"}
@@ -30,7 +30,7 @@ def right(cell, shape, situation, backend):
 def test_variant(right, benchmark, describe, cell, plain, situation, shape, backend, variant):
     run = cases.runner(cases.problem(cell, shape, situation), cases.TRAIN, backend)
     run_plain = cases.runner(cases.problem(plain, shape), cases.TRAIN, backend)
-    without = []
+    without, watch = [], steady.Watch()
 
     def plain_turn():
         began = time.perf_counter()
@@ -40,6 +40,7 @@ def test_variant(right, benchmark, describe, cell, plain, situation, shape, back
     benchmark.group = f"{variant}, {shape}"
     benchmark.pedantic(run, setup=plain_turn, rounds=ROUNDS, warmup_rounds=1)
     if benchmark.enabled:
-        ratio = median(b / a for a, b in zip(without[1:], benchmark.stats.stats.data, strict=True))
-        more = {"variant": variant, "plain": plain, "plain_ms": median(without) * 1e3, "ratio": ratio}
+        ratios = [b / a for a, b in zip(without[1:], benchmark.stats.stats.data, strict=True)]
+        more = {"variant": variant, "plain": plain, "plain_ms": median(without) * 1e3, "ratio": median(ratios)}
+        more.update(steady.verdict_fields(steady.spread_of_ratios(ratios), watch.waited()))
         describe("variant", backend, cell, shape, cases.TRAIN, **more)

@@ -2,58 +2,79 @@
 
     python -m bench.time_one --impl torch --seconds 0.6 LSTM:mnist:forward+backward GRU:1,100,64,128:inference
 
-Prints one JSON line per job: ms (median), min_ms, samples; or refused, or cannot, with the reason. --memory measures no time but
-peak_bytes: how much more this pass takes than a process that only loaded the library.
+Prints one JSON line per job: ms (median), min_ms, samples, waited (steady.py); or refused, or cannot, with the reason.
+--memory measures no time but peak_bytes: how much more this pass takes than a process that only loaded the library.
+--turns gets one job ready, prints which package it runs, and then times it once more for each line of its input.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import rnn_from_scratch
 from rnn_from_scratch import backends
 
-from . import parity
-from .cases import problem
+from . import parity, steady
+from .cases import STEP, problem
 from .peers import PEERS
 
 SAMPLE = 0.02  # seconds: a sample is as many calls as fill this
 
 
-def measure(run: Callable[[], Any], seconds: float) -> list[float]:
-    """Milliseconds of one call, as samples: at least 3, for at least `seconds`, after a call to warm up."""
+def measure(run: Callable[[], Any], seconds: float, least: int) -> dict[str, Any]:
+    """Milliseconds of one call, from at least so many samples, for at least `seconds`, after a call to warm up."""
     run()
     samples: list[float] = []
-    start = time.perf_counter()
-    while len(samples) < 3 or time.perf_counter() - start < seconds:
+    watch, start = steady.Watch(), time.perf_counter()
+    while len(samples) < least or time.perf_counter() - start < seconds:
         calls, began = 0, time.perf_counter()
         while not calls or time.perf_counter() - began < SAMPLE:
             run()
             calls += 1
         samples.append((time.perf_counter() - began) / calls * 1e3)
-    return samples
+    samples.sort()
+    return {"ms": samples[len(samples) // 2], "min_ms": samples[0], "samples": len(samples), "waited": watch.waited()}
 
 
-def time_job(impl: str, job: tuple[str, str, str], seconds: float) -> dict[str, Any]:
+def ready(impl: str, job: tuple[str, str, str]) -> tuple[Callable[[], Any] | None, dict[str, Any]]:
+    """The pass as a call without arguments, or None and why it is not timed."""
     cell, shape, what = job
     p = problem(cell, shape)
     if reason := PEERS[impl].cannot(p, what):
-        return {"cannot": reason}
+        return None, {"cannot": reason}
     run, arrays = PEERS[impl].build(p, what)
     try:
-        if impl in backends.BACKENDS:
+        if impl in backends.BACKENDS and what != STEP:
             parity.check(cell, shape, "plain", impl)
         elif arrays is not None:
             parity.check_peer(impl, cell, shape, *arrays(run()))
     except parity.RefusedError as refusal:
-        return {"refused": str(refusal)}
+        return None, {"refused": str(refusal)}
+    return run, {"package": str(Path(rnn_from_scratch.__file__).parent)}
+
+
+def time_job(impl: str, job: tuple[str, str, str], seconds: float) -> dict[str, Any]:
+    run, found = ready(impl, job)
+    if run is None:
+        return found
     time.sleep(0.1)  # NumPy's threads, which the check woke, spin for some milliseconds before they sleep
-    samples = sorted(measure(run, seconds))
-    return {"ms": samples[len(samples) // 2], "min_ms": samples[0], "samples": len(samples)}
+    return measure(run, seconds, least=3)
+
+
+def take_turns(impl: str, job: tuple[str, str, str], seconds: float) -> None:
+    """Time the job once more for each line of the input."""
+    run, found = ready(impl, job)
+    print(json.dumps(found), flush=True)
+    for _ in sys.stdin if run is not None else ():
+        time.sleep(0.02)  # the threads of the other process spin before they sleep
+        assert run is not None
+        print(json.dumps(measure(run, seconds, least=1)), flush=True)
 
 
 def resident(field: str) -> int:
@@ -84,9 +105,13 @@ def main() -> None:
     parser.add_argument("--impl", choices=sorted(PEERS), required=True)
     parser.add_argument("--seconds", type=float, default=0.6)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--turns", action="store_true")
     parser.add_argument("jobs", nargs="+", metavar="CELL:SHAPE:PASS")
     given = parser.parse_args()
     jobs: list[Any] = [tuple(job.split(":")) for job in given.jobs]
+    if given.turns:
+        take_turns(given.impl, jobs[0], given.seconds)
+        return
     found = memory_jobs(given.impl, jobs) if given.memory else (time_job(given.impl, job, given.seconds) for job in jobs)
     for result in found:
         print(json.dumps(result), flush=True)

@@ -151,12 +151,22 @@ for command in (commands.train, commands.presets, using.predict, using.generate,
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A choice of cases, in under 4 minutes. Else all: an hour.")] = False,
     report: Annotated[Path | None, typer.Option(help="Folder for bench.json, a Markdown table and plots.", file_okay=False)] = None,
-    compare: Annotated[Path | None, typer.Option(help="bench.json of an earlier run. Exit code 1 if a row became slower.")] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="bench.json of an earlier run, or the folder of an older checkout. Exit code 1 if a row became slower."),
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="Only this cell; any case, with or without underscores.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Only this shape: a name, as mnist or char, or B,T,I,H.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only beside this peer: torch, keras, onnxruntime, gemm, ...")] = None,
+    what: Annotated[str | None, typer.Option(help="Only this pass: inference, forward, forward+backward, step.")] = None,
+    threshold: Annotated[float, typer.Option(help="How many times slower --compare lets a row become.")] = 1.3,
+    within: Annotated[float | None, typer.Option(help="Seconds; the rows that are left then are skipped.")] = None,
 ) -> None:
-    """Time cells, backends and peers. What fails parity is not timed."""
+    """Time cells, backends and peers. What fails parity is not timed; what is unsteady is marked with ~."""
     from .bench import run  # mapped into the package from the folder bench/
 
-    if code := run.main(quick, report, compare):
+    asked = {"cell": cell, "shape": shape, "peer": peer, "what": what}
+    if code := run.main(quick, report, compare, **asked, threshold=threshold, within=within):
         raise typer.Exit(code)
 
 

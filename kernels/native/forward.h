@@ -4,7 +4,7 @@
 //         for each gate:  preact = bias + x_t Wx + h Wh     sums in registers, preact in the nearest cache
 //         s, saved = cell(preact)
 //
-// With few rows the bottleneck is the weights' way to the registers: x_t Wx is made for several steps at once.
+// With few rows the weights' way to the registers is narrow: x_t Wx is made for several steps at once.
 #pragma once
 #include "plan.h"
 

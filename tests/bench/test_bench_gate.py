@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,12 +103,30 @@ def test_processes_report_time_memory_and_reasons():
         interleaved.process("nobody", jobs, 0.0)
 
 
-def test_the_clock_moves_by_what_processes_measure(monkeypatch):
-    monkeypatch.setattr(interleaved, "process", lambda impl, jobs, seconds: [{"ms": 1500.0}])
-    before = interleaved.clock()
-    assert interleaved.turn("torch", ("LSTM", "char", TRAIN), 0.1) == 1500.0
-    assert interleaved.clock() - before == pytest.approx(1.5)
+def test_the_clock_moves_by_what_processes_measure():
+    before, move = interleaved.clock(), interleaved.clock.play([1500.0, 500.0])
+    for seconds in (1.5, 2.0):
+        move()
+        assert interleaved.clock() - before == pytest.approx(seconds)
     assert interleaved.paired_ratio([2.0, 9.0, 8.0], [1.0, 3.0, 8.0]) == 2.0
+
+
+def test_two_processes_take_turns_and_pass_on_why_they_cannot():
+    job = ("LSTM", "2,5,3,4", TRAIN)
+    pairs = interleaved.in_turn(*[lambda: interleaved.Waiting("reference", job, 0.0)] * 2, rounds=2, turns=2)
+    assert len(pairs.ours) == len(pairs.theirs) == len(pairs.waited) == 4 and all(0 < ms < 1000 for ms in pairs.ours + pairs.theirs)
+    assert all(0 <= waited < 1 for waited in pairs.waited)
+    with pytest.raises(parity.RefusedError, match="onnxruntime, LSTM 2,5,3,4 forward.backward: its recurrent operators are for inference"):
+        interleaved.Waiting("onnxruntime", job, 0.0)
+    with pytest.raises(RuntimeError, match="invalid choice: 'nobody'"):
+        interleaved.Waiting("nobody", job, 0.0)
+
+
+def test_a_process_that_is_asked_is_ended_at_the_deadline(monkeypatch):
+    with interleaved.Waiting("reference", ("LSTM", "load", TRAIN), 60.0) as slow:
+        monkeypatch.setattr(interleaved, "deadline", time.monotonic())
+        with pytest.raises(subprocess.TimeoutExpired):
+            slow.turn()
 
 
 def test_a_missing_peer_is_named(monkeypatch):
@@ -131,7 +150,13 @@ def test_a_row_from_end_to_end(tmp_path):
     assert timed["gflops"] == pytest.approx(cases.flops("LSTM", "load", TRAIN) / timed["ms"] / 1e6)
     assert timed["share"] == pytest.approx(timed["bound_ms"] / timed["ms"])
     assert timed["threads"] >= 1 and timed["versions"]["numpy"] == np.__version__ and timed["isa"]
-    assert "node" not in results.machine
+    assert "node" not in results.machine and "load" in results.machine
+    assert timed["spread"] >= 0 and 0 <= timed["waited"] < 1 and timed["unsteady"] in (True, False)
+    again = tmp_path / "again.json"
+    again.write_bytes((tmp_path / "bench.json").read_bytes())
+    both = [sys.executable, "-m", "pytest_benchmark", "compare", str(tmp_path / "bench.json"), str(again)]
+    done = subprocess.run(both, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0 and done.stdout.count("reference-LSTM-load-forward+backward") == 2, done.stderr
 
 
 @pytest.mark.check

@@ -107,7 +107,7 @@ ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, test_translate.p
     "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
     "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},
     "translate": {"--text", "--file", "--beam", "--attention", "--json"},
-    "bench": {"--quick", "--report", "--compare"},
+    "bench": {"--quick", "--report", "--compare", "--cell", "--shape", "--peer", "--what", "--threshold", "--within"},
     "train": {"--out", "--fast", "--resume", "--overwrite", "--allow-drift", "--quiet", "--json"},
 }
 
