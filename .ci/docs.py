@@ -29,6 +29,7 @@ MODULES = [
     *("rnn_from_scratch.verify", "rnn_from_scratch.verify.cases", "rnn_from_scratch.verify.parity", "rnn_from_scratch.verify.books"),
     *("rnn_from_scratch.verify.mutants", "rnn_from_scratch.verify.plugin", "rnn_from_scratch.layers", "rnn_from_scratch.tasks"),
     *("rnn_from_scratch.verify.functions.score", "rnn_from_scratch.explain"),
+    *("rnn_from_scratch.verify.torch", "rnn_from_scratch.verify.jax"),
     *(["rnn_from_scratch.torch"] if find_spec("torch") else []),
 ]
 ROOMS = ("rnn_from_scratch", "kernels", "bench", "tests")
