@@ -86,9 +86,9 @@ template <class Real> class Forward : Plan<Real> {
     void pack(int i) {
         const int gate = i / blocks, block = i % blocks;
         const int64_t usual[] = {ptrdiff_t(G) * H, 1};
-        const auto pack = [&](Real* to, const void* w, const int64_t* stride, int K) {
-            const Real* columns = static_cast<const Real*>(w) + gate * H * stride[1];
-            if (w) pack_block(to + i * w_block, columns, stride[0], stride[1], K, H, block);
+        const auto pack = [&](Real* to, const void* given, const int64_t* stride, int K) {
+            const Real* w = static_cast<const Real*>(given);
+            if (w) pack_block(to + i * w_block, w + gate * H * stride[1], stride[0], stride[1], K, H, block);
         };
         pack(W, call.Wx, call.Wx_stride, I), pack(W + I * L, call.Wh, call.Wh_stride, H);
         if (tW) pack(tW, call.tWx, usual, I), pack(tW + I * L, call.tWh, usual, H);
