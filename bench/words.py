@@ -24,7 +24,7 @@ from rnn_from_scratch.tasks.negatives import Negatives
 
 from . import machine
 
-WORDS, STEPS = 4_000_000, 300  # words of the text; steps of a round
+WORDS, STEPS = 1_000_000, 100  # words of the text; steps of a round
 MODELS: dict[str, tuple[dict[str, Any], int]] = {  # settings of translate, and tokens of a sentence
     "1 x LSTM 256, V 4,000": ({}, 25),
     "3 x LSTM 200, V 4,000": ({"layers": 3, "units": 200}, 25),
@@ -66,13 +66,12 @@ def bare_loop(settings: dict[str, Any], V: int) -> Callable[..., float]:
     return step
 
 
-def words(rounds: int) -> list[tuple[int, float, float]]:
+def words(rounds: int) -> Iterator[tuple[int, float, float]]:
     """(batch, pairs a second of the bare loop, those of ours): medians of rounds in turn, each of STEPS steps."""
     from rich.console import Console
 
     from rnn_from_scratch.tasks import loop
 
-    found = []
     for B in (128, 1000):
         settings = {**PRESETS["word2vec"][1], "batch_size": B, "batches": 10**9}
         V = settings["vocabulary"]
@@ -101,11 +100,10 @@ def words(rounds: int) -> list[tuple[int, float, float]]:
                 start = time.perf_counter()
                 bare(batches) if side == 0 else ours(batches)
                 seconds[side].append(time.perf_counter() - start)
-        found.append((B, B * STEPS / median(seconds[0][1:]), B * STEPS / median(seconds[1][1:])))
-    return found
+        yield B, B * STEPS / median(seconds[0][1:]), B * STEPS / median(seconds[1][1:])
 
 
-def translate(rounds: int) -> list[tuple[str, float, float]]:
+def translate(rounds: int) -> Iterator[tuple[str, float, float]]:
     """(model, ms a step of ours, on tf.keras' layers): the shortest of rounds in turn, batch 64."""
     import tensorflow as tf
 
@@ -114,7 +112,7 @@ def translate(rounds: int) -> list[tuple[str, float, float]]:
     from rnn_from_scratch.tasks import models, translator
     from rnn_from_scratch.tasks import translate as task
 
-    found, rng = [], np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for name, (changed, T) in MODELS.items():
         settings, V = {**PRESETS["translate"][1], "batch_size": 64, **changed}, 4000
         source = rng.integers(EOS + 1, V, (64, T)).astype(np.int32)
@@ -133,8 +131,7 @@ def translate(rounds: int) -> list[tuple[str, float, float]]:
                 start = time.perf_counter()
                 float(step(*batch)[0])
                 best[side] = min(best[side], time.perf_counter() - start) if n > 1 else best[side]
-        found.append((name, 1e3 * best[0], 1e3 * best[1]))
-    return found
+        yield name, 1e3 * best[0], 1e3 * best[1]
 
 
 def main() -> None:

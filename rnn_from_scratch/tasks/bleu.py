@@ -1,4 +1,7 @@
-"""BLEU (Papineni et al. 2002) as sacrebleu computes it by default: its 13a tokens, cased, exponential smoothing. Without dependency."""
+"""BLEU (Papineni et al. 2002) and chrF (Popovic 2015) as sacrebleu computes them by default, without dependency.
+
+BLEU is of words: the 13a tokens, cased, exponential smoothing. chrF is of characters: up to six in a row, recall counts twice.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 import re
 from collections import Counter
 
-N = 4  # the longest n-gram
+N, CHARACTERS, BETA = 4, 6, 2  # the longest n-gram of words, of characters; how much more recall counts than precision
 ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">"}
 RULES = (
     (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),  # punctuation, but for . , - and the apostrophe
@@ -46,6 +49,22 @@ def bleu(outputs: list[str], references: list[str]) -> float:
             smooth *= 2
         logs += math.log(100 * correct / count if correct else 100 / (smooth * count))
     return math.exp(min(0.0, 1 - theirs / ours) + logs / N)
+
+
+def chrf(outputs: list[str], references: list[str]) -> float:
+    """From 0 to 100, of all sentences together; one reference each. Spaces do not count."""
+    right, ours, theirs = ([0] * CHARACTERS for _ in range(3))
+    for output, reference in zip(outputs, references):
+        a, b = ("".join(text.split()) for text in (output, reference))
+        for n in range(CHARACTERS):
+            grams, wanted = (Counter(text[k : k + n + 1] for k in range(len(text) - n)) for text in (a, b))
+            right[n] += (grams & wanted).total()
+            ours[n], theirs[n] = ours[n] + grams.total(), theirs[n] + wanted.total()
+    there = [n for n in range(CHARACTERS) if ours[n] and theirs[n]]
+    if not there or not any(right):
+        return 0.0
+    precision, recall = (sum(right[n] / total[n] for n in there) / len(there) for total in (ours, theirs))
+    return 100 * (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
 
 
 def exact(outputs: list[str], references: list[str]) -> float:

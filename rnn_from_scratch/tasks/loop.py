@@ -76,6 +76,7 @@ def bar(console: Console, metric: str) -> Progress:
         TextColumn(f"loss {{task.fields[loss]:.4f}} {metric} {{task.fields[metric]:.4f}} {{task.fields[speed]:,.0f}}/s left"),
         TimeRemainingColumn(),
         console=console,
+        refresh_per_second=4,  # drawn by a thread of its own, which takes its time from steps as short as word2vec's
     )
 
 

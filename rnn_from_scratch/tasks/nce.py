@@ -16,6 +16,8 @@ import numpy as np
 
 from ..typing import Array
 
+SHARED = 2**18  # multiplications, above which OpenBLAS takes several threads
+
 
 def forward(h: Array, w: Array, w_false: Array, log_expected: Array, log_expected_false: Array) -> Array:
     """The loss, shape [].
@@ -37,7 +39,7 @@ def backward(h: Array, w: Array, w_false: Array, log_expected: Array, log_expect
 def scores(h: Array, w: Array, w_false: Array, log_expected: Array, log_expected_false: Array) -> tuple[Array, Array]:
     """a_true [B], a_false [B,K]."""
     a_true = (h * w[:, :-1]).sum(axis=1) + (w[:, -1] - log_expected)
-    return a_true, h @ w_false[:, :-1].T + (w_false[:, -1] - log_expected_false)
+    return a_true, product(h, w_false[:, :-1].T) + (w_false[:, -1] - log_expected_false)
 
 
 def losses(a_true: Array, a_false: Array) -> tuple[Array, Array]:
@@ -49,11 +51,19 @@ def gradients(h: Array, w: Array, w_false: Array, a_true: Array, a_false: Array,
     """dh, dw, dw_false, from the scores."""
     da_true = (-sigmoid(-a_true) * dloss / len(h))[:, None]
     da_false = sigmoid(a_false) * (dloss / len(h))
-    dh = da_true * w[:, :-1] + da_false @ w_false[:, :-1]
+    dh = da_true * w[:, :-1] + product(da_false, w_false[:, :-1])
     dw, dw_false = np.empty_like(w), np.empty_like(w_false)
     dw[:, :-1], dw[:, -1:] = da_true * h, da_true
-    dw_false[:, :-1], dw_false[:, -1] = da_false.T @ h, da_false.sum(axis=0)
+    dw_false[:, :-1], dw_false[:, -1] = product(da_false.T, h), da_false.sum(axis=0)
     return dh, dw, dw_false
+
+
+def product(a: Array, b: Array) -> Array:
+    """a @ b by blocks of rows, each too small for BLAS to share among threads, which wait for one another wherever other work runs."""
+    out, rows = np.empty((len(a), b.shape[1]), np.result_type(a, b)), max(1, SHARED // b.size)
+    for n in range(0, len(a), rows):
+        np.matmul(a[n : n + rows], b, out=out[n : n + rows])
+    return out
 
 
 def sigmoid(a: Array) -> Array:

@@ -13,6 +13,7 @@ from ..data import InputError
 from ..data.words import GROUPS, UNKNOWN
 from ..typing import Array
 
+LONGEST = 40  # characters of a word that a message shows
 AMONG = 10_000  # the commonest words, among which neighbours are looked for
 
 
@@ -32,7 +33,8 @@ def neighbours(vectors: Array, words: list[str], asked: Iterable[str], limit: in
         if word not in place:
             close = get_close_matches(word, words, n=3)
             hint = f"; close to it: {', '.join(close)}" if close else ""
-            raise InputError(f"--words: {word!r} is not in the vocabulary of {len(words):,} words{hint}")
+            shown = repr(word if len(word) <= LONGEST else word[:LONGEST] + "…")
+            raise InputError(f"--words: {shown} is not in the vocabulary of {len(words):,} words{hint}")
         cosines = unit[:among] @ unit[place[word]]
         best = [n for n in np.argsort(-cosines, kind="stable") if words[n] not in (word, UNKNOWN)][:limit]
         found[word] = [(words[n], float(cosines[n])) for n in best]

@@ -1,8 +1,9 @@
 """The books' numbers beside ours, from the run directories of finished runs.
 
 python -m rnn_from_scratch.tasks.table RUNS [FILE]    RUNS: a folder of run directories; prints the table, or writes it between the
-                                                      markers of FILE, which is README.md in this folder. Times a whole training
-                                                      step of every model against the same model on tf.keras' layers
+                                                      markers of FILE, which is README.md in this folder; what RUNS lacks stays
+                                                      there as it is. Times a whole training step of every model against the
+                                                      same model on tf.keras' layers
 """
 
 from __future__ import annotations
@@ -165,16 +166,28 @@ def markdown(folder: Path) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def merged(new: str, old: str) -> str:
+    """The new table, and the rows of an old one whose programs it lacks; in the order of PRESETS."""
+    both = [line for line in (*old.splitlines(), *new.splitlines()) if line.startswith("| `train ")]
+    head, rows = new.splitlines()[:2], {line.split("|")[1]: line for line in both}
+    order = list(PRESETS)
+    return "\n".join([*head, *sorted(rows.values(), key=lambda line: order.index(line.split("`")[1].split()[1]))])
+
+
 def main() -> int:
+    if len(sys.argv) < 2:
+        print("error: expected RUNS [FILE]", file=sys.stderr)
+        return 2
     try:
         with notes_held_back():
             text = markdown(Path(sys.argv[1]))
         if len(sys.argv) > 2:
-            rewrite(Path(sys.argv[2]), "programs", text)
+            file = Path(sys.argv[2])
+            rewrite(file, "programs", merged(text, file.read_text(encoding="utf-8")))
         else:
             print(text)
-    except (InputError, IndexError) as error:
-        print(f"error: {error}" if isinstance(error, InputError) else "error: expected RUNS [FILE]", file=sys.stderr)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

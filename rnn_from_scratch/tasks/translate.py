@@ -20,7 +20,7 @@ from ..data import pairs as data
 from ..data.tokens import EOS, GO, PAD, Tokens
 from ..typing import Array
 from . import models, translation_plots
-from .bleu import bleu, exact
+from .bleu import bleu, chrf, exact
 from .loop import Program
 from .negatives import Negatives
 from .rundir import Run
@@ -188,6 +188,7 @@ def judge(split: data.Split, outputs: Any, score: Any, unit: str) -> tuple[dict[
         near = data.Nearest(split.training)
         remembered = [near.translation(source) for source in sources]
         far = [n for n, pair in enumerate(split.test) if near.far(pair)]
+        results |= {"chrf_greedy": chrf(greedy, references), f"chrf_beam_{BEAM}": chrf(beam, references)}
         results |= {"bleu_copy": score(sources, references), "bleu_nearest": score(remembered, references), "far_pairs": len(far)}
         for name, texts in (("greedy", greedy), (f"beam_{BEAM}", beam), ("nearest", remembered)):
             results[f"bleu_far_{name}"] = score([texts[n] for n in far], [references[n] for n in far])

@@ -20,8 +20,8 @@ def test_both_loops_compute_the_same():
 
 
 def test_the_tables(monkeypatch, capsys):
-    monkeypatch.setattr(words, "words", lambda rounds: [(128, 200_000.0, 300_000.0)])
-    monkeypatch.setattr(words, "translate", lambda rounds: [("a", 10.0, 15.0)])
+    monkeypatch.setattr(words, "words", lambda rounds: iter([(128, 200_000.0, 300_000.0)]))
+    monkeypatch.setattr(words, "translate", lambda rounds: iter([("a", 10.0, 15.0)]))
     monkeypatch.setattr("sys.argv", ["words"])
     words.main()
     lines = capsys.readouterr().out.splitlines()

@@ -40,6 +40,23 @@ def test_seeds_share_a_row_and_other_settings_do_not(tmp_path):
     assert second[-1] == "last value: MSE 0.600"
 
 
+def test_rows_of_programs_that_were_not_trained_again_stay():
+    def row(name, ours):
+        return f"| `train {name}` | {ours} |"
+
+    old = "\n".join(["| program |", "| --- |", row("mnist-rnn", 1), row("series --cell gru", 2), row("char", 3)])
+    new = "\n".join(["| program | ours |", "| --- | --: |", row("char", 4), row("series", 5), row("mnist", 6)])
+    kept = table.merged(new, old).splitlines()
+    assert kept == [
+        *new.splitlines()[:2],
+        row("mnist", 6),
+        row("mnist-rnn", 1),
+        row("series --cell gru", 2),
+        row("series", 5),
+        row("char", 4),
+    ]
+
+
 @pytest.mark.parametrize(("preset", "given", "steps"), [("mnist-rnn", {}, 367), ("char", {"bptt": 50, "batch_size": 100}, 11)])
 def test_steps_of_an_epoch_count_its_last_batch(tmp_path, preset, given, steps):
     write_run(tmp_path / "run", preset, {}, **given)

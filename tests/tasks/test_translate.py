@@ -115,6 +115,7 @@ def test_a_run_stopped_at_a_batch_goes_on_to_the_same_bits(pairs_file, whole, tm
 def test_files_and_results_of_a_run(whole):
     found = record(whole)["results"]
     assert {"bleu_greedy", "bleu_beam_4", "bleu_copy", "bleu_nearest", "bleu_far_greedy", "far_pairs"} <= set(found)
+    assert 0 <= found["chrf_greedy"] <= 100 and "chrf_beam_4" in found
     lines = (whole / "translations.txt").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "source | output | reference" and all(line.count(" | ") == 2 for line in lines)
     assert (whole / "attention.png").read_bytes().startswith(b"\x89PNG")

@@ -106,6 +106,10 @@ def test_predict_from_a_run_that_was_moved(whole, tmp_path, capsys):
     [
         (["--words", "thre"], "--words: 'thre' is not in the vocabulary of 22 words; close to it: three, the, he"),
         (["--words", "xylophone"], "--words: 'xylophone' is not in the vocabulary of 22 words"),
+        (["--words", "\x1b[31mthree\x07"], "--words: '\\x1b[31mthree\\x07' is not in the vocabulary of 22 words; close to it: three"),
+        (["--words", "שלום"], "--words: 'שלום' is not in the vocabulary of 22 words"),
+        (["--words", "x" * 10_000], f"--words: '{'x' * 40}…' is not in the vocabulary of 22 words"),
+        (["--words", ""], "--words: expected words with commas between them, like three,king, got ''"),
         (["--words", "three,,king"], "--words: expected words with commas between them, like three,king, got 'three,,king'"),
         ([], "--words: expected words with commas between them, like three,king, got None"),
         (["--words", "three", "--data", "x"], "--data: word2vec reads words alone; leave it out"),
