@@ -59,7 +59,8 @@ def chrf(outputs: list[str], references: list[str]) -> float:
         for n in range(CHARACTERS):
             grams, wanted = (Counter(text[k : k + n + 1] for k in range(len(text) - n)) for text in (a, b))
             right[n] += (grams & wanted).total()
-            ours[n], theirs[n] = ours[n] + grams.total(), theirs[n] + wanted.total()
+            ours[n] += grams.total() if wanted else 0  # a reference without such a run of characters judges none
+            theirs[n] += wanted.total()
     there = [n for n in range(CHARACTERS) if ours[n] and theirs[n]]
     if not there or not any(right):
         return 0.0

@@ -101,6 +101,7 @@ def test_what_gxx_refuses_is_shown():
         Program(TWICE.replace("y[i]", "z[i]"))
 
 
+@pytest.mark.check
 @needs_gxx
 def test_compiled_once_and_by_two_processes_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

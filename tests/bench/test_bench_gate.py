@@ -135,6 +135,7 @@ def test_a_missing_peer_is_named(monkeypatch):
     assert peers.missing("gemm") == ""
 
 
+@pytest.mark.check
 def test_a_row_from_end_to_end(tmp_path):
     """pytest on the suites, its JSON, the report."""
     command = [sys.executable, "-m", "pytest", str(ROOT / "bench/test_sequence.py"), "-q", "-k", "reference-LSTM-load-forward"]

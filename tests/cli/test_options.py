@@ -102,7 +102,7 @@ ELSEWHERE = {  # tests of their own: test_cli.py, test_runs.py, test_translate.p
     "equations": {"--latex", "--text", "--activation", "--reset-before"},
     "plot": {
         *("--units", "--steps", "--activation", "--reset-before", "--seed", "--step", "--unit", "--layer"),
-        *("--wide", "--out", "--csv"),
+        *("--wide", "--out", "--csv", "--text"),
     },
     "lesson": {"--no-predict", "--html", "--notebook", "--copy", "--site"},
     "exercise": {"--check", "--watch", "--json", "--hint", "--solution", "--give-up", "--reset", "--seed", "--variant"},

@@ -83,6 +83,7 @@ def test_the_planted_functions_are_the_cells(cell):
     assert "they agree" in str(d)
 
 
+@pytest.mark.check
 def test_right_on_100_mismatches_drawn_from_all_singles_and_pairs():
     """Half single causes, half pairs, of cells drawn in turn; the groups are drawn first, or gate orders would be most of them."""
     rng = np.random.default_rng(7)

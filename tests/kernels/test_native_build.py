@@ -71,6 +71,7 @@ if "-c" in arguments:
 """
 
 
+@pytest.mark.check
 @pytest.mark.skipif(shutil.which(CXX) is None, reason=f"no compiler {CXX}")
 def test_only_what_uses_a_changed_file_is_compiled_again(tmp_path):
     shutil.copytree(ROOT / "kernels", tmp_path / "kernels", ignore=shutil.ignore_patterns("*.so", "*.log"))

@@ -227,6 +227,7 @@ assert np.array_equal(keras.models.load_model("model.keras").predict(io["x"], ve
 """
 
 
+@pytest.mark.check
 def test_a_saved_model_gives_the_same_bits_here_and_in_a_new_process(tmp_path):
     every = [getattr(layers, name)(H + i, return_sequences=True) for i, name in enumerate(NAMES)]
     model = keras.Sequential([keras.Input((None, I)), *every])

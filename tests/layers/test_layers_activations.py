@@ -124,6 +124,7 @@ def test_rnn_over_such_a_cell_takes_keras_loop():
     assert error(*found) <= 2e-6
 
 
+@pytest.mark.check
 def test_fit_saving_and_loading(tmp_path):
     keras.utils.set_random_seed(0)
     first, second = layers.LSTM(H, activation=bent, return_sequences=True), layers.GRU(4, activation="swish")
@@ -207,6 +208,7 @@ print(caught(lambda: layers.LSTM(3)(x, training=True)))
 """
 
 
+@pytest.mark.check
 def test_without_the_library_the_first_training_call_warns_once():
     done = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, timeout=300)
     inference, asked, training, again = map(eval, done.stdout.splitlines()) if done.returncode == 0 else [done.stderr] * 4

@@ -164,10 +164,8 @@ def test_a_smaller_last_batch_for_a_stateful_layer_is_one_message(stacked, eager
     assert model.predict(x[:4], **wrong).shape == (4, layer.cell.output_size)
 
 
-LONG = [pytest.param(order, marks=pytest.mark.check) for order in ("tf_keras first", "export first")]
-
-
-@pytest.mark.parametrize("order", ["alone", *LONG])
+@pytest.mark.check
+@pytest.mark.parametrize("order", ["alone", "tf_keras first", "export first"])
 def test_tflite_refuses_with_the_way_out_and_takes_the_twin(order, tmp_path):
     """Each in a process of its own: tf_keras tells TensorFlow of itself when it is imported."""
     code = f"""

@@ -142,7 +142,8 @@ class Smooth(keras.Model):
         return {"loss": loss}
 
 
-@pytest.mark.parametrize("name", ["LSTM", pytest.param("GRU", marks=pytest.mark.check)])
+@pytest.mark.check
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
 def test_fit_with_a_gradient_penalty(name):
     losses, weights = [], []
     for module in (layers, keras.layers):

@@ -67,6 +67,7 @@ def test_both_heads_answer_alike(whole, tmp_path):
     assert series.generate(tmp_path / "run", 3)[0]["zeros"].shape == (9,)
 
 
+@pytest.mark.check
 def test_dropout_goes_on_to_the_same_bits(whole, tmp_path, monkeypatch):
     """Stopped within an epoch: the states of dropout's random numbers are kept too. Dropout itself changes the bits."""
     run = partial(training.train, "series", tmp_path / "run", save_every=0.0, **{**SMALL, "epochs": 2})

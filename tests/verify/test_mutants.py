@@ -35,6 +35,7 @@ def test_the_list_is_long_and_fits_the_files():
         assert mutant.before != mutant.after
 
 
+@pytest.mark.check
 def test_some_of_the_list_are_caught_and_a_check_switched_off_lets_one_through():
     some = [m for m in mutants.PLANTED if m.what.startswith(("(1 - z) is missing", "unheard dy", "hard_sigmoid with the offset"))]
     assert [v.check for v in mutants.run(some)] == ["equations", "gradcheck", "invariants"]

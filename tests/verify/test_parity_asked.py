@@ -33,6 +33,7 @@ def test_a_missing_framework_is_a_skipped_row_that_names_it(monkeypatch, module,
     assert {(r.status, r.error, r.budget, r.text) for r in rows} == {("skipped", None, None, text)}
 
 
+@pytest.mark.check
 def test_cell_and_dtype_are_filters():
     needs(keras_layers, torch_nn)
     rows = list(parity("peephole-LSTM", dtype="float32"))
