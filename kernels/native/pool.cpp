@@ -115,10 +115,36 @@ class Pool {
     std::atomic<int> running{0};  // workers in `work`
 };
 
+// Threads of an OpenMP runtime, which wait in loops between the operations of whoever else uses it, and would
+// keep the pool's off their cores. So they do the pool's work too.
+struct Team {
+    void (*parallel)(void (*)(void*), void*, unsigned, unsigned);  // GOMP_parallel
+    int (*size)();                                                  // omp_get_num_threads
+
+    // False, and nothing was run, if the runtime has fewer threads to give.
+    bool run(int threads, const std::function<void(int)>& function) const {
+        struct Task {
+            const std::function<void(int)>& function;
+            const int threads;
+            int (*size)();
+            std::atomic<int> next{0};
+        } task{function, threads, size};
+        const auto serve = [](void* p) {
+            Task& task = *static_cast<Task*>(p);
+            if (task.size() < task.threads) return;
+            const int id = task.next.fetch_add(1, std::memory_order_relaxed);
+            if (id < task.threads) task.function(id);
+        };
+        parallel(serve, &task, unsigned(threads), 0);
+        return task.next.load(std::memory_order_relaxed) > 0;
+    }
+};
+
 // What outlives a call. It is never destroyed. A forked child has none of its parent's threads, and they may
 // have held the locks: it leaves the old Shared alone and makes its own.
 struct Shared {
     Pool pool;
+    std::atomic<const Team*> team{nullptr};
     std::mutex mutex;
     std::vector<Block> free;
     size_t expected = 0;  // bytes that the largest call so far has used
@@ -140,7 +166,17 @@ constexpr size_t KEEP = size_t(256) << 20;  // bytes: a larger block goes back t
 
 void run_on_threads(int threads, const std::function<void(int)>& work) {
     if (threads == 1) return work(0);
-    Shared::current()->pool.run(threads, work);
+    Shared* shared = Shared::current();
+    const Team* team = shared->team.load(std::memory_order_acquire);
+    if (!team || !team->run(threads, work)) shared->pool.run(threads, work);
+}
+
+// From now on the work is done on the threads of an OpenMP runtime, of which this is GOMP_parallel and
+// omp_get_num_threads; null: on the pool's own.
+extern "C" __attribute__((visibility("default"))) void rnn_use_team(void* parallel, void* size) {
+    const Team* team = nullptr;
+    if (parallel) team = new Team{decltype(Team::parallel)(parallel), decltype(Team::size)(size)};
+    Shared::current()->team.store(team, std::memory_order_release);
 }
 
 Scratch::Scratch() {

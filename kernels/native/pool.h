@@ -49,7 +49,8 @@ class Stage {
 
 // Runs work(0) on the calling thread, and at the same time work(1), ..., work(threads - 1) on others, unless
 // work(0) is over before they come. Callers take turns. The threads start on first use, start anew in a
-// forked child, and are joined at exit. work must not throw. Throws std::system_error if a thread cannot be
+// forked child, and are joined at exit. Where rnn_use_team was called, threads of that runtime do the work,
+// if it has as many to give. work must not throw. Throws std::system_error if a thread cannot be
 // started.
 void run_on_threads(int threads, const std::function<void(int)>& work);
 

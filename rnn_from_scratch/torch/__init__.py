@@ -10,8 +10,11 @@ try:
 except ImportError as error:
     raise ImportError("rnn_from_scratch.torch needs PyTorch: pip install 'rnn_from_scratch[torch]'") from error
 
+from . import openmp
 from .convert import Replaced, from_torch, to_torch
 from .modules import GRU, LSTM, RNN, CoupledLSTM, PeepholeLSTM
 from .single_step import GRUCell, LSTMCell, RNNCell
+
+openmp.join()
 
 __all__ = ["GRU", "LSTM", "RNN", "CoupledLSTM", "GRUCell", "LSTMCell", "PeepholeLSTM", "RNNCell", "Replaced", "from_torch", "to_torch"]

@@ -73,6 +73,8 @@ def load(level: str) -> ctypes.CDLL:
         getattr(found, f"rnn_free_{dtype}").argtypes = [ctypes.c_void_p]
         getattr(found, f"rnn_free_{dtype}").restype = None
     found.rnn_forms.restype = ctypes.c_char_p
+    found.rnn_use_team.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    found.rnn_use_team.restype = None
     return found
 
 

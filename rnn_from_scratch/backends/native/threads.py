@@ -54,6 +54,12 @@ def default_threads() -> int:
     return max(1, min(cores(), quota(), int(wanted["OMP_NUM_THREADS"] or cores())))
 
 
+def use_team(library: ctypes.CDLL, openmp: ctypes.CDLL | None) -> None:
+    """Run the kernels of `library` on the threads of an OpenMP runtime with GNU's entry points; None: on their own again."""
+    functions = [getattr(openmp, name) for name in ("GOMP_parallel", "omp_get_num_threads")] if openmp is not None else [None, None]
+    library.rnn_use_team(*(ctypes.cast(function, ctypes.c_void_p) if function is not None else None for function in functions))
+
+
 def cores() -> int:
     """Physical cores that this process may use: two threads on one core only get in each other's way."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
