@@ -74,6 +74,6 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(task, whole, tmp_
     assert "checkpoint.npz: cannot be written: File too large" in full.stderr
     assert (out / "checkpoint.npz").read_bytes() == before
     assert not list(out.glob("*.tmp*"))
-    finish(task, out, "--resume")
+    finish(task, out, "--resume", "--save-every", "60")
     assert bits(out) == bits(whole)
     assert np.isfinite(record(out)["results"]["best_epoch"])
