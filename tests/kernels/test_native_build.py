@@ -110,7 +110,7 @@ def sanitized(folder, flags):
     """Build the generic level with a sanitizer, wide vectors on x86; where it is."""
     kernels = native_build.copy_of_kernels(folder)
     wide = ["-march=x86-64-v3"] if platform.machine() == "x86_64" else []
-    native_build.build(kernels, "-O1", "-g", *wide, *flags)
+    native_build.build(kernels, "-O1", "-g1", *wide, *flags)
     return kernels
 
 
