@@ -196,7 +196,7 @@ def forward(
     check_storage(storage, name, x)
     go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
     check_recompute(recompute_every, name, save)
-    out = check_out(out, x, units, storage)
+    out = check_out(out, x, units, storage, *params.values(), *s0, live, x_scale, h_scale) if out is not None else None
     asked = {"storage": storage, "recompute_every": recompute_every, "out": out if name == "native" else None}
     extra = {option: value for option, value in asked.items() if value is not None}
     y, state, tape = load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)

@@ -37,10 +37,8 @@ def check_recompute(every: int | None, name: str, save: bool) -> None:
         raise ValueError("recompute_every: there is no tape with save=False; leave one of the two out")
 
 
-def check_out(out: Any, x: Array, units: int, storage: str | None) -> Array | None:
-    """Raise ValueError or TypeError unless y can be written to this array."""
-    if out is None:
-        return None
+def check_out(out: Any, x: Array, units: int, storage: str | None, *inputs: Array | None) -> Array:
+    """Raise ValueError or TypeError unless y can be written to this array; inputs: what else forward reads meanwhile."""
     out, shape = as_array("out", out, x), (*x.shape[:2], units)
     if storage is not None:
         raise ValueError("out: with storage= y has 16 bits and an array of its own; leave one of the two out")
@@ -53,8 +51,8 @@ def check_out(out: Any, x: Array, units: int, storage: str | None) -> Array | No
     steps = [size for size in out.strides if size % out.itemsize]
     if steps or not out.flags.aligned or not out.flags.writeable or (units > 1 and out.strides[2] != out.itemsize):
         raise ValueError("out: expected a writable, aligned array whose units lie side by side; use numpy.empty")
-    if has_overlaps(out) or np.may_share_memory(out, x):
-        raise ValueError("out: expected an array of its own, whose elements do not overlap each other nor x")
+    if has_overlaps(out) or any(a is not None and np.may_share_memory(out, a) for a in (x, *inputs)):
+        raise ValueError("out: expected memory of its own, in which neither elements of out overlap nor arrays lie that forward reads")
     return out
 
 

@@ -65,10 +65,13 @@ def test_what_cannot_be_written_to_is_refused():
     refused(right.astype("float64"), "out: expected float32, the dtype of x, got float64", TypeError)
     refused(locked, "out: expected a writable")
     refused(np.empty((3, 4, 14), "float32")[:, :, ::2], "out: expected a writable, aligned array whose units lie side by side")
-    refused(np.lib.stride_tricks.as_strided(right, right.shape, (4, 28, 4)), "do not overlap each other nor x")
+    refused(np.lib.stride_tricks.as_strided(right, right.shape, (4, 28, 4)), "in which neither elements of out overlap")
+    for name, other in {"initial_state": (right[:, -1], None), "x_scale": right.reshape(-1)[:15].reshape(3, 5)}.items():
+        refused(right, "nor arrays lie that forward reads", **{name: other})
+    refused(right, "nor arrays lie that forward reads", h_scale=right[:, 0])
     x = np.empty((3, 4, 14), "float32")
     p = p._replace(x=x[:, :, :5])
-    refused(x[:, :, 7:], "nor x")
+    refused(x[:, :, 7:], "nor arrays lie that forward reads")
     refused("y", "out: ", (TypeError, ValueError))
     if backends.available()["emulated"][0]:
         refused(right, "out: with storage= y has 16 bits", backend="emulated", storage="float16")
