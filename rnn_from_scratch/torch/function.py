@@ -43,7 +43,7 @@ def sequence(
         if save:
             return Compiled.apply(call, (results, len(states)), save, *tensors)[:results]
         return tuple(OPS.forward(*given(call, len(states), tensors), save))
-    if save or is_watched(tensors):
+    if save or torch.jit.is_tracing() or is_watched(tensors):  # a trace keeps the Function
         return Forward.apply(call, (results, len(states)), save, *tensors)[:results]
     return tuple(operators.forward(*given(call, len(states), tensors), save))
 

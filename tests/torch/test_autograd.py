@@ -159,3 +159,12 @@ def test_threads_call_at_once():
     with ThreadPoolExecutor(4) as pool:
         for found, wanted in zip(pool.map(lambda x: results(module, x), xs), expected):
             assert_same(found, wanted, 0)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_traced_module_computes_anew(grad):
+    module, x, other = ours.LSTM(3, 5), torch.randn(7, 2, 3), torch.randn(7, 2, 3)
+    with torch.set_grad_enabled(grad):
+        traced = torch.jit.trace(module, x, check_trace=False)
+        assert torch.equal(traced(other)[0], module(other)[0]) and not torch.equal(traced(other)[0], traced(x)[0])
