@@ -99,7 +99,6 @@ def torch_ms(p: Any) -> tuple[float, float] | None:
         return None
     if not torch.cuda.is_available() or torch_nn.cannot(p):
         return None
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     layer = torch_nn.torch_layer(p)[0].cuda()
     x, dy = torch.tensor(p.x, device="cuda", requires_grad=True), torch.tensor(p.dy, device="cuda")
 
@@ -107,7 +106,9 @@ def torch_ms(p: Any) -> tuple[float, float] | None:
         with torch.no_grad():
             layer(x)
 
-    return median_ms(infer, torch.cuda.synchronize), median_ms(lambda: layer(x)[0].backward(dy), torch.cuda.synchronize)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        return median_ms(infer, torch.cuda.synchronize), median_ms(lambda: layer(x)[0].backward(dy), torch.cuda.synchronize)
 
 
 def micro_text() -> str:

@@ -147,7 +147,9 @@ def suites(found: Path, options: list[str], console: Console) -> int:
     """Run pytest on this folder; its JSON goes to `found`. Returns its exit code; prints what failed or was skipped."""
     command = [sys.executable, "-m", "pytest", str(HERE), "-v", "-ra", "--tb=short", "--benchmark-json", str(found), *options]
     command += ["-c", os.devnull, "--rootdir", str(HERE), "-p", "no:cacheprovider", "-o", "console_output_style=count"]
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COLUMNS": "200"}
+    # pytest-benchmark times nothing in a worker of pytest-xdist; these processes are none, whatever started this one
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    env |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COLUMNS": "200"}
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     lines: list[str] = []
     with (

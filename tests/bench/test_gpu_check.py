@@ -154,11 +154,18 @@ def test_torch_is_timed_on_the_same_problem(monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: ran.append("wait"))
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
     monkeypatch.setattr(torch, "tensor", lambda a, device=None, **options: tensor(a, **options))
-    monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
+
+    def timed(run, wait, seconds=0):
+        assert torch.backends.cudnn.enabled
+        assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is False
+        run()
+        wait()
+        return 1.0
+
+    monkeypatch.setattr(gpu_timing, "median_ms", timed)
     for cell in PLAIN:
         assert gpu_timing.torch_ms(gpu_timing.problem(cell, "load")) == (1.0, 1.0)
     assert ran == ["wait"] * 2 * len(PLAIN)
-    assert torch.backends.cudnn.allow_tf32 is False
 
 
 @pytest.mark.skipif(cuda.available()[0] or not shutil.which("make"), reason="needs make, and no GPU")
