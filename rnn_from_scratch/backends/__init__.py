@@ -1,6 +1,7 @@
 """The public calls: check the arguments, choose a backend, call it.
 
-A backend is a module with available() -> (usable, why not) and the two functions of bptt.py: forward(...) and backward(...).
+A backend is a module with available() -> (usable, why not), the two functions of bptt.py: forward(...) and backward(...), and the two
+of second_order.py: jvp(...) and backward_vjp(...).
 """
 
 from __future__ import annotations

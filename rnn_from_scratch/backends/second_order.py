@@ -30,7 +30,7 @@ def jvp(
     initial_state   tuple of [B,H] or None
 
     Returns Tangents: .y [B,T,H], .state (tuple of [B,H]). The dtype is that of the tape's x. dropout scales do not move.
-    Runs on native and the reference: on what made the tape.
+    Runs on the backend that made the tape.
     Raises ValueError or TypeError: argument, expected, got. Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
 
     >>> import numpy as np
@@ -43,7 +43,8 @@ def jvp(
     True
     """
     tape = check_tape(tape, "jvp")
-    return kind_of(tape, backend_of(tape, "jvp")(tape, direction(tape, Gradients(x, params, initial_state))))  # type: ignore[arg-type]
+    v = direction(tape, Gradients(x, params, initial_state))  # type: ignore[arg-type]
+    return kind_of(tape, load(tape.backend).jvp(tape, v))
 
 
 def backward_vjp(
@@ -65,7 +66,8 @@ def backward_vjp(
     Returns SecondGradients: the gradients of <cotangents, backward(tape, dy, dstate)>; dstate is a tuple of [B,H]. Those by dy and
     dstate are jvp along the cotangents. The second derivative of relu and hard_sigmoid is 0, as torch and TensorFlow have it.
     With x the gradient of a loss and v = cotangents, the products with the loss's Hessian are at `hvp`.
-    Raises ValueError or TypeError: argument, expected, got. Source: Griewank & Walther 2008, "Evaluating Derivatives", section 5.1.
+    Runs on the backend that made the tape. Raises ValueError or TypeError: argument, expected, got.
+    Source: Griewank & Walther 2008, "Evaluating Derivatives", section 5.1.
 
     >>> import numpy as np
     >>> from rnn_from_scratch import backward, backward_vjp, cells, forward, init_params
@@ -90,7 +92,7 @@ def backward_vjp(
     else:
         states = (None,) * len(tape.states)
     v = direction(tape, cotangents)
-    return kind_of(tape, backend_of(tape, "backward_vjp")(tape, dy, states, v, wrt))
+    return kind_of(tape, load(tape.backend).backward_vjp(tape, dy, states, v, wrt))
 
 
 def hvp(
@@ -148,17 +150,6 @@ def check_tape(tape: Any, name: str) -> Tape:
     if any(s.dtype != tape.x.dtype for s in tape.states):
         raise TypeError(f"tape: {name} expects one kept in the dtype of x; call forward without storage=")
     return tape
-
-
-def backend_of(tape: Tape, name: str) -> Any:
-    """The function of the backend that made the tape. Raises ValueError if it has none."""
-    function = getattr(load(tape.backend), name, None)
-    if function is None:
-        raise ValueError(
-            f"tape: {name} runs on native and the reference, and backend {tape.backend!r} made this tape; "
-            "call forward(..., backend='reference')"
-        )
-    return function
 
 
 def direction(tape: Tape, v: Gradients) -> Gradients:

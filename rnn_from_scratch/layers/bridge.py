@@ -16,8 +16,8 @@ from tensorflow.python.eager import record  # the one private import: who is lis
 from .. import backends
 from ..backends import second_order
 from ..bptt import Gradients, Tape
-from . import cuda_bridge, native_op, slow_path
-from .refusals import NO_SECOND_ORDER, THIRD_ORDER
+from . import cuda_bridge, native_op
+from .refusals import THIRD_ORDER
 
 Tensor = Any
 
@@ -217,8 +217,6 @@ def second_order_op(
     backend: str,
 ) -> dict[str, Tensor]:
     """The gradients of <cotangents, what backward_op returned>, by input name, for the groups of backward_op's inputs."""
-    if cuda_bridge.wants_gpu(backend):
-        raise NotImplementedError(NO_SECOND_ORDER.format("cuda"))
     names, directions = tuple(tensors), tuple(cotangents)
     wanted = [name for members in groups.values() for name in members]
 
@@ -227,9 +225,8 @@ def second_order_op(
         v = dict(zip(directions, arrays[len(names) :]))
         parts = [v.get("x"), params_of(cell, v) if "kernel" in v else None, [v[name] for name in initial_names(cell) if name in v]]
         direction = Gradients(*tf.nest.map_structure(none_if_zero, parts))
-        tape = slow_path.second_order_tape(tape_of(cell, a, flags, backend), backend)
         dstate = tuple(a[name] for name in upstream_names(cell))
-        second = second_order.backward_vjp(tape, a.get("dy"), dstate, direction, wrt=tuple(groups))
+        second = second_order.backward_vjp(tape_of(cell, a, flags, backend), a.get("dy"), dstate, direction, wrt=tuple(groups))
         found = {"x": [second.x], "initial_state": second.initial_state, "dy": [second.dy], "dstate": second.dstate}
         if second.params is not None:
             found["params"] = weights_of(cell, second.params)

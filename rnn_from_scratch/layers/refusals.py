@@ -9,7 +9,6 @@ import tensorflow as tf
 
 INSTEAD = "rnn_from_scratch.layers.to_keras(model) returns the same model, with the same weights, on tf.keras layers"
 THIRD_ORDER = f"third-order gradients: these layers have gradients, and gradients of gradients, but no more. {INSTEAD}: use that one"
-NO_SECOND_ORDER = "second-order gradients: backend {} has none; with backend='reference' the layer has. " + INSTEAD
 
 
 def refuse_savedmodel(layer: Any, save_type: str) -> None:

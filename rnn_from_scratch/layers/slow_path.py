@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import backends
-from ..bptt import Tape
 from ..cells import is_listed
 from . import cuda_bridge
-from .refusals import NO_SECOND_ORDER
 
 
 class Explanation(NamedTuple):
@@ -51,19 +48,6 @@ def explain(cell: Any, batch: int) -> Explanation:
 def step_by_step(cell: Any) -> str:
     """Why the kernels do not run a cell."""
     return f"{cell.unknown}, which the kernels have; TensorFlow's operations run the cell step by step"
-
-
-def second_order_tape(tape: Tape, backend: str) -> Tape:
-    """The tape on a backend that has second-order gradients. backend: what the layer was told.
-
-    Raises NotImplementedError if that was a name of another one; for "auto" one warning tells that the reference runs.
-    """
-    if hasattr(backends.load(tape.backend), "backward_vjp"):
-        return tape
-    if backend != "auto":
-        raise NotImplementedError(NO_SECOND_ORDER.format(backend))
-    warn_once(f"Second-order gradients of layers run on NumPy, which takes longer: backend {tape.backend} has none")
-    return replace(tape, backend="reference")
 
 
 @cache

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from bench.gpu_timing import micro_text
-from rnn_from_scratch import backends, cells
+from rnn_from_scratch import backends, backward_vjp, cells, jvp
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.gpu import cuda
 from rnn_from_scratch.backends.gpu.source import step_text
+from rnn_from_scratch.bptt import Gradients
 from rnn_from_scratch.measure import error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from ..helpers import cupy_stand_in
+from ..helpers.second_order import direction, flat, taped
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -69,6 +71,20 @@ def test_16_bit_storage_is_the_same_as_emulated(cupy, storage):
     assert state[0].dtype == np.float32
     grads = backends.backward(tape, p.dy, p.dstate)
     assert grads.params["Wx"].dtype == grads.x.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["PeepholeLSTM", pytest.param("GRU reset before", marks=pytest.mark.check)])
+def test_second_order_of_cupy_and_numpy_arrays(cupy, name):
+    p = problem(CELLS[name], "scale per gate, any mask")
+    v = direction(p)
+    truth = flat(backward_vjp(taped(p, "emulated"), p.dy, p.dstate, v))
+    there, gpu = flat(backward_vjp(taped(p, "cuda"), p.dy, p.dstate, v)), on_device(p, cupy)
+    on_gpu = Gradients(cupy.asarray(v.x), {n: cupy.asarray(a) for n, a in v.params.items()}, tuple(map(cupy.asarray, v.initial_state)))
+    ours = flat(backward_vjp(taped(gpu, "auto"), gpu.dy, gpu.dstate, on_gpu))
+    for key, array in truth.items():
+        assert type(there[key]) is np.ndarray and type(ours[key]) is cupy.ndarray, key
+        assert there[key].tobytes() == ours[key].get().tobytes() and error(there[key], array) <= 1e-12, key
+    assert type(jvp(taped(gpu, "auto"), on_gpu.x).y) is cupy.ndarray
 
 
 def test_nothing_but_steps_products_and_sums_is_launched(cupy):

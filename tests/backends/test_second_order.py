@@ -11,8 +11,10 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem
 from ..helpers.second_order import assert_close, by_complex_step, by_differences, direction, flat, taped
 
 FORMS = list(cells.forms())
-# the native kernels only where they are usable
-BACKENDS = ["reference", *(["native"] if backends.available()["native"][0] else [])]
+# the native kernels only where they are usable; the emulated ones have quick tests in test_emulated_second_order.py
+FAST = ["reference", *(["native"] if backends.available()["native"][0] else [])]
+EMULATED, WHY_NOT = backends.available()["emulated"]
+BACKENDS = [*FAST, pytest.param("emulated", marks=[pytest.mark.check, pytest.mark.skipif(not EMULATED, reason=WHY_NOT)])]
 SIZES = [(3, 5, 2, 7), (1, 1, 1, 1), (2, 1, 5, 3), (1, 4, 1, 1)]
 WRT = ("x", "params", "initial_state", "dy", "dstate")
 
@@ -78,7 +80,7 @@ def test_beside_torch_double_backward(backend, name):
 
 @pytest.mark.parametrize("situation", ["plain", "any mask, reversed"])
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", FAST)
 def test_gradgradcheck_of_torch(backend, name, situation):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from ..helpers.torch_function import recurrent
@@ -167,13 +169,17 @@ def scale(part, exponent):
     return tuple(np.ldexp(a, exponent) for a in part) if isinstance(part, tuple) else np.ldexp(part, exponent)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_recompute_tensors_and_an_empty_batch(backend):
+@pytest.mark.parametrize("backend", FAST)  # the others refuse recompute_every
+def test_recompute(backend):
     p = problem(CELLS["GRU reset before"], "any mask, reversed")
     v = direction(p)
     whole = flat(backward_vjp(taped(p, backend), p.dy, p.dstate, v))
     short = flat(backward_vjp(taped(p, backend, recompute_every=3), p.dy, p.dstate, v))
     assert all(np.array_equal(a, whole[key]) for key, a in short.items())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tensors_and_an_empty_batch(backend):
     empty = problem(CELLS["LSTM"], sizes=(0, 4, 3, 2))
     second = backward_vjp(taped(empty, backend), empty.dy, empty.dstate, direction(empty))
     assert second.x.shape == (0, 4, 3) and not second.params["Wh"].any()
@@ -198,13 +204,3 @@ def test_refusals_say_what_to_do():
     ]:
         with pytest.raises(kind, match=message):
             wrong()
-
-
-@pytest.mark.parametrize("backend", [name for name in ("cuda", "emulated")])
-def test_backends_without_second_order_say_so(backend):
-    usable, why = backends.available()[backend]
-    if not usable:
-        pytest.skip(why)
-    p = problem(CELLS["LSTM"], "plain", "float32")
-    with pytest.raises(ValueError, match=f"jvp runs on native and the reference, and backend '{backend}' made this tape; call forward"):
-        jvp(taped(p, backend), p.x)

@@ -51,6 +51,25 @@ def test_layers_on_the_bridge_equal_keras(gpu, kind, mask):
     assert {"forward", "backward", "end"} <= {name for name, *_ in cupy_stand_in.launches}
 
 
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_gradients_of_gradients_on_the_bridge_equal_keras(gpu, graph):
+    ours, theirs = on_cuda("LSTM", return_sequences=True)
+    x = tf.constant(random(B, T, I))
+
+    def of_the_penalty(layer):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                loss = tf.reduce_sum(tf.sin(layer(x, mask=tf.constant(MASK))))
+            penalty = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+        return outer.gradient(penalty, [x, *layer.trainable_weights])
+
+    found = (tf.function(of_the_penalty) if graph else of_the_penalty)(ours)
+    assert max(error(a, b) for a, b in zip(found, of_the_penalty(theirs), strict=True)) <= 1e-11
+    assert "dual_backward" in {name for name, *_ in cupy_stand_in.launches}
+
+
 def test_explain_says_how_a_gpu_runs_it(gpu, monkeypatch):
     ours, _ = on_cuda("LSTM")
     ours(random(B, T, I))

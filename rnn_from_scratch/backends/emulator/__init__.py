@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...typing import Array
-from ..gpu import host
+from ..gpu import host, second_order
 from ..gpu.storage import storage_of
 from .device import EmulatedDevice, plan
 from .gxx import EmulatorError, available
 
-__all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "forward", "plan"]
-
+__all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "backward_vjp", "forward", "jvp", "plan"]
 
 
 def forward(*args: Any, storage: str | None = None) -> tuple:
@@ -27,3 +26,13 @@ def forward(*args: Any, storage: str | None = None) -> tuple:
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:
     """As bptt.backward."""
     return host.backward(EmulatedDevice(), storage_of(tape), tape, dy, dstate, wrt)
+
+
+def jvp(*args: Any) -> Any:
+    """As second_order.jvp."""
+    return second_order.jvp(EmulatedDevice(), *args)
+
+
+def backward_vjp(*args: Any) -> Any:
+    """As second_order.backward_vjp."""
+    return second_order.backward_vjp(EmulatedDevice(), *args)

@@ -6,6 +6,7 @@ typing.Device says what a device is; ../emulator has one on the CPU, cuda.py one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,19 @@ i32 = np.int32
 
 
 class GpuCall:
-    """What both passes of one call share: sizes, the kernels' text, parameters and masks on the device."""
+    """What both passes of one call share: sizes, the kernels' text, parameters and masks on the device.
+
+    B: rows of the arrays; batch: rows of the caller's, less only where numbers carry tangents (second_order.py).
+    """
+
+    kernels = ""  # what the names of the kernels that know the cell begin with
 
     def __init__(self, device: Device, cell: Any, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
         self.device, self.cell, self.real, self.storage = device, cell, x.dtype, storage
         self.text = step_text(cell, x.dtype, storage)
         self.store = device.storage(storage) if storage else x.dtype
         self.B, self.T, self.I = x.shape
+        self.batch = self.B
         self.G, self.H = len(cell.gates), params["Wh"].shape[0]
         self.phases = [(gates[0], gates[-1] + 1) for gates in cell.phases]  # gates lo..hi-1
         self.rev, self.zero_masked = i32(go_backwards), i32(zero_masked_outputs)
@@ -33,8 +40,12 @@ class GpuCall:
         self.x = device.put(x).reshape(self.B * self.T, self.I)
         self.x_scale, self.h_scale = self.put_scale(x_scale), self.put_scale(h_scale)
         self.scales = i32(0 if self.h_scale is None else len(self.h_scale))
-        self.plan = device.plan(cell, self.B, self.H, self.real, bool(self.scales > 1))
         device.check()
+
+    @cached_property
+    def plan(self) -> Any:
+        """The planner.Plan: which tier runs, with which tiles."""
+        return self.device.plan(self.cell, self.B, self.H, self.real, bool(self.scales > 1))
 
     def put(self, array: Array | None) -> Array | None:
         return None if array is None else self.device.put(array)
@@ -59,12 +70,24 @@ class GpuCall:
             return [(lo, hi, None if scale is None else scale[0])]
         return [(g, g + 1, scale[g]) for g in range(lo, hi)]
 
+    def product(self, a: Array, name: str, lo: int, hi: int, out: Array, accumulate: bool) -> None:
+        """out (+)= a W, for the columns W of gates lo..hi-1 of a weight."""
+        self.device.product(a, self.gates(self.params[name], lo, hi), out, accumulate)
+
+    def product_back(self, d: Array, name: str, lo: int, hi: int, out: Array) -> None:
+        """out = d W^T: the way back through `product`."""
+        self.device.product(d, self.gates(self.params[name], lo, hi).T, out, False)
+
+    def vectors(self, *names: str) -> list[Array | None]:
+        """Biases and extras as the kernels of one step take them: None where the cell has none."""
+        return [self.params.get(name) for name in names]
+
     def input_rows(self, scale: Array | None, live: Array | None) -> Array:
         """x [B*T,I], times a scale [B,I], 0 at masked steps."""
         if scale is None and live is None:
             return self.x
         rows = self.device.empty(self.x.shape, self.real)
-        self.launch("input_rows", *rows.shape, self.x, scale, live, rows, i32(self.B), i32(self.T), i32(self.I))
+        self.launch("input_rows", *rows.shape, self.x, scale, live, rows, i32(len(rows) // self.T), i32(self.T), i32(self.I))
         return rows
 
 

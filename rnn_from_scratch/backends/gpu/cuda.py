@@ -14,7 +14,7 @@ import numpy as np
 
 from ...array_kinds import on_gpu
 from ...typing import Array
-from . import host, planner
+from . import host, planner, second_order
 from .storage import storage_dtype, storage_of
 
 OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
@@ -205,3 +205,13 @@ def forward(cell: Any, params: dict[str, Array], x: Array, *args: Any, storage: 
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:
     """As bptt.backward."""
     return host.backward(CupyDevice(host=not on_gpu(tape.x)), storage_of(tape), tape, dy, dstate, wrt)
+
+
+def jvp(tape: Any, *args: Any) -> Any:
+    """As second_order.jvp."""
+    return second_order.jvp(CupyDevice(host=not on_gpu(tape.x)), tape, *args)
+
+
+def backward_vjp(tape: Any, *args: Any) -> Any:
+    """As second_order.backward_vjp."""
+    return second_order.backward_vjp(CupyDevice(host=not on_gpu(tape.x)), tape, *args)

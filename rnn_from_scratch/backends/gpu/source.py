@@ -73,6 +73,14 @@ def step_text(cell: Any, dtype: str, storage: str | None = None) -> str:
 
 
 @lru_cache(maxsize=256)
+def second_order_text(cell: Any, dtype: Any) -> str:
+    """The kernels of step.cu, and those of second_order.cu, which run a cell on numbers that carry tangents."""
+    macros = {"REAL": REALS[str(dtype)], "STORAGE": 0, "CELL": cxx_type(cell)}
+    storage, *cell_and_prelude = cell_files(cell)
+    return assemble([storage, "dual.h", *cell_and_prelude, "step.cu", "second_order.cu"], macros)
+
+
+@lru_cache(maxsize=256)
 def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, spins: int) -> str:
     """The two kernels of the sequence tier for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cxx_type(cell), "UNITS": units}
