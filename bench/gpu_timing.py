@@ -144,7 +144,7 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
 def compile_us(cupy: Any) -> float:
     """Microseconds until a kernel of sequence.cu can be launched. A shape is compiled once; CuPy keeps the machine code on disk."""
     tiles = planner.Tiles(16, 16, 256, 128, False)
-    text = sequence.sequence_text(CELLS["LSTM"], "float32", None, 250, tiles, False, sequence.SPINS + os.getpid())
+    text = sequence.sequence_text(CELLS["LSTM"], "float32", None, 250, tiles, False, sequence.PATIENCE + os.getpid())
     began = time.perf_counter()
     cupy.RawModule(code=text, options=cuda.OPTIONS, enable_cooperative_groups=True).get_function("forward")
     return (time.perf_counter() - began) * 1e6

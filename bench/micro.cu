@@ -7,8 +7,9 @@ extern "C" __global__ void barrier(unsigned* arrived, int rounds) {
         __syncthreads();
         if (threadIdx.x == 0) {
             add_release(arrived, 1u);
-            while (load_acquire(arrived) < round * gridDim.x * gridDim.y) {
+            while (load_relaxed(arrived) < round * gridDim.x * gridDim.y) {
             }
+            fence_acquire();
         }
         __syncthreads();
     }

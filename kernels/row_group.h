@@ -1,8 +1,8 @@
 // What the blocks of a row group of sequence.cu share: who owns what, and how they wait for each other.
 //
 // The planner's macros: UNITS = H; a block owns OWN units of ROWS batch rows with THREADS threads; PER_GATE:
-// each gate has an operand of its own (dropout); CHUNK and HELD: see product.h; SPINS: looks at the counter
-// before a block gives up.
+// each gate has an operand of its own (dropout); CHUNK and HELD: see product.h; PATIENCE: clock
+// cycles that a block waits before it gives up.
 
 constexpr int H = UNITS;
 constexpr int PADDED = rounded_up(H, 4);  // units in a line of the exchange, the last ones 0
@@ -59,18 +59,29 @@ RNN_FN void each_phase_back(F& run) {
 
 RNN_FN REAL not_a_number() { return __int_as_float(0x7fffffff); }
 
-// Waits until all blocks of the row group have come here `round` times; false if that takes for ever.
-RNN_FN bool group_barrier(unsigned* arrived, unsigned round, volatile int* failed) {
-    bool late = false;
+// The barrier of a row group has two halves. What a block needs next and nobody else writes is fetched
+// between them: a release waits for all loads before it, so before arrive() they would hold everybody up.
+RNN_FN void arrive(unsigned* arrived) {
     __syncthreads();  // what any thread of this block has published is covered by the release of the first
+    if (BLOCKS > 1 && threadIdx.x == 0) add_release(arrived, 1u);
+}
+
+// Waits until all blocks of the row group have arrived `round` times; false if that takes for ever.
+RNN_FN bool all_arrived(const unsigned* arrived, unsigned round, volatile int* failed) {
+    bool late = false;
     if (BLOCKS > 1 && threadIdx.x == 0) {
-        add_release(arrived, 1u);
-        int spins = 0;
+        long long began = clock64();
 #pragma unroll 1
-        while (!late && load_acquire(arrived) < round * BLOCKS) late = ++spins == SPINS;
+        while (!late && load_relaxed(arrived) < round * BLOCKS) late = clock64() - began > PATIENCE;
+        fence_acquire();
         if (late) *failed = 1;
     }
     return BLOCKS == 1 || !__syncthreads_or(late);
+}
+
+// The dropout scales of a pair, which are the same at every step: one, or (PER_GATE) one for each gate.
+RNN_FN void load_factors(REAL* factor, const REAL* scale, int scales, int B, int b, int j) {
+    for (int g = 0; g < (PER_GATE ? G : 1); g++) factor[g] = scales ? scale[(size_t(g) * B + b) * H + j] : 1;
 }
 
 // For each pair that this thread owns: function(pair, row, unit, b, j); row and unit count within the block.

@@ -14,11 +14,12 @@
 //
 // One step forward, phase by phase (an LSTM has one phase, a GRU that resets before has two):
 //
-//     1. fetch xg of our own pairs    nobody else writes it, so it is on its way while we wait
-//     2. group_barrier                until all blocks of the row group have published their h
-//     3. product (product.h)          of the exchange [ROWS,H] and our weights [H, gates*OWN]
-//     4. the cell's own forward       one call per pair, the same text as step.cu runs: cells/*.h
-//     5. publish the new h            times its dropout scale, in the exchange
+//     1. arrive                       our h is published
+//     2. fetch xg of our own pairs    nobody else writes it, so it is on its way while we wait
+//     3. all_arrived                  all blocks of the row group have published their h
+//     4. product (product.h)          of the exchange [ROWS,H] and our weights [H, gates*OWN]
+//     5. the cell's own forward       one call per pair, the same text as step.cu runs: cells/*.h
+//     6. publish the new h            times its dropout scale, in the exchange
 //
 // One step backward: the cell's backward makes the gradient dhg of our units' gates; we publish it, wait, and
 // the product of the exchange [ROWS, gates*H] with our rows of Wh comes back to our h, at the step before.
@@ -64,24 +65,20 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
     constexpr int LINE = products.LINE;
     size_t slot = size_t(B) * LINE;
 
-    // What this pair gives to the product of that round, phase K's: h, or what the phase before returned.
-    auto publish = [&](auto which, unsigned round, REAL value, int b, int j) {
+    REAL state[PAIRS][S], kept[PAIRS][ROOM<A>], last_output[PAIRS];
+    REAL bias[PAIRS][G], bias_h[PAIRS][G], extras[PAIRS][ROOM<E>], factor[PAIRS][PER_GATE ? G : 1];
+    bool on[PAIRS];
+    STORE* tapes[] = {tape0, tape1, tape2, tape3};
+
+    // What pair i gives to the product of that round, phase K's: h, or what the phase before returned.
+    auto publish = [&](auto which, unsigned round, REAL value, int i, int b, int j) {
         constexpr int K = decltype(which)::value;
         REAL* line = exchange + round % 2 * slot + size_t(b) * LINE;
         if (lost) return;
-        if (!PER_GATE) {
-            line[j] = scales ? value * scale[size_t(b) * H + j] : value;
-        } else {
-            for (int i = 0; i < PARTS<K>; i++) {
-                size_t row = size_t(Cell::template FIRST<K> + i) * B + b;
-                line[i * PADDED + j] = value * scale[row * H + j];
-            }
-        }
+        for (int part = 0; part < PARTS<K>; part++)
+            line[part * PADDED + j] = value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0];
     };
 
-    REAL state[PAIRS][S], kept[PAIRS][ROOM<A>], last_output[PAIRS];
-    REAL bias[PAIRS][G], bias_h[PAIRS][G], extras[PAIRS][ROOM<E>];
-    STORE* tapes[] = {tape0, tape1, tape2, tape3};
     each_pair(B, [&](int i, int, int, int b, int j) {
         for (int k = 0; k < S; k++) {
             state[i][k] = s[(size_t(k) * B + b) * H + j];
@@ -92,8 +89,9 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
             bias_h[i][g] = bh ? bh[g * H + j] : 0;
         }
         for (int e = 0; e < E; e++) extras[i][e] = p[e * H + j];
+        load_factors(factor[i], scale, scales, B, b, j);
         last_output[i] = 0;
-        publish(Phase<0>{}, 0, state[i][0], b, j);
+        publish(Phase<0>{}, 0, state[i][0], i, b, j);
     });
 
     unsigned round = 0;
@@ -104,11 +102,13 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
             constexpr int FIRST = Cell::template FIRST<K>, COUNT = Cell::template COUNT<K>;
             auto& product = products.template of<K>();
 
-            REAL xgs[PAIRS][COUNT];  // fetched before the wait
+            if (!lost) arrive(arrived + GROUP * 32);
+            REAL xgs[PAIRS][COUNT];
             each_pair(B, [&](int i, int, int, int b, int j) {
                 for (int g = 0; g < COUNT; g++) xgs[i][g] = xg[((size_t(b) * T + t) * W + FIRST + g) * H + j];
+                if (K == LAST) on[i] = is_live(live, b, step, T, rev);
             });
-            lost = lost || !group_barrier(arrived + GROUP * 32, round + 1, failed);
+            lost = lost || !all_arrived(arrived + GROUP * 32, round + 1, failed);
             if (!lost) product.run(exchange + round % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);
             round++;
 
@@ -130,19 +130,18 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
                 Cell::template forward<K>(xgs[i], hgs, state[i], kept[i], extras[i], s_new);
 
                 if constexpr (K < LAST) {
-                    publish(Phase<K + 1>{}, round, s_new[0], b, j);
+                    publish(Phase<K + 1>{}, round, s_new[0], i, b, j);
                 } else {
-                    bool on = is_live(live, b, step, T, rev);
                     if (saved)
                         for (int a = 0; a < A; a++)
-                            store(&saved[((size_t(b) * T + t) * A + a) * H + j], on ? kept[i][a] : 0);
+                            store(&saved[((size_t(b) * T + t) * A + a) * H + j], on[i] ? kept[i][a] : 0);
                     for (int k = 0; k < S; k++) {
-                        state[i][k] = on ? s_new[k] : state[i][k];
+                        state[i][k] = on[i] ? s_new[k] : state[i][k];
                         if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + after) * H + j], state[i][k]);
                     }
-                    last_output[i] = on ? s_new[0] : zero_masked ? 0 : last_output[i];
+                    last_output[i] = on[i] ? s_new[0] : zero_masked ? 0 : last_output[i];
                     store(&y[(size_t(b) * T + step) * H + j], last_output[i]);
-                    publish(Phase<0>{}, round, state[i][0], b, j);
+                    publish(Phase<0>{}, round, state[i][0], i, b, j);
                 }
             });
         };

@@ -29,20 +29,19 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
     constexpr int LINE = products.LINE;
     size_t slot = size_t(B) * LINE;
 
-    // The way back through publish: what phase K's product sends back to its operand at this pair.
-    auto operand_gradient = [&](auto which, int row, int unit, int b, int j) {
+    REAL factor[PAIRS][PER_GATE ? G : 1];
+
+    // The way back through publish: what phase K's product sends back to its operand at pair i.
+    auto operand_gradient = [&](auto which, int i, int row, int unit) {
         constexpr int K = decltype(which)::value;
         auto& product = products.template of<K>();
         if (lost) return not_a_number();
         if constexpr (!PER_GATE) {
-            REAL back = product.total(sums, 0, row, unit);
-            return scales ? back * scale[size_t(b) * H + j] : back;
+            return product.total(sums, 0, row, unit) * factor[i][0];
         } else {
             REAL sum = 0;
-            for (int i = 0; i < product.PARTS; i++) {
-                REAL back = product.total(sums, i, row, unit);
-                sum += back * scale[(size_t(Cell::template FIRST<K> + i) * B + b) * H + j];
-            }
+            for (int part = 0; part < product.PARTS; part++)
+                sum += product.total(sums, part, row, unit) * factor[i][Cell::template FIRST<K> + part];
             return sum;
         }
     };
@@ -59,10 +58,11 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
             s_prev[i][k] = load(&tapes[k][(size_t(b) * (T + 1) + (rev ? 0 : T)) * H + j]);
         }
         for (int e = 0; e < E; e++) extras[i][e] = p[e * H + j], dps[i][e] = 0;
+        load_factors(factor[i], scale, scales, B, b, j);
         on[i] = false;
     });
 
-    // The tape, mask and dy of a step: nobody else writes them, so they are fetched before the wait.
+    // The tape, mask and dy of a step: nobody else writes them, so they are on their way while we wait.
     auto fetch_step = [&](int step) {
         int t = rev ? T - 1 - step : step, before = rev ? t + 1 : t;
         each_pair(B, [&](int i, int, int, int b, int j) {
@@ -92,11 +92,11 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
             each_pair(B, [&](int i, int row, int unit, int b, int j) {
                 REAL ds_prev[S], dxgs[COUNT], dhgs[COUNT], dp_step[ROOM<E>] = {};
                 if constexpr (K == LAST) {
-                    if (later[i]) d[i][0] += operand_gradient(Phase<0>{}, row, unit, b, j);
+                    if (later[i]) d[i][0] += operand_gradient(Phase<0>{}, i, row, unit);
                     d[i][0] += dy_step[i];
                     d[i][S] = 0;
                 } else {
-                    d[i][S] = operand_gradient(Phase<K + 1>{}, row, unit, b, j);
+                    d[i][S] = operand_gradient(Phase<K + 1>{}, i, row, unit);
                 }
 
                 Cell::template backward<K>(d[i], kept[i], s_prev[i], s_new[i], extras[i], dxgs, dhgs, ds_prev,
@@ -118,15 +118,16 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
                     if (K == 0 && on[i]) d[i][k] = sum;  // a masked step copies s
                 }
             });
+            if (!lost) arrive(arrived + GROUP * 32);
             if (K == 0 && step > 0) fetch_step(step - 1);
             round++;
-            lost = lost || !group_barrier(arrived + GROUP * 32, round, failed);
+            lost = lost || !all_arrived(arrived + GROUP * 32, round, failed);
             if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);
         };
         each_phase_back(run);
     }
     each_pair(B, [&](int i, int row, int unit, int b, int j) {
-        if (on[i]) d[i][0] += operand_gradient(Phase<0>{}, row, unit, b, j);
+        if (on[i]) d[i][0] += operand_gradient(Phase<0>{}, i, row, unit);
         for (int k = 0; k < S; k++) ds[(size_t(k) * B + b) * H + j] = d[i][k];
         for (int e = 0; e < E; e++) dp[(size_t(e) * B + b) * H + j] = dps[i][e];
     });

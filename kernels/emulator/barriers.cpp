@@ -145,6 +145,8 @@ void fence() {
     yield();
 }
 
+long long clock() { return machine.current->accesses; }
+
 void pause() {
     machine.idle++;
     yield();
@@ -154,10 +156,7 @@ void pause() {
 void after_atomic(const void* p, bool write, bool changed, Order order) {
     Thread* t = machine.current;
     auto& here = machine.published[reinterpret_cast<uintptr_t>(p)];
-    if (order == ACQUIRE)
-        t->seen = joined(t->seen, here);
-    else
-        t->pending = joined(t->pending, here);
+    t->pending = joined(t->pending, here);
     if (write) here = joined(here, order == RELEASE ? publish(*t) : t->released);
     machine.idle = changed ? 0 : machine.idle + 1;
 }

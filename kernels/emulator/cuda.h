@@ -57,6 +57,7 @@ inline int __syncthreads_and(int predicate, WHERE) {
 }
 inline void __syncwarp(unsigned mask = ~0u, WHERE) { emu::warp_exchange(mask, 0, 0, true, file, line); }
 inline void __threadfence() { emu::fence(); }
+inline long long clock64() { return emu::clock(); }
 inline void __threadfence_block() { emu::fence(); }
 inline void __nanosleep(unsigned) { emu::pause(); }
 
@@ -110,21 +111,15 @@ UNCHECKED Value atomicCAS(Value* p, Value expected, Value desired) {
     return emu::atomic(p, [=](Value old) { return old == expected ? desired : old; }, emu::RELAXED);
 }
 
-// What kernels write in PTX on a GPU: ld.acquire, st.release and red.release, all of gpu scope.
+// What kernels write in PTX on a GPU: a load, an addition and a fence, of gpu scope.
 template <class Value>
-UNCHECKED Value load_acquire(const Value* p) {
+UNCHECKED Value load_relaxed(const Value* p) {
     emu::before_atomic(p, sizeof(Value), false, __builtin_return_address(0));
     Value value = *p;
-    emu::after_atomic(p, false, false, emu::ACQUIRE);
+    emu::after_atomic(p, false, false, emu::RELAXED);
     return value;
 }
-template <class Value>
-UNCHECKED void store_release(Value* p, Value value) {
-    emu::before_atomic(p, sizeof(Value), true, __builtin_return_address(0));
-    bool changed = memcmp(p, &value, sizeof value) != 0;
-    *p = value;
-    emu::after_atomic(p, true, changed, emu::RELEASE);
-}
+inline void fence_acquire() { __threadfence(); }
 template <class Value>
 UNCHECKED void add_release(Value* p, Value value) {
     emu::atomic(p, [value](Value old) { return Value(old + value); }, emu::RELEASE);

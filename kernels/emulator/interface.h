@@ -18,9 +18,10 @@ int block_barrier(int value, const char* file, int line);
 // -1. `ordered` (of __syncwarp) makes their memory accesses known to each other; a shuffle does not.
 uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, const char* file, int line);
 
-enum Order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2 };
+enum Order { RELAXED = 0, RELEASE = 1 };
 void fence();
 void pause();
+long long clock();  // the accesses of this thread so far: the same at every run
 void before_atomic(const void* p, size_t bytes, bool write, const void* pc);
 void after_atomic(const void* p, bool write, bool changed, Order order);
 

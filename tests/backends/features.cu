@@ -166,8 +166,9 @@ extern "C" __global__ void diffuse_acquire(float* x, unsigned* arrived, int step
         __syncthreads();
         if (threadIdx.x == 0) {
             add_release(arrived, 1u);
-            while (load_acquire(arrived) < (step + 1) * gridDim.x) {
+            while (load_relaxed(arrived) < (step + 1) * gridDim.x) {
             }
+            fence_acquire();
         }
         __syncthreads();
     }

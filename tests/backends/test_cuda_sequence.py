@@ -12,7 +12,7 @@ from rnn_from_scratch.measure import error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from ..helpers import cupy_stand_in
-from ..helpers.sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS
+from ..helpers.sequence_cases import DESERTED, PATIENCE_IN_TESTS, SMALL
 from .test_cuda import on_device
 
 usable, why_not = emulated.available()
@@ -80,11 +80,11 @@ def test_no_room_for_all_blocks_at_once_is_an_error(cupy, monkeypatch):
 
 
 def test_a_block_that_gave_up_is_told_by_the_same_call_or_the_next(cupy, monkeypatch):
-    monkeypatch.setattr(sequence, "SPINS", SPINS_IN_TESTS)
+    monkeypatch.setattr(sequence, "PATIENCE", PATIENCE_IN_TESTS)
     real, p = sequence.sequence_text, problem(CELLS["LSTM"])
     plan = planner.with_tiles(SMALL, p.cell, 6, 5, "float64", False)
     monkeypatch.setattr(cuda.CupyDevice, "plan", lambda *_: plan)
-    backends.forward(p.cell, p.params, p.x, backend="cuda")  # so many spins are enough if all blocks are there
+    backends.forward(p.cell, p.params, p.x, backend="cuda")  # so much is enough if all blocks are there
     monkeypatch.setattr(sequence, "sequence_text", lambda *args: real(*args).replace(*DESERTED))
     with pytest.raises(RuntimeError, match="waited in vain"):
         backends.forward(p.cell, p.params, p.x, backend="cuda")

@@ -15,7 +15,7 @@ from rnn_from_scratch.measure import EXACT, budget, compare, error
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, cast, problem, solve, solve_rounded
 
 from ..helpers import pairwise
-from ..helpers.sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS, VARIANTS, Broken, Ordered, bits, form, on_device
+from ..helpers.sequence_cases import DESERTED, PATIENCE_IN_TESTS, SMALL, VARIANTS, Broken, Ordered, bits, form, on_device
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -186,9 +186,9 @@ def test_an_empty_batch_launches_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, name):
-    monkeypatch.setattr(sequence, "SPINS", SPINS_IN_TESTS)
+    monkeypatch.setattr(sequence, "PATIENCE", PATIENCE_IN_TESTS)
     p, device = problem(CELLS["LSTM"]), Broken(name, SMALL, *DESERTED)
-    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so many spins are enough if all blocks are there
+    on_device(p, emulated.EmulatedDevice(tiles=SMALL))  # so much is enough if all blocks are there
     with pytest.raises(emulated.EmulatorError, match="a block waited in vain for the others of its row group, and the results are NaN"):
         on_device(p, device)
     assert device.failed[0] == 0  # the next call may try again
@@ -197,7 +197,7 @@ def test_a_block_that_waits_in_vain_gives_up_and_the_host_raises(monkeypatch, na
 @pytest.mark.parametrize("cell", ["LSTM", "SimpleRNN relu", "GRU reset before"])
 @pytest.mark.parametrize("name", ["forward", "backward"])
 def test_what_a_block_that_gave_up_writes_is_nan(monkeypatch, name, cell):
-    monkeypatch.setattr(sequence, "SPINS", SPINS_IN_TESTS)
+    monkeypatch.setattr(sequence, "PATIENCE", PATIENCE_IN_TESTS)
     monkeypatch.setattr(emulated.EmulatedDevice, "check", lambda self: None)
     ours, _ = on_device(problem(CELLS[cell]), Broken(name, SMALL, *DESERTED))
     for array in ("y", "h") if name == "forward" else ("dh0",):

@@ -10,6 +10,7 @@ REGISTERS = {"float32": 64, "float64": 128}  # 4 or 2 blocks of 256 threads on a
 STATIC_SHARED = 48 << 10
 FAST_MATH = re.compile(r"__(exp|exp10|log|log2|log10|pow|sin|cos|tan|tanh|sincos|fdivide|saturate)f\(|use_fast_math|approx")
 FLOAT_ATOMICS = re.compile(r"(RED|ATOM)\S*\.(F16|F32|F64|BF16)")
+RELEASE, LOOK = r"REDG?\.E\.ADD\.STRONG\.GPU", r"LDG\.E\.STRONG\.GPU"
 DOUBLES = re.compile(r"^D(ADD|MUL|FMA|SETP|MNMX)|F64|64H")
 
 
@@ -44,9 +45,16 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     def count(pattern: str) -> int:
         return sum(bool(re.match(pattern, i)) for i in kernel.instructions)
 
-    for what, pattern in {"fences": "MEMBAR", "cache invalidations": r"CCTL\.IVALL", "releases": r"REDG?\.E\.ADD\.STRONG\.GPU"}.items():
-        if count(pattern) != barriers:
+    expected = {  # a barrier fences twice, before it arrives and when all have
+        "fences": ("MEMBAR", 2 * barriers),
+        "cache invalidations": (r"CCTL\.IVALL", barriers),
+        "releases": (RELEASE, barriers),
+        "looks at the counter": (LOOK, barriers),
+    }
+    for what, (pattern, number) in expected.items():
+        if count(pattern) != number:
             complaints.append(f"{count(pattern)} {what} for {barriers} barriers")
+    complaints += around_release(kernel.instructions)
     if count(r"LDG\S*(CONSTANT|\.NC)"):
         complaints.append("loads past the coherent caches: what other blocks write could be missed")
     if not count(r"LDG\.E\.128\.STRONG\.GPU"):
@@ -64,6 +72,23 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     if sums < 2 * loads and dtype == "float32":
         complaints.append(f"{sums} multiply-adds for {loads} loads from shared memory in the product")
     return [f"{name}: {complaint}" for complaint in complaints]
+
+
+def around_release(instructions: tuple[str, ...]) -> list[str]:
+    """Complaints about what stands before a release and between it and the wait, where the next step's numbers are to be fetched."""
+    complaints, fetched = [], 0
+    releases = [i for i, instruction in enumerate(instructions) if re.match(RELEASE, instruction)]
+    for at in releases:
+        before = next((i for i in reversed(instructions[:at]) if i.startswith(("BAR", "LDG", "STG"))), "")
+        if not before.startswith("BAR.SYNC"):
+            complaints.append(
+                f"{before or 'nothing'} before a release, not the block's barrier: what others in it published may be late"
+            )
+        look = next((i for i in range(at, len(instructions)) if re.match(LOOK, instructions[i])), at)
+        fetched += sum(i.startswith("LDG") for i in instructions[at:look])
+    if releases and not fetched:
+        complaints.append("nothing is fetched between a release and the wait")
+    return complaints
 
 
 def text(source: str) -> list[str]:

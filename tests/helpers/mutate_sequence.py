@@ -27,21 +27,22 @@ from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from .planted_changes import MASKS, Mutant, mutants, planted, survivors
 from .sample import drawn
-from .sequence_cases import DESERTED, SMALL, SPINS_IN_TESTS, Broken, on_device
+from .sequence_cases import DESERTED, PATIENCE_IN_TESTS, SMALL, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
 FILES = ("sequence.cu", "sequence_backward.cu", "row_group.h", "product.h")
 LOCAL = {"state", "bias", "bias_h", "extras", "kept", "last_output", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "ds_sum", "dps"}
-LOCAL |= {"dy_step", "tapes", "on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
+LOCAL |= {"factor", "dy_step", "tapes", "on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
 SELECTIONS = MASKS | {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],
-    r"lost = lost \|\| !group_barrier\([^;]*;": [";"],
+    r"lost = lost \|\| !all_arrived\([^;]*;": [";"],
+    r"(?<=\s)arrive\([^;]*;": [";"],
     r"round \* BLOCKS": ["round * BLOCKS - 1", "(round - 1) * BLOCKS"],
     r"round \+ 1, failed": ["round, failed"],
     r"arrived \+ GROUP \* 32": ["arrived", "arrived + SLICE * 32"],
     r"add_release\(arrived, 1u\)": ["atomicAdd(arrived, 1u)", "if (SLICE) add_release(arrived, 1u)"],
-    r"load_acquire\(arrived\)": ["*(const volatile unsigned*)arrived"],
+    r"fence_acquire\(\);": [";"],
     r"round % 2": ["0"],
     r"\(round - 1\) % 2": ["0"],
     r"(?<=for \(int step = 0; step < T; step\+\+\) \{)": ["if (SLICE == 1 && step == 1) return;"],
@@ -59,7 +60,9 @@ SELECTIONS = MASKS | {  # what is replaced by what
     r"row < ROWS && b < B && j < H": ["b < B && j < H", "row < ROWS && j < H", "row < ROWS && b < B"],
     r"k < H && j < H \?": ["j < H ?", "k < H ?"],
     r"unit < H && j < H \?": ["j < H ?", "unit < H ?"],
-    r"\+ i\) \* B \+ b;": ["+ 0) * B + b;"],
+    r"FIRST<K> \+ part": ["FIRST<K>", "part"],
+    r"size_t\(g\) \* B": ["0"],
+    r"PER_GATE \? G : 1\); g\+\+": ["1); g++"],
     r"if \(tapes\[k\]\)": ["if (true)"],
     r"if \(saved\)": ["if (true)", "if (false)"],
     r"\b(bx|bh) \?": ["true ?", "false ?"],
@@ -146,8 +149,8 @@ def check_giving_up(name: str) -> None:
     """A block that waits in vain says so, and its results are NaN; and so does at once one that finds others missing."""
     p = problem(CELLS["GRU reset before"], "scale per gate, any mask", sizes=(6, 3, 2, 5))
     for device in (Broken(name, SMALL, *DESERTED), Broken(name, grid=(1, 2, 2)), Broken(name, grid=(1, 3, 1))):
-        spins = sequence.SPINS if device.grid else SPINS_IN_TESTS
-        with patch.object(sequence, "SPINS", spins), patch.object(emulated.EmulatedDevice, "check", lambda self: None):
+        patience = sequence.PATIENCE if device.grid else PATIENCE_IN_TESTS
+        with patch.object(sequence, "PATIENCE", patience), patch.object(emulated.EmulatedDevice, "check", lambda self: None):
             found = on_device(p, device)[0]
         assert device.failed[0] == 1, f"{name}: nobody says that blocks are missing"
         assert np.isnan(found["dh0"][:4]).any(1).all(), f"{name}: a launch that failed has results"

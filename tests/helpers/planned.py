@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.gpu_model import DEVICES
 from rnn_from_scratch import cells
 from rnn_from_scratch.backends.gpu import planner
-from rnn_from_scratch.backends.gpu.sequence import SPINS
+from rnn_from_scratch.backends.gpu.sequence import PATIENCE
 from rnn_from_scratch.backends.gpu.source import sequence_text
 from rnn_from_scratch.verify.table import rewrite
 
@@ -46,7 +46,7 @@ def cases(device: str, kinds: list[tuple] = KINDS) -> list[Case]:
             for dtype, storage, per_gate in kinds:
                 plan = planner.plan(DEVICES[device], cell, B, H, dtype, per_gate)
                 if plan.tier == "sequence":
-                    text = sequence_text(cell, dtype, storage, H, plan.tiles, per_gate, SPINS)
+                    text = sequence_text(cell, dtype, storage, H, plan.tiles, per_gate, PATIENCE)
                     found.append(Case(device, name, B, H, dtype, storage, per_gate, plan, text))
     return found
 

@@ -96,5 +96,5 @@ class Broken(emulated.EmulatedDevice):
         super().launch(text, name, grid, block, args, shared)
 
 
-SPINS_IN_TESTS = 10_000  # looks at a counter, in place of sequence.SPINS: three times what a launch needs in the emulator
+PATIENCE_IN_TESTS = 10_000  # accesses of a thread, in place of sequence.PATIENCE: three times what a launch needs in the emulator
 DESERTED = "unsigned round = 0;", "if (SLICE == 2) return; unsigned round = 0;"  # a block of each row group leaves before the first step

@@ -9,14 +9,14 @@ from .call import GpuCall
 from .planner import up
 from .source import sequence_text
 
-SPINS = 1 << 26  # looks at a counter before a block gives up: the better part of a minute
+PATIENCE = 1 << 36  # clock cycles that a block waits before it gives up: the better part of a minute
 i32 = np.int32
 
 
 def launch(call: GpuCall, name: str, before: tuple, after: tuple) -> None:
     """One kernel. Between the two groups of arrays stands exchange: what the blocks write to each other, in two slots by turns."""
     device, (slices, groups), tiles = call.device, call.plan.grid, call.plan.tiles
-    text = sequence_text(call.cell, call.real, call.storage, call.H, tiles, bool(call.scales > 1), SPINS)
+    text = sequence_text(call.cell, call.real, call.storage, call.H, tiles, bool(call.scales > 1), PATIENCE)
     widest = max(hi - lo for lo, hi in call.phases)
     operands = widest if name == "backward" or call.scales > 1 else 1
     exchange = device.zeros((2, call.B, operands * 4 * up(call.H, 4)), call.real)

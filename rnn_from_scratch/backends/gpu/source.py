@@ -81,11 +81,11 @@ def second_order_text(cell: Any, dtype: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, spins: int) -> str:
-    """The two kernels of the sequence tier for one cell and one planner.Tiles; spins: looks at a counter before a block gives up."""
+def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, patience: int) -> str:
+    """The two kernels of the sequence tier for one cell and one planner.Tiles; patience: cycles that a block waits."""
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cxx_type(cell), "UNITS": units}
     macros |= {name.upper(): int(value) for name, value in tiles._asdict().items()}
-    macros |= {"PER_GATE": int(per_gate), "SPINS": spins}
+    macros |= {"PER_GATE": int(per_gate), "PATIENCE": patience}
     return assemble([*cell_files(cell), *SEQUENCE_FILES], macros)
 
 
