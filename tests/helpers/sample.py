@@ -1,4 +1,4 @@
-"""Which of a long list of planted bugs `make check` tries: every fifth, and `make mutants` (RNN_MUTANTS=all) all of them."""
+"""Which of a long list of planted bugs or cases `make check` tries: every fifth, and `make mutants` (RNN_MUTANTS=all) all of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Item = TypeVar("Item")
 
 
 def drawn(items: Sequence[Item], every: int = 5) -> list[Item]:
-    """Every fifth item. Where it begins follows from the texts of all: a change of what is broken draws others."""
+    """Every fifth item. Where it begins follows from the texts of all: a change of what is listed draws others."""
     if os.environ.get("RNN_MUTANTS") == "all":
         return list(items)
     found = list(items)[zlib.crc32(repr(items).encode()) % every :: every]
-    print(f"{len(found)} of {len(items)} planted bugs; RNN_MUTANTS=all plants all of them")
+    print(f"{len(found)} of a list of {len(items)}; RNN_MUTANTS=all tries all of them")
     return found
