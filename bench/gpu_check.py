@@ -1,8 +1,8 @@
 """Everything that only a GPU can tell, in one command: `make gpu-check`, or python -m bench.gpu_check. Needs CuPy, no TensorFlow.
 
-Right first: every cell, option and dtype against the float64 reference; planted bugs, which must be seen; 100 runs bit for bit.
-Then times beside torch (cuDNN) and beside what the model predicted. Writes gpu_report.json and gpu_report.md; exit code 1 if
-anything is wrong.
+Right first: every cell, option and dtype, and gradients of gradients, against the float64 reference; planted bugs, which must
+be seen; 100 runs bit for bit. Then times beside torch (cuDNN) and beside what the model predicted. Writes gpu_report.json and
+gpu_report.md; exit code 1 if anything is wrong.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from rnn_from_scratch.backends.gpu.planner import TIERS
 from rnn_from_scratch.backends.gpu.storage import storage_dtype
 from rnn_from_scratch.measure import EXACT, budget, compare, error
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, problem, solve, solve_rounded
+from rnn_from_scratch.verify.second_order import SecondCheck
 
 from .gpu_timing import tier
 
@@ -49,13 +50,20 @@ def judged(p: Problem, ours: dict[str, Any], storage: str | None = None) -> dict
 
 
 def parity(backend: str, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Every situation and dtype of some cells, and 16-bit storage, beside the reference in float64."""
+    """Every situation and dtype of some cells, 16-bit storage, and gradients of gradients, beside the reference in float64."""
     for name, situation, dtype in product(names, SITUATIONS, ("float64", "float32")):
         p = problem(CELLS[name], situation, dtype)
         yield {"cell": name, "situation": situation, **judged(p, solve(p, backend))}
     for name, storage in product(names, backends.STORAGES):
         p = problem(CELLS[name], "any mask", "float32")
         yield {"cell": name, "situation": "any mask", **judged(p, solve(p, backend, storage), storage)}
+    for name in names:
+        p = problem(CELLS[name], "scale per gate, any mask")
+        second = SecondCheck(*p, backend)
+        truth = second.on_reference()
+        worst, e, allowed = compare(second.grads, truth, dict.fromkeys(truth, EXACT))
+        where = {"cell": name, "situation": "scale per gate, any mask, second order", "kind": "float64"}
+        yield {**where, "array": worst, "error": e, "allowed": allowed}
 
 
 def in_both_tiers(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:

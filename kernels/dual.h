@@ -17,7 +17,10 @@ template <class V> RNN_FN Dual<V> operator/(Dual<V> x, Dual<V> y) {
 }
 template <class V> RNN_FN Dual<V> operator+(Dual<V> x, int n) { return {x.v + n, x.d}; }
 template <class V> RNN_FN Dual<V> operator+(int n, Dual<V> x) { return {n + x.v, x.d}; }
+template <class V> RNN_FN Dual<V> operator-(Dual<V> x, int n) { return {x.v - n, x.d}; }
 template <class V> RNN_FN Dual<V> operator-(int n, Dual<V> x) { return {n - x.v, -x.d}; }
+template <class V> RNN_FN Dual<V> operator*(Dual<V> x, int n) { return {x.v * n, x.d * n}; }
+template <class V> RNN_FN Dual<V> operator*(int n, Dual<V> x) { return {n * x.v, n * x.d}; }
 template <class V> RNN_FN Dual<V> operator/(Dual<V> x, int n) { return {x.v / n, x.d / n}; }
 
 // Branches look at the number alone.

@@ -69,10 +69,9 @@ dual_forward(REAL* xg, const REAL* hg, const REAL* bx, const REAL* bh, const REA
         if constexpr (K < LAST)
             for (int a = FIRST; a < FIRST + COUNT; a++)
                 store(&xg[(row * W + a) * H + j], BH * T * W, kept[a]);
-        if (saved) {
+        if (saved) {  // nobody reads what masked steps leave there
             constexpr int END = K == LAST ? A : FIRST + COUNT;
-            for (int a = FIRST; a < END; a++)
-                store(&saved[(row * A + a) * H + j], BH * T * A, on ? kept[a] : Number{});
+            for (int a = FIRST; a < END; a++) store(&saved[(row * A + a) * H + j], BH * T * A, kept[a]);
         }
         if constexpr (K < LAST) {
             put_operands<K + 1>(s_new[0], operand, scale, scales, unit, BH);

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends, cells
+from rnn_from_scratch import backends, backward_vjp, cells
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.gpu import source
 from rnn_from_scratch.measure import EXACT, compare, error
@@ -18,6 +18,7 @@ from rnn_from_scratch.verify.cases import SITUATIONS, problem, solve
 
 from ..helpers import at_the_limits
 from ..helpers.at_the_limits import AtTheLimits
+from ..helpers.second_order import assert_close, by_complex_step, direction, flat, taped
 from ..helpers.sequence_cases import SMALL, VARIANTS, Ordered, bits, on_device
 
 usable, why_not = emulated.available()
@@ -117,6 +118,15 @@ def test_both_tiers_equal_the_reference(kernels, cell, tiles):
 def test_every_situation_and_variant_at_the_limits(kernels, tiles):
     for situation in SITUATIONS:
         check(AtTheLimits(), situation, tiles)
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("cell", [AtTheLimits(), SavesLittle()], ids=lambda cell: type(cell).__name__)
+def test_second_order_equals_complex_step(kernels, cell):
+    for situation in HARD:
+        p = problem(cell, situation, sizes=(6, 3, 3, 5))
+        v = direction(p)
+        assert_close(flat(backward_vjp(taped(p, "emulated"), p.dy, p.dstate, v)), by_complex_step(p, v), EXACT)
 
 
 def test_at_the_limits_both_tiers_give_the_same_bits(kernels):

@@ -10,7 +10,9 @@ import pytest
 
 from rnn_from_scratch import backward_vjp, cells, forward, gradcheck, jvp
 from rnn_from_scratch.backends import emulator as emulated
+from rnn_from_scratch.backends.emulator.program import Program, memory
 from rnn_from_scratch.backends.gpu import second_order
+from rnn_from_scratch.backends.gpu.source import assemble
 from rnn_from_scratch.bptt import Gradients
 from rnn_from_scratch.measure import EXACT
 from rnn_from_scratch.verify.cases import CELLS, problem
@@ -40,6 +42,22 @@ def test_several_blocks_beside_complex_step(name):
         p = problem(CELLS[name], situation, sizes=sizes)
         v = direction(p)
         assert_close(flat(backward_vjp(taped(p, "emulated"), p.dy, p.dstate, v)), by_complex_step(p, v), EXACT)
+
+
+def test_numbers_that_carry_tangents():
+    """Every operation of dual.h beside a complex step through the same expression."""
+    expressions = ["x * y", "x / y", "x + y", "x - y", "-x", "x + 1", "1 + x", "x - 2", "2 - x", "x * 3", "3 * x", "x / 4"]
+    expressions += ["exp(x)", "tanh(x)"]
+    lines = "".join(f"z = {e}; out[{2 * k}] = z.v, out[{2 * k + 1}] = z.d;\n" for k, e in enumerate(expressions))
+    head = 'extern "C" __global__ void numbers(const REAL* in, REAL* out) {\nDual<REAL> x{in[0], in[1]}, y{in[2], in[3]}, z;\n'
+    text = assemble(["storage.h", "dual.h"], {"REAL": "double", "STORAGE": 0}) + head + lines + "}\n"
+    given, out = memory((4,), "float64"), memory((len(expressions), 2), "float64")
+    given[...] = 0.7, -1.3, 1.9, 0.4
+    Program(text).launch("numbers", (1, 1, 1), (1, 1, 1), [given, out])
+    x, y = 0.7 - 1.3e-30j, 1.9 + 0.4e-30j
+    for expression, found in zip(expressions, out):
+        truth = eval(expression, {"x": x, "y": y, "exp": np.exp, "tanh": np.tanh})
+        assert np.allclose(found, [truth.real, truth.imag * 1e30], rtol=1e-15), expression
 
 
 def test_forward_mode_with_the_tape_of_a_graph():

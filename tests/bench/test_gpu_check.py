@@ -59,7 +59,7 @@ TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
 def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_check.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu_report.json").read_text())
-    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2) + 2 * 4
+    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2 + 3) + 2 * 4
     met = [row["situation"].removeprefix("any mask, ") for row in report["parity"][-4:]]
     assert [where.split(" blocks")[0] for where in met] == ["4 x 1", "4 x 1", "2 x 3", "2 x 3"]
     assert [where.endswith("registers") for where in met] == [False, True, False, True]
@@ -69,7 +69,7 @@ def test_it_writes_a_report(small, tmp_path, capsys):
     assert len(report["planted"]) == 9
     assert {"launch", "product of 32 x 32", "barrier of 4 blocks", "compile sequence.cu, first"} <= set(report["micro"])
     shown = (tmp_path / "gpu_report.md").read_text()
-    assert shown.startswith("# no H100 but a stand-in\n\n44 comparisons with the reference, 0 failed.\nPlanted bugs: 9 of 9 seen.")
+    assert shown.startswith("# no H100 but a stand-in\n\n50 comparisons with the reference, 0 failed.\nPlanted bugs: 9 of 9 seen.")
     assert "| load | LSTM | step | 1 (" in shown
     assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
     assert capsys.readouterr().out == shown + "\n"

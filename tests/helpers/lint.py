@@ -7,6 +7,7 @@ import re
 from .nvrtc import Kernel
 
 REGISTERS = {"float32": 64, "float64": 128}  # 4 or 2 blocks of 256 threads on a multiprocessor of 65536 registers
+DUAL_REGISTERS = 128  # of the kernels whose numbers carry tangents: 2 blocks
 STATIC_SHARED = 48 << 10
 FAST_MATH = re.compile(r"__(exp|exp10|log|log2|log10|pow|sin|cos|tan|tanh|sincos|fdivide|saturate)f\(|use_fast_math|approx")
 FLOAT_ATOMICS = re.compile(r"(RED|ATOM)\S*\.(F16|F32|F64|BF16)")
@@ -16,7 +17,7 @@ DOUBLES = re.compile(r"^D(ADD|MUL|FMA|SETP|MNMX)|F64|64H")
 
 def code(name: str, kernel: Kernel, dtype: str, registers: int = 0) -> list[str]:
     """Complaints about the machine code of one kernel, which computes in dtype; registers: allowed, if not those of REGISTERS."""
-    registers = registers or REGISTERS[dtype]
+    registers = registers or (DUAL_REGISTERS if name.startswith("dual_") else REGISTERS[dtype])
     complaints = []
     if kernel.stack or kernel.local:
         complaints.append(f"{kernel.stack} bytes of stack, {kernel.local} of local memory")

@@ -63,7 +63,7 @@ def subscripts(code: str) -> Iterator[tuple[str, int, int]]:
     """(array, start, end) of what is inside every pair of brackets that is an index, not a declaration or a capture."""
     for opened in re.finditer(r"(\w+|\))(\[)", code):
         line = code[code.rfind("\n", 0, opened.start()) + 1 : opened.start()]
-        if re.search(r"^\s*((const )?(extern|REAL|STORE\*|Four|bool|RNN_FN|__shared__))\s", line) and "=" not in line:
+        if re.search(r"^\s*((const )?(extern|REAL|Number|STORE\*|Four|bool|RNN_FN|__shared__))\s", line) and "=" not in line:
             continue
         depth, end = 1, opened.end()
         while depth:

@@ -14,7 +14,7 @@ import pytest
 
 from bench.gpu_timing import micro_text
 from rnn_from_scratch import cells
-from rnn_from_scratch.backends.gpu.source import column_sum_text, signatures, step_text
+from rnn_from_scratch.backends.gpu.source import column_sum_text, second_order_text, signatures, step_text
 from rnn_from_scratch.cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 
 from ..helpers import lint, nvrtc
@@ -49,6 +49,19 @@ def test_every_cell_on_one_architecture(dtype, storage):
     assert complaints(texts, "sm_80", dtype) == []
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_second_order_on_one_architecture(dtype):
+    assert complaints([second_order_text(cells.PeepholeLSTM(), dtype)], "sm_80", dtype) == []
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_second_order_in_every_form_and_on_every_architecture(dtype):
+    for architecture in nvrtc.ARCHITECTURES:
+        forms = [cell for every in FORMS for cell in (every if architecture == "sm_80" else every[:1])]
+        assert complaints([second_order_text(cell, dtype) for cell in forms], architecture, dtype) == []
+
+
 @pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
 def test_the_kernels_that_gpu_check_times(architecture):
     assert complaints([micro_text()], architecture, "float32") == []
@@ -70,7 +83,7 @@ def test_the_whole_matrix():
 
 @pytest.mark.parametrize("forms", FORMS, ids=lambda forms: cells.form_name(forms[0]))
 def test_the_compiler_of_cuda_12_takes_them_too(forms):
-    for source in (step_text(forms[0], "float32", "float16"), column_sum_text("float32")):
+    for source in (step_text(forms[0], "float32", "float16"), second_order_text(forms[0], "float32"), column_sum_text("float32")):
         assert nvrtc.compile_text(source, "sm_90", release=12)
 
 

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from rnn_from_scratch import torch as ours  # noqa: E402
+from rnn_from_scratch.backends import emulator  # noqa: E402
 from rnn_from_scratch.torch import operators  # noqa: E402
 
 from .helpers import FORMS, assert_same, flat, pair, random, results, states_of  # noqa: E402
@@ -41,16 +42,27 @@ def test_gradcheck_of_both_orders_and_forward_mode(name):
     assert torch.autograd.gradgradcheck(f, given)
 
 
+def penalty_gradients(module):
+    """Of how sharply a loss hangs on x, by x and the parameters."""
+    x = random(7, 2, 3)
+    (dx,) = torch.autograd.grad((module(x)[0] ** 2).sum(), x, create_graph=True)
+    return torch.autograd.grad((dx**2).sum(), [x, *module.parameters()])
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_second_order_equals_torch(name):
     theirs, module = pair(name, 3, 5, num_layers=2, bidirectional=True)
+    assert_same(penalty_gradients(module), penalty_gradients(theirs), 1e-11)
 
-    def penalty(m):
-        x = random(7, 2, 3)
-        (dx,) = torch.autograd.grad((m(x)[0] ** 2).sum(), x, create_graph=True)
-        return torch.autograd.grad((dx**2).sum(), [x, *m.parameters()])
 
-    assert_same(penalty(module), penalty(theirs), 1e-11)
+@pytest.mark.check
+@pytest.mark.skipif(not emulator.available()[0], reason=emulator.available()[1])
+@pytest.mark.parametrize("name", FORMS)
+def test_second_order_on_the_emulator_equals_torch(name):
+    theirs = getattr(torch.nn, name)(3, 5, bidirectional=True, dtype=torch.float64)
+    module = getattr(ours, name)(3, 5, bidirectional=True, dtype=torch.float64, backend="emulated")
+    module.load_state_dict(theirs.state_dict())
+    assert_same(penalty_gradients(module), penalty_gradients(theirs), 1e-11)
 
 
 @SCRIPT
