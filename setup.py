@@ -143,6 +143,7 @@ LINUX = '; platform_system == "Linux"'
 extras = {
     "tensorflow": ["tensorflow>=2.18", "matplotlib>=3.7"],
     "torch": ["torch>=2.4"],
+    "jax": ["jax>=0.4.35"],
     # ctk brings cuBLAS and NVRTC, which CuPy leaves to the system otherwise
     "cuda12": ["cupy-cuda12x[ctk]>=14", "ml_dtypes>=0.4"],  # beside TensorFlow, whose own CUDA is 12
     "cuda13": ["cupy-cuda13x[ctk]>=14", "ml_dtypes>=0.4"],

@@ -20,7 +20,8 @@ PACKAGES = {
     ("keras",): ("layers, train, predict, verify", "rnn_from_scratch[tensorflow]"),
     ("matplotlib",): ("train, predict", "rnn_from_scratch[tensorflow]"),
     ("tf_keras",): ("verify", "rnn_from_scratch[test]"),
-    ("torch",): ("PyTorch modules, verify", "rnn_from_scratch[torch]"),
+    ("torch",): ("PyTorch modules, layers on PyTorch, verify", "rnn_from_scratch[torch]"),
+    ("jax",): ("layers on JAX, verify", "rnn_from_scratch[jax]"),
     ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs", "rnn_from_scratch[cuda12]"),
     ("onnx",): ("ONNX models", "onnx"),
 }

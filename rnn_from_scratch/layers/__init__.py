@@ -1,9 +1,11 @@
 """Keras 3 layers on this package's kernels: change one import and train. Read bridge.py, then recurrent.py.
 
-bridge.py       forward and backward as one differentiable TensorFlow op
-cuda_bridge.py  the same on tensors that are on a GPU
+framework.py    which of Keras' backends runs them: TensorFlow, PyTorch or JAX
+arrays.py       forward, backward and second order on arrays by Keras' names, for every framework
+bridge.py       forward and backward as one differentiable TensorFlow op; torch_bridge.py, jax_bridge.py: on the others
+cuda_bridge.py  the same on TensorFlow's tensors that are on a GPU
 step.py         single-step cells, the holders of the weights
-tensor_step.py  one step in TensorFlow's own operations, with any activation
+tensor_step.py  one step in the framework's own operations, with any activation
 recurrent.py    SimpleRNN, LSTM, PeepholeLSTM, GRU
 stacked.py      RNN, StackedRNNCells: cells upon each other
 slow_path.py    what runs a layer, and the warnings where it is not the kernels
@@ -14,15 +16,7 @@ refusals.py     what is refused, and what to do instead
 
 from __future__ import annotations
 
-try:
-    import keras
-    import tensorflow  # noqa: F401
-except ImportError as error:
-    raise ImportError('rnn_from_scratch.layers needs TensorFlow: pip install "rnn_from_scratch[tensorflow]"') from error
-
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(f"rnn_from_scratch.layers needs KERAS_BACKEND=tensorflow, got {keras.backend.backend()}")
-
+from . import framework  # noqa: F401  first: it says what is missing
 from .attention import Attention
 from .convert import to_keras
 from .recurrent import GRU, LSTM, CoupledLSTM, PeepholeLSTM, SimpleRNN

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
+from .framework import bridge
 from .step import register
 
 
@@ -24,7 +25,7 @@ class Attention(keras.layers.Layer):
             raise ValueError(f"units: expected a whole number of at least 1, got {units!r}")
         self.units = units
         self.supports_masking = True
-        self.supports_jit = False
+        self.supports_jit = bridge.SUPPORTS_JIT
 
     def build(self, shapes: Any) -> None:
         (*_, H), (*_, K) = shapes
@@ -36,16 +37,16 @@ class Attention(keras.layers.Layer):
         y, k = inputs
         live = None if mask is None else mask[1]
         if live is not None:
-            live = tf.cast(live, tf.bool)
-            k = tf.where(live[:, :, None], k, tf.zeros_like(k))  # selected: 0 times NaN is NaN
-        a = tf.matmul(tf.einsum("bth,hk->btk", y, self.W), k, transpose_b=True) / k.shape[2] ** 0.5
+            live = ops.cast(live, "bool")
+            k = bridge.where(live[:, :, None], k, ops.zeros_like(k))  # selected: 0 times NaN is NaN
+        a = bridge.einsum("btk,bsk->bts", bridge.einsum("bth,hk->btk", y, self.W), k) / k.shape[2] ** 0.5
         if live is not None:
-            a = tf.where(live[:, None, :], a, tf.fill(tf.shape(a), tf.constant(-1e30, a.dtype)))
-        p = tf.nn.softmax(a)
+            a = bridge.where(live[:, None, :], a, ops.full_like(a, -1e30))
+        p = ops.softmax(a)
         if live is not None:
-            p = tf.where(live[:, None, :], p, tf.zeros_like(p))  # a row without keys sees nothing
-        both = tf.concat([tf.matmul(p, k), y], axis=2)
-        return tf.tanh(tf.einsum("btj,ju->btu", both, self.V) + self.b), p
+            p = bridge.where(live[:, None, :], p, ops.zeros_like(p))  # a row without keys sees nothing
+        both = bridge.concat([p @ k, y], axis=2)
+        return ops.tanh(bridge.einsum("btj,ju->btu", both, self.V) + ops.convert_to_tensor(self.b)), p
 
     def compute_output_shape(self, shapes: Any) -> Any:
         (B, T, _), (_, S, _) = shapes

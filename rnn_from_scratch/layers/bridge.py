@@ -1,4 +1,5 @@
 """The bridge: backends.forward, backward and backward_vjp as TensorFlow ops, each the gradient of the one before. No time maths is here.
+torch_bridge.py and jax_bridge.py have the same names for Keras' other backends.
 
 Everything crosses as tensors. The tape's arrays (states, saved) are outputs of the forward op and inputs of the backward op;
 nothing is kept in Python between the two, so the op works eagerly, in a tf.function, in loops and under persistent tapes.
@@ -7,19 +8,29 @@ The native backend in a graph is native_op.py's; all else is a call of Python fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import record  # the one private import: who is listening, see `listeners`
 
-from .. import backends
-from ..backends import second_order
-from ..bptt import Gradients, Tape
-from . import cuda_bridge, native_op
+from . import arrays, cuda_bridge, native_op
+from .arrays import initial_names, input_groups, tape_names, upstream_names, weight_names
+from .cuda_bridge import wants_gpu
 from .refusals import THIRD_ORDER
 
 Tensor = Any
+HOMES = (tf.nn,)  # where TensorFlow's own activations are
+BEFORE_LIVE_IS_H = False  # y before the first live step, in Keras on TensorFlow: 0
+SUPPORTS_JIT = False  # XLA knows no op of ours
+# name of an activation -> (d, y) to d * dy/da
+SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "tanh": lambda d, y: tf.raw_ops.TanhGrad(y=y, dy=d),
+    "sigmoid": lambda d, y: tf.raw_ops.SigmoidGrad(y=y, dy=d),
+    "relu": lambda d, y: tf.raw_ops.ReluGrad(gradients=d, features=y),
+    "linear": lambda d, y: d,
+    "hard_sigmoid": lambda d, y: tf.raw_ops.Relu6Grad(gradients=d, features=6 * y) / 6,
+}
 
 
 def recurrent(
@@ -46,16 +57,15 @@ def recurrent(
     """
     given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), map(tf.convert_to_tensor, initial_state)))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
-    groups = {"x": ("x",), "params": weight_names(cell), "initial_state": initial_names(cell)}
+    groups = input_groups(cell)
     flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
-    eager, prunable = tf.executing_eagerly(), not cuda_bridge.wants_gpu(backend)
+    eager, prunable = tf.executing_eagerly(), not wants_gpu(backend)
     asked = listeners(groups, given) if eager or prunable else tuple(groups)
     native = prunable and native_op.usable(cell, backend)
 
-    def forward_arrays(*arrays):
-        y, state, tape = run_forward(cell, dict(zip(names, arrays)), flags, save, backend)
-        return (*((y,) if sequences else ()), *state, *((*tape.states, tape.saved) if save else ()))
+    def forward_arrays(*values):
+        return arrays.forward(cell, dict(zip(names, values)), flags, sequences, save, backend)
 
     @tf.custom_gradient
     def op(*tensors):
@@ -87,22 +97,6 @@ def recurrent(
     return (results[0] if sequences else None), list(results[-S:])
 
 
-def weight_names(cell: Any) -> tuple[str, ...]:
-    return ("kernel", "recurrent_kernel", *(("bias",) if cell.use_bias else ()), *(("peepholes",) if cell.extras else ()))
-
-
-def initial_names(cell: Any) -> tuple[str, ...]:
-    return tuple(f"{s}0" for s in cell.states)
-
-
-def tape_names(cell: Any) -> tuple[str, ...]:
-    return tuple(f"tape {s}" for s in cell.states)
-
-
-def upstream_names(cell: Any) -> tuple[str, ...]:
-    return tuple(f"d{s}" for s in cell.states)
-
-
 def listeners(groups: dict[str, tuple[str, ...]], given: dict[str, Tensor]) -> tuple[str, ...]:
     """The groups of inputs that a gradient tape records now; all of them if none does (the tape is then outside of the graph).
 
@@ -111,49 +105,6 @@ def listeners(groups: dict[str, tuple[str, ...]], given: dict[str, Tensor]) -> t
     """
     watched = tuple(group for group, names in groups.items() if record.should_record_backprop([given[n] for n in names]))
     return watched or tuple(groups)
-
-
-def params_of(cell: Any, arrays: dict[str, Any]) -> dict[str, Any]:
-    """Keras' arrays under this package's names: views, no copies."""
-    params = {"Wx": arrays["kernel"], "Wh": arrays["recurrent_kernel"]}
-    if cell.use_bias:
-        params.update({"b": arrays["bias"]} if cell.shared else {"bx": arrays["bias"][0], "bh": arrays["bias"][1]})
-    if cell.extras:
-        params["p"] = arrays["peepholes"]
-    return params
-
-
-def weights_of(cell: Any, params: dict[str, Any]) -> list[Any]:
-    """Undoes params_of, in the order of weight_names."""
-    weights = [params["Wx"], params["Wh"]]
-    if cell.use_bias:
-        weights.append(params["b"] if cell.shared else np.stack([params["bx"], params["bh"]]))
-    return [*weights, *([params["p"]] if cell.extras else [])]
-
-
-def run_forward(cell: Any, a: dict[str, Any], flags: dict[str, Any], save: bool, backend: str) -> Any:
-    return backends.forward(
-        cell,
-        params_of(cell, a),
-        a["x"],
-        tuple(a[name] for name in initial_names(cell)),
-        mask=a.get("mask"),
-        x_scale=a.get("x_scale"),
-        h_scale=a.get("h_scale"),
-        save=save,
-        backend=backend,
-        **flags,
-    )
-
-
-def tape_of(cell: Any, a: dict[str, Any], flags: dict[str, bool], backend: str) -> Tape:
-    """The tape as the forward op made it; from a second forward pass if that op saved nothing."""
-    if "saved" not in a:
-        return run_forward(cell, a, flags, True, backend)[2]
-    params, states = params_of(cell, a), tuple(a[name] for name in tape_names(cell))
-    name = backends.usable(backend, cell, params, a["x"])
-    scales = (a.get("x_scale"), a.get("h_scale"))
-    return Tape(cell, params, a["x"], states, a["saved"], a.get("mask"), flags["go_backwards"], flags["zero_masked_outputs"], *scales, name)
 
 
 def backward_op(
@@ -168,14 +119,8 @@ def backward_op(
     """Gradients by input name for the groups in wrt, from the forward op's inputs, its tape and the upstream gradients."""
     names, wanted = tuple(tensors), tuple(name for group in wrt for name in groups[group])
 
-    def backward_arrays(*arrays):
-        a = dict(zip(names, arrays))
-        dstate = tuple(a[name] for name in upstream_names(cell))
-        grads = backends.backward(tape_of(cell, a, flags, backend), a.get("dy"), dstate, wrt=wrt)
-        found = {"x": [grads.x], "initial_state": grads.initial_state}
-        if grads.params is not None:
-            found["params"] = weights_of(cell, grads.params)
-        return [array for group in wrt for array in found[group]]
+    def backward_arrays(*values):
+        return arrays.backward(cell, dict(zip(names, values)), flags, wrt, backend)
 
     @tf.custom_gradient
     def op(*inputs):
@@ -203,11 +148,6 @@ def backward_op(
     return dict(zip(wanted, op(*given)))
 
 
-def none_if_zero(tangent: Any) -> Any:
-    """TensorFlow hands zeros where nobody asks; a tangent that is None costs nothing."""
-    return tangent if tangent is not None and tangent.any() else None
-
-
 def second_order_op(
     cell: Any,
     groups: dict[str, tuple[str, ...]],
@@ -220,17 +160,9 @@ def second_order_op(
     names, directions = tuple(tensors), tuple(cotangents)
     wanted = [name for members in groups.values() for name in members]
 
-    def second_order_arrays(*arrays):
-        a = dict(zip(names, arrays))
-        v = dict(zip(directions, arrays[len(names) :]))
-        parts = [v.get("x"), params_of(cell, v) if "kernel" in v else None, [v[name] for name in initial_names(cell) if name in v]]
-        direction = Gradients(*tf.nest.map_structure(none_if_zero, parts))
-        dstate = tuple(a[name] for name in upstream_names(cell))
-        second = second_order.backward_vjp(tape_of(cell, a, flags, backend), a.get("dy"), dstate, direction, wrt=tuple(groups))
-        found = {"x": [second.x], "initial_state": second.initial_state, "dy": [second.dy], "dstate": second.dstate}
-        if second.params is not None:
-            found["params"] = weights_of(cell, second.params)
-        return [array for group in groups for array in found[group]]
+    def second_order_arrays(*values):
+        v = dict(zip(directions, values[len(names) :]))
+        return arrays.second_order(cell, dict(zip(names, values)), v, flags, tuple(groups), backend)
 
     @tf.custom_gradient
     def op(*inputs):
@@ -244,3 +176,51 @@ def second_order_op(
         return found, no_third_order
 
     return dict(zip(wanted, op(*tensors.values(), *cotangents.values())))
+
+
+def pointwise(cell: Any, xg: Any, hg: Any, states: list[Tensor], p: Any) -> list[Tensor]:
+    """The states after the only phase of a step, with the cell's own backward as gradient; xg, hg: the Gates of tensor_step.py."""
+    Gates, S, G = type(xg), len(states), len(cell.gates)
+
+    @tf.custom_gradient
+    def op(x_columns: Tensor, h_columns: Tensor, *others: Tensor) -> Any:
+        s_prev, extras = others[:S], others[S:]
+        s, saved = cell.forward(0, Gates(x_columns, G), Gates(h_columns, G), s_prev, (), extras)
+
+        def gradient(*d: Tensor) -> list[Tensor | None]:
+            dxg, dhg, ds_prev, dp = cell.backward(0, d, saved, s_prev, s, extras)
+            dx = tf.concat(dxg, axis=1)
+            dh = dx if cell.shared else tf.concat(dhg, axis=1)
+            return [dx, dh, *(None if isinstance(d, float) else d for d in ds_prev), *(tf.reduce_sum(d, axis=0) for d in dp)]
+
+        return s, gradient
+
+    return list(op(xg.columns, hg.columns, *states, *p))
+
+
+def split(columns: Tensor, count: int) -> list[Tensor]:
+    return tf.split(columns, count, axis=1)
+
+
+def concat(parts: list[Tensor], axis: int = 1) -> Tensor:
+    return tf.concat(parts, axis=axis)
+
+
+def stack(parts: list[Tensor]) -> Tensor:
+    return tf.stack(parts)
+
+
+def where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return tf.where(condition, a, b)
+
+
+def add_bias(z: Tensor, b: Tensor) -> Tensor:
+    return tf.nn.bias_add(z, b)
+
+
+def rows(p: Tensor) -> list[Tensor]:
+    return tf.unstack(p)
+
+
+def einsum(products: str, *operands: Tensor) -> Tensor:
+    return tf.einsum(products, *operands)

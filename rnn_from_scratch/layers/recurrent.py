@@ -10,10 +10,11 @@ import inspect
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from .. import cells
 from . import slow_path
+from .framework import bridge
 from .refusals import refuse_savedmodel, same_batch
 from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
@@ -44,7 +45,7 @@ class Recurrent(keras.layers.RNN):
         layer_options = {name: options.pop(name) for name in (*LOOP, *LAYER) if name in options}
         both = {name: options.pop(name) for name in ("dtype", "trainable") if name in options}
         keras.layers.RNN.__init__(self, self.cell_class(name=self.cell_name, **options, **both), **layer_options, **both)
-        self.supports_jit = False
+        self.supports_jit = bridge.SUPPORTS_JIT
         self.use_cudnn = False  # Bidirectional asks, and would call cuDNN over our heads
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
@@ -84,7 +85,7 @@ class Recurrent(keras.layers.RNN):
         )
         if self.return_sequences:
             return y[:, -1], y, state
-        mask = mask[:, ::-1] if mask is not None and self.go_backwards else mask
+        mask = ops.flip(mask, axis=1) if mask is not None and self.go_backwards else mask
         h = last_output(state[0], mask, self.zero_output_for_mask)
         return h, h, state
 
@@ -101,19 +102,20 @@ def as_bool(mask: Any) -> Tensor | None:
     mask = mask[0] if keras.tree.is_nested(mask) else mask
     if mask is None:
         return None
-    mask = tf.cast(mask, tf.bool)
+    mask = ops.cast(mask, "bool")
     return mask[:, :, 0] if len(mask.shape) == 3 else mask
 
 
 def last_output(h: Tensor, mask: Tensor | None, zero_masked: bool) -> Tensor:
-    """y at the last step, from the final h: 0 where no step was live, or where the last one was not and outputs are zeroed.
+    """y at the last step, from the final h: 0 where the last step was not live and outputs are zeroed; else, where no step was live,
+    what Keras has there: 0, but on JAX the initial h.
 
     mask [B,T] is in the order of processing.
     """
-    if mask is None:
+    if mask is None or (bridge.BEFORE_LIVE_IS_H and not zero_masked):
         return h
-    used = mask[:, -1] if zero_masked else tf.reduce_any(mask, axis=1)
-    return tf.where(used[:, None], h, tf.zeros_like(h))
+    used = mask[:, -1] if zero_masked else ops.any(mask, axis=1)
+    return bridge.where(used[:, None], h, ops.zeros_like(h))
 
 
 LAYERS: dict[Any, type[Recurrent]] = {}  # class of cells.CELLS -> the layer that runs it; each class below puts itself in

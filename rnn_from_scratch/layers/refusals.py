@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 INSTEAD = "rnn_from_scratch.layers.to_keras(model) returns the same model, with the same weights, on tf.keras layers"
 THIRD_ORDER = f"third-order gradients: these layers have gradients, and gradients of gradients, but no more. {INSTEAD}: use that one"
@@ -35,6 +34,8 @@ def same_batch(layer: Any, sequences: Any) -> Any:
     if sequences.shape[0] not in (None, expected):
         raise ValueError(f"{message} {sequences.shape[0]}")
     if sequences.shape[0] is None:
+        import tensorflow as tf  # no other framework learns of a shape when it runs
+
         with tf.control_dependencies([tf.debugging.Assert(tf.shape(sequences)[0] == expected, [message, tf.shape(sequences)[0]])]):
             return tf.identity(sequences)
     return sequences

@@ -10,26 +10,26 @@ import numpy as np
 
 from .. import backends
 from ..cells import is_listed
-from . import cuda_bridge
+from .framework import NAME, TITLE
 
 
 class Explanation(NamedTuple):
     """What layer.explain() returns."""
 
-    backend: str  # one of backends.available(), or tensorflow or keras
+    backend: str  # one of backends.available(), or keras, or the name of Keras' backend
     reason: str
-    saved_bytes: int | None  # per step and row of the batch, while training; none otherwise. None: TensorFlow decides
+    saved_bytes: int | None  # per step and row of the batch, while training; none otherwise. None: the framework decides
 
     def __str__(self) -> str:
-        kept = "what TensorFlow needs" if self.saved_bytes is None else f"{self.saved_bytes} bytes"
+        kept = f"what {TITLE} needs" if self.saved_bytes is None else f"{self.saved_bytes} bytes"
         return f"{self.backend}: {self.reason}; training keeps {kept} for each step of each sequence"
 
 
 def explain(cell: Any, batch: int) -> Explanation:
     """What runs a built cell of this package over a sequence, in a layer of this package."""
     if cell.unknown:
-        return Explanation("tensorflow", step_by_step(cell), None)
-    maths, dtype = cell.maths, cell.inner_dtype.as_numpy_dtype
+        return Explanation(NAME, step_by_step(cell), None)
+    maths, dtype = cell.maths, np.dtype(cell.inner_dtype)
     params, x = cell.params(), np.zeros((1, 1, cell.kernel.shape[0]), dtype)
     if cell.backend == "auto":
         name, reason = backends.choose(maths, params, x)
@@ -47,7 +47,7 @@ def explain(cell: Any, batch: int) -> Explanation:
 
 def step_by_step(cell: Any) -> str:
     """Why the kernels do not run a cell."""
-    return f"{cell.unknown}, which the kernels have; TensorFlow's operations run the cell step by step"
+    return f"{cell.unknown}, which the kernels have; {TITLE}'s operations run the cell step by step"
 
 
 @cache
@@ -57,9 +57,9 @@ def warn_once(text: str) -> None:
 
 
 def warn_without_kernels(maths: Any) -> None:
-    """A layer begins to train: say so if that is on NumPy because there are no kernels here."""
+    """A layer begins to train on the CPU: say so if that is on NumPy because there are no kernels here."""
     usable, why = backends.available()["native"]
-    if usable or cuda_bridge.wants_gpu("auto") or not is_listed(maths):
+    if usable or not is_listed(maths):
         return
     warn_once(
         f"Layers train on NumPy, which takes longer, since there are no native kernels here: {why.splitlines()[0][:200].rstrip('.')}. "

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from . import slow_path
+from .framework import bridge
 from .recurrent import as_bool, last_output
 from .refusals import same_batch
 from .step import Step, register
@@ -44,7 +45,7 @@ class RNN(keras.layers.RNN):
     def __init__(self, cell: Any, *args: Any, **kwargs: Any):
         cell = StackedRNNCells(cell, dtype=kwargs.get("dtype")) if isinstance(cell, (list, tuple)) else cell
         super().__init__(cell, *args, **kwargs)
-        self.supports_jit = not any(isinstance(cell, Step) for cell in self.cells)
+        self.supports_jit = bridge.SUPPORTS_JIT or not any(isinstance(cell, Step) for cell in self.cells)
 
     @property
     def cells(self) -> list[Any]:
@@ -93,7 +94,7 @@ class RNN(keras.layers.RNN):
             }
             y, state = cell.run(y, keras.tree.flatten(start), mask, training, **flags)
             if self.go_backwards and n == 0 and mask is not None:
-                mask = tf.reverse(mask, [1])
+                mask = ops.flip(mask, axis=1)
             states += state
         final = keras.tree.pack_sequence_as(initial_state, states)
         if self.return_sequences:
@@ -104,4 +105,4 @@ class RNN(keras.layers.RNN):
     def reset_state(self) -> None:
         """All states 0 again. Keras' own fails for the nested states of stacked cells."""
         for state in keras.tree.flatten(self.states) if self.states is not None else ():
-            state.assign(tf.zeros_like(state.value))
+            state.assign(ops.zeros_like(state.value))

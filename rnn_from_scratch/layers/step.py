@@ -10,12 +10,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from .. import backends, cells
 from ..cells.activations import ACTIVATIONS, RECURRENT_ACTIVATIONS
 from . import slow_path, tensor_step
-from .bridge import params_of, recurrent, weight_names
+from .arrays import params_of, weight_names
+from .framework import TITLE, bridge
 from .refusals import refuse_savedmodel
 
 Tensor = Any
@@ -25,8 +26,9 @@ KNOWN = {"activation": tuple(ACTIVATIONS), "recurrent_activation": RECURRENT_ACT
 
 
 def name_of(function: Any) -> str | None:
-    """The name of one of the package's activations, given as Keras' or TensorFlow's function."""
-    return next((name for name in ACTIVATIONS for home in (keras.activations, tf.nn) if function is getattr(home, name, None)), None)
+    """The name of one of the package's activations, given as Keras' function or as that of the framework below."""
+    homes = (keras.activations, *bridge.HOMES)
+    return next((name for name in ACTIVATIONS for home in homes if function is getattr(home, name, None)), None)
 
 
 def called(function: Any) -> str:
@@ -56,14 +58,14 @@ class Step:
         if backend not in ("auto", *backends.BACKENDS):
             raise ValueError(f"backend: expected auto or one of {', '.join(backends.BACKENDS)}, got {backend!r}")
         self.backend = backend
-        self.supports_jit = False
+        self.supports_jit = bridge.SUPPORTS_JIT
         options = {field.name: getattr(self, field.name) for field in fields(self.maths_class)}
         functions = {argument: options[argument] for argument in KNOWN if argument in options}
         names = {argument: name_of(function) for argument, function in functions.items()}
         unknown = [argument for argument, name in names.items() if name not in KNOWN[argument]]
         self.unknown = "; ".join(f"{a}: {called(functions[a])} is not one of {', '.join(KNOWN[a])}" for a in unknown)
         if unknown and backend != "auto":
-            raise ValueError(f"{self.unknown}, which backend {backend!r} has; without backend= TensorFlow's operations run it")
+            raise ValueError(f"{self.unknown}, which backend {backend!r} has; without backend= {TITLE}'s operations run it")
         self.tensor_maths = self.maths_class(**{**options, **{a: tensor_step.activation(f, names[a]) for a, f in functions.items()}})
         self.maths = self.tensor_maths if unknown else self.maths_class(**{**options, **names})
 
@@ -74,15 +76,15 @@ class Step:
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
         """inputs [B,I], states as Keras hands them over -> h, states.
 
-        A single step is quickest in TensorFlow's own operations; a kernel would pack the weights anew for every step.
+        A single step is quickest in the framework's own operations; a kernel would pack the weights anew for every step.
         """
         nested = keras.tree.is_nested(states)
         states = list(states) if nested else [states]
         if self.backend == "auto":
             new = self.tensor_step(inputs, states, training)
         else:
-            _, new = self.run(tf.expand_dims(inputs, 1), states, training=training, sequences=False)
-        new = [tf.cast(s, self.compute_dtype) for s in new]
+            _, new = self.run(ops.expand_dims(inputs, 1), states, training=training, sequences=False)
+        new = [ops.cast(s, self.compute_dtype) for s in new]
         return new[0], new if nested else new[0]
 
     def tensor_step(self, x: Tensor, states: list[Tensor], training: bool) -> list[Tensor]:
@@ -95,22 +97,22 @@ class Step:
         return tensor_step.step(self.tensor_maths, params, x, states, *scales, by_hand=by_hand)
 
     @property
-    def inner_dtype(self) -> Any:
+    def inner_dtype(self) -> str:
         """float64 stays float64, all else is float32 inside."""
-        return tf.float64 if self.compute_dtype == "float64" else tf.float32
+        return "float64" if self.compute_dtype == "float64" else "float32"
 
     def params(self) -> dict[str, Any]:
         """The weights as NumPy arrays under this package's names, in inner_dtype."""
-        dtype = self.inner_dtype.as_numpy_dtype
-        return params_of(self.maths, {name: np.asarray(getattr(self, name)).astype(dtype) for name in weight_names(self.maths)})
+        weights = {name: np.asarray(getattr(self, name)).astype(self.inner_dtype) for name in weight_names(self.maths)}
+        return params_of(self.maths, weights)
 
     def run(self, x: Tensor, states: list[Tensor], mask: Tensor | None = None, training: bool = False, **flags: bool) -> Any:
-        """bridge.recurrent with this cell's weights and dropout masks, in inner_dtype."""
-        if training and self.backend == "auto":
+        """The bridge's `recurrent` with this cell's weights and dropout masks, in inner_dtype."""
+        if training and self.backend == "auto" and not bridge.wants_gpu("auto"):
             slow_path.warn_without_kernels(self.maths)
-        scales = [tf.stack(scale) if isinstance(scale, list) else scale for scale in self.scales(x[:, 0], states, training)]
+        scales = [bridge.stack(scale) if isinstance(scale, list) else scale for scale in self.scales(x[:, 0], states, training)]
         weights, x, states, scales = self.as_inner([getattr(self, name) for name in weight_names(self.maths)], x, states, scales)
-        return recurrent(self.maths, weights, x, states, mask, *scales, save=bool(training), backend=self.backend, **flags)
+        return bridge.recurrent(self.maths, weights, x, states, mask, *scales, save=bool(training), backend=self.backend, **flags)
 
     def scales(self, x: Tensor, states: list[Tensor], training: bool) -> list[Any]:
         """Keras' dropout masks for x and for h, each [B,K], or a list with one per gate, or None."""
@@ -127,7 +129,7 @@ class Step:
 
     def as_inner(self, *values: Any) -> list[Any]:
         """Tensors, lists of them and Nones, in inner_dtype."""
-        return keras.tree.map_structure(lambda t: None if t is None else tf.cast(t, self.inner_dtype), list(values))
+        return keras.tree.map_structure(lambda t: None if t is None else ops.cast(t, self.inner_dtype), list(values))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backend": self.backend}  # type: ignore[misc]

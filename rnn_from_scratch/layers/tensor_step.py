@@ -1,7 +1,7 @@
-"""One step of a cell in TensorFlow's own operations: for single steps, and for any activation.
+"""One step of a cell in the framework's own operations: for single steps, and for any activation.
 
-The equations are those of ../cells, whose `forward` and `backward` are called on tensors in place of arrays. TensorFlow differentiates the
-products; it also differentiates an activation without a known derivative, and the second phase of a cell that has two.
+The equations are those of ../cells, whose `forward` and `backward` are called on tensors in place of arrays. TensorFlow, PyTorch or JAX
+differentiates the products; it also differentiates an activation without a known derivative, and the second phase of a cell that has two.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
-import tensorflow as tf
-
 from ..cells.activations import Activation
+from .framework import bridge
 
 Tensor = Any
 
@@ -29,7 +28,7 @@ class Gates:
     @cached_property
     def each(self) -> list[Tensor]:
         """[B,H] of every gate; split once, however often they are read."""
-        return tf.split(self.columns, self.count, axis=1) if self.count > 1 else [self.columns]
+        return bridge.split(self.columns, self.count) if self.count > 1 else [self.columns]
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self.each)
@@ -48,24 +47,14 @@ class Slope:
         return self.times(d, self.y)
 
 
-# name of an activation -> (d, y) to d * dy/da
-SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "tanh": lambda d, y: tf.raw_ops.TanhGrad(y=y, dy=d),
-    "sigmoid": lambda d, y: tf.raw_ops.SigmoidGrad(y=y, dy=d),
-    "relu": lambda d, y: tf.raw_ops.ReluGrad(gradients=d, features=y),
-    "linear": lambda d, y: d,
-    "hard_sigmoid": lambda d, y: tf.raw_ops.Relu6Grad(gradients=d, features=6 * y) / 6,
-}
-
-
 def activation(function: Callable[[Tensor], Tensor], name: str | None) -> Activation:
-    """A TensorFlow function as an activation of a cell; name: that of its slope, or None."""
+    """A function of tensors as an activation of a cell; name: that of its slope, or None."""
 
     def gate_by_gate(a: Any) -> Any:
         return [function(gate) for gate in a] if isinstance(a, Gates) else function(a)
 
     def derivative(y: Tensor) -> Any:
-        return Slope(y, SLOPES[str(name)])
+        return Slope(y, bridge.SLOPES[str(name)])
 
     return Activation(gate_by_gate, derivative)
 
@@ -80,7 +69,7 @@ def step(
     x_scale, h_scale   [B,K], or a list with one for each gate, or None
     by_hand    the gradient of the pointwise part is the cell's backward, not TensorFlow's own; the activations have a slope
     """
-    G, p = len(cell.gates), tf.unstack(params["p"]) if cell.extras else ()
+    G, p = len(cell.gates), bridge.rows(params["p"]) if cell.extras else ()
     every = tuple(range(G))
     xg = product(x, params["Wx"], params.get("b", params.get("bx")), x_scale, every, G)
     operand, saved = states[0], ()
@@ -88,39 +77,19 @@ def step(
         hg = product(operand, params["Wh"], params.get("bh"), h_scale, gates, G)
         part = xg if gates == every else Gates(columns(xg.columns, gates, G), len(gates))
         if by_hand and len(cell.phases) == 1:
-            return pointwise(cell, xg, hg, states, p)
+            return bridge.pointwise(cell, xg, hg, states, p)
         operand, more = cell.forward(k, part, hg, tuple(states), saved, p)
         saved += tuple(more)
     return list(operand)
 
 
-def pointwise(cell: Any, xg: Gates, hg: Gates, states: list[Tensor], p: Any) -> list[Tensor]:
-    """The states after the only phase of a step, with the cell's own backward as gradient."""
-    S, G = len(states), len(cell.gates)
-
-    @tf.custom_gradient
-    def op(x_columns: Tensor, h_columns: Tensor, *others: Tensor) -> Any:
-        s_prev, extras = others[:S], others[S:]
-        s, saved = cell.forward(0, Gates(x_columns, G), Gates(h_columns, G), s_prev, (), extras)
-
-        def gradient(*d: Tensor) -> list[Tensor | None]:
-            dxg, dhg, ds_prev, dp = cell.backward(0, d, saved, s_prev, s, extras)
-            dx = tf.concat(dxg, axis=1)
-            dh = dx if cell.shared else tf.concat(dhg, axis=1)
-            return [dx, dh, *(None if isinstance(d, float) else d for d in ds_prev), *(tf.reduce_sum(d, axis=0) for d in dp)]
-
-        return s, gradient
-
-    return list(op(xg.columns, hg.columns, *states, *p))
-
-
 def product(a: Tensor, W: Tensor, b: Tensor | None, scale: Tensor | None, gates: tuple[int, ...], G: int) -> Gates:
     """(a * scale) W + b for some gates, which stand side by side in W."""
     if isinstance(scale, list):
-        z = tf.concat([(a * scale[g]) @ columns(W, (g,), G) for g in gates], axis=1)
+        z = bridge.concat([(a * scale[g]) @ columns(W, (g,), G) for g in gates])
     else:
-        z = tf.matmul(a if scale is None else a * scale, columns(W, gates, G))
-    return Gates(z if b is None else tf.nn.bias_add(z, columns(b, gates, G)), len(gates))
+        z = (a if scale is None else a * scale) @ columns(W, gates, G)
+    return Gates(z if b is None else bridge.add_bias(z, columns(b, gates, G)), len(gates))
 
 
 def columns(W: Tensor, gates: tuple[int, ...], G: int) -> Tensor:

@@ -4,6 +4,8 @@ weight_ih [G*H,I], weight_hh [G*H,H]    Wx [I,G*H], Wh [H,G*H]: transposed, the 
 bias_ih, bias_hh [G*H]                  b, their sum; or bx, bh where a cell has two
 weight_ch [E*H]                         p [E,H], peepholes
 x, y [T,B,...] if time-major            [B,T,...]
+
+A Call with own=True has tensors that stand as the arrays of this package do: Keras layers make such calls.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 
 from .. import cells
 from ..interop.weight_layouts import LAYOUTS
+from ..params import param_shapes
 from ..typing import ListedCell
 
 Tensor = torch.Tensor
@@ -30,6 +33,8 @@ class Call(NamedTuple):
     time_major: bool
     reverse: bool
     backend: str
+    own: bool = False  # weights, x and y stand as this package has them
+    zero_masked: bool = False  # y is 0 where the mask is false
 
     def text(self) -> str:
         return json.dumps(self)
@@ -38,9 +43,9 @@ class Call(NamedTuple):
 class Layer:
     """A Call, and the way between torch's tensors and the arrays of this package."""
 
-    def __init__(self, text: str):
-        name, options, self.time_major, self.reverse, self.backend = json.loads(text)
-        self.cell: ListedCell = cells.by_name(name, **dict(options))
+    def __init__(self, call: Call):
+        self.time_major, self.reverse, self.backend, self.zero_masked = call.time_major, call.reverse, call.backend, call.zero_masked
+        self.cell: ListedCell = cells.by_name(call.cell, **dict(call.options))
 
     @cached_property
     def order(self) -> list[int] | None:
@@ -57,6 +62,10 @@ class Layer:
         order = np.argsort(self.order).tolist() if back else self.order
         parts = rows.chunk(len(order))
         return torch.cat([parts[k] for k in order])
+
+    def units(self, weights: Tensors) -> int:
+        """H."""
+        return weights[1].shape[1]
 
     def params(self, weights: Tensors) -> dict[str, Any]:
         """weight_ih, weight_hh, bias_ih and bias_hh if used, weight_ch if the cell has peepholes -> our parameters."""
@@ -102,7 +111,34 @@ class Layer:
         return None if dy is None else self.steps(dy)
 
 
-layer_of = lru_cache(Layer)
+class OwnLayer(Layer):
+    """A Call with own=True: the parameters in the order of param_shapes, x and y batch-major, y in the order of processing."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(param_shapes(self.cell, 1, 1))
+
+    def units(self, weights: Tensors) -> int:
+        return weights[1].shape[0]
+
+    def params(self, weights: Tensors) -> dict[str, Any]:
+        return dict(zip(self.names, map(array, weights)))
+
+    def weights(self, params: dict[str, Any]) -> Tensors:
+        return [torch.from_numpy(params[name]) for name in self.names]
+
+    def outputs(self, y: Any) -> Tensor:
+        return torch.from_numpy(y)
+
+    def steps(self, y: Tensor) -> Any:
+        return array(y)
+
+
+@lru_cache
+def layer_of(text: str) -> Layer:
+    """The layer of a Call's text."""
+    call = Call(*json.loads(text))
+    return (OwnLayer if call.own else Layer)(call)
 
 
 def array(tensor: Tensor) -> Any:

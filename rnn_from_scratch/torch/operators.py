@@ -35,19 +35,21 @@ for name, schema in SCHEMAS.items():
 def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
     """[y, *final states]; if `save`, then what the tape holds: [*states, saved]."""
     layer = layer_of(call)
-    y = x.new_empty(*x.shape[:2], weights[1].shape[1])
+    y = x.new_empty(*x.shape[:2], layer.units(weights))
     live, x_scale, h_scale = map(maybe, scales)
     s0 = tuple(map(maybe, states)) or None
     options = {"x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": layer.backend, "out": layer.steps(y)}
+    options.update(go_backwards=layer.reverse, zero_masked_outputs=layer.zero_masked)
     params, a = layer.params(weights), layer.sequence(x)
-    _, state, tape = backends.forward(layer.cell, params, a, s0, mask=live, go_backwards=layer.reverse, **options)
+    _, state, tape = backends.forward(layer.cell, params, a, s0, mask=live, **options)
     kept = () if tape is None else (*tape.states, tape.saved)
     return [y, *map(torch.from_numpy, (*state, *kept))]
 
 
 @torch.library.register_fake("rnn_from_scratch::forward")
 def forward_fake(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Sequence[Tensor | None], save: bool) -> Tensors:
-    layer, H = layer_of(call), weights[1].shape[1]
+    layer = layer_of(call)
+    H = layer.units(weights)
     T, B = x.shape[:2] if layer.time_major else (x.shape[1], x.shape[0])
     S, A = len(layer.cell.states), len(layer.cell.saved)
     kept = [x.new_empty(B, T + 1, H) for _ in range(S)] + [x.new_empty(B, T, A, H)] if save else []
@@ -72,7 +74,7 @@ def backward(
     live, x_scale, h_scale = map(maybe, scales)
     backend = backends.usable(layer.backend, cell, params, a)
     *kept, saved = map(maybe, tape)
-    made = Tape(cell, params, a, tuple(kept), saved, live, layer.reverse, False, x_scale, h_scale, backend)
+    made = Tape(cell, params, a, tuple(kept), saved, live, layer.reverse, layer.zero_masked, x_scale, h_scale, backend)
     grads = backends.backward(made, layer.upstream(dy), tuple(map(maybe, dfinal)), wrt=groups)
     return flat(layer, grads)
 
@@ -110,7 +112,7 @@ def start(layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Se
     zeros = np.zeros((len(a), len(params["Wh"])), a.dtype)
     s0 = tuple(s[:, None] for s in map(maybe, states)) or (zeros[:, None],) * len(cell.states)
     backend = backends.usable(layer.backend, cell, params, a)
-    return Tape(cell, params, a, s0, None, live, layer.reverse, False, x_scale, h_scale, backend, recompute_every=a.shape[1])
+    return Tape(cell, params, a, s0, None, live, layer.reverse, layer.zero_masked, x_scale, h_scale, backend, recompute_every=a.shape[1])
 
 
 def tangents(

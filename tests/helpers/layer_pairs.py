@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from rnn_from_scratch import layers
 from rnn_from_scratch.measure import error
 
-KINDS = {
-    "SimpleRNN": ("SimpleRNN", {}),
-    "SimpleRNN relu": ("SimpleRNN", {"activation": "relu", "use_bias": False}),
-    "LSTM": ("LSTM", {}),
-    "LSTM hard": ("LSTM", {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False}),
-    "GRU after": ("GRU", {}),
-    "GRU after, no bias": ("GRU", {"use_bias": False}),
-    "GRU before": ("GRU", {"reset_after": False}),
-}
-B, T, I, H = 6, 7, 3, 5
-MASK = np.array(
-    [
-        [1, 1, 1, 1, 1, 1, 1],
-        [1, 1, 1, 1, 0, 0, 0],
-        [0, 0, 0, 1, 1, 1, 1],
-        [0, 1, 0, 0, 1, 1, 0],
-        [0, 0, 0, 0, 0, 0, 0],
-        [1, 0, 1, 0, 1, 0, 1],
-    ],
-    bool,
-)
+from .layer_shapes import KINDS, MASK, B, H, I, T, fill, random, worst
+
+__all__ = ["KINDS", "MASK", "B", "H", "I", "T", "fill", "random", "worst"]  # to those who import them from here
 
 
 def some_checked(names, *long):
     """Parameters for pytest, the long ones marked `check`."""
     return [pytest.param(name, marks=[pytest.mark.check] * (name in long)) for name in names]
-
-
-def random(*shape, seed=0, dtype="float64"):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def fill(layer, seed=1):
-    """Seeded random weights, different for every gate."""
-    rng = np.random.default_rng(seed)
-    layer.set_weights([rng.standard_normal(w.shape) * 0.5 for w in layer.get_weights()])
-    return layer
 
 
 def pair(kind, input_shape=(B, T, I), **options):
@@ -80,13 +50,6 @@ def results(layer, x, states=None, training=False, call=None, **arguments):
     found = {f"output {i}": o for i, o in enumerate(outputs)}
     found.update({name: tf.convert_to_tensor(g) for name, g in zip(sources, gradients)})
     return {name: value.numpy() for name, value in found.items()}
-
-
-def worst(ours, theirs):
-    """The largest error over all names; a missing or an extra name is inf."""
-    if ours.keys() != theirs.keys():
-        return float("inf")
-    return max(error(ours[name], theirs[name]) for name in theirs)
 
 
 def float32_budget(theirs, exact):

@@ -21,8 +21,8 @@ SOURCES = [p for p in SOURCES if p.suffix in {".py", *CXX, *WEB}]
 # imports only run to the left
 LAYERS = ["typing", ("array_kinds", "cells", "measure", "shown"), "params", "bptt", "second_order", "backends", ("data", "interop")]
 # the site of the lessons has the pages of the cells
-LAYERS += ["verify", ("layers", "torch"), "tasks", "explain", "lessons", "doctor", "cli"]
-HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "cupy", "matplotlib", "onnx", "onnxruntime"}
+LAYERS += ["verify", "torch", "layers", "tasks", "explain", "lessons", "doctor", "cli"]
+HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "jax", "cupy", "matplotlib", "onnx", "onnxruntime"}
 
 
 def rank(module):
