@@ -102,6 +102,7 @@ def test_the_numbers_are_those_of_the_cell(capsys):
     [
         (("peephole_lstm_forward", "--thread", "1,1,0"), "launch 2: forward", "    reads  p[1,1] = "),
         (("gru_backward", "--thread", "1,1,0"), "launch 4: backward", "    writes dhg[1,1,2,1] = "),
+        (("gru_dual_backward", "--thread", "1,1,0"), "launch 13: dual_backward", "    writes dhg[1,1,2,1] = "),
         (("simple_rnn_first_live", "--mask"), "launch 4: first_live", "    reads  live[0,0] = 1\n"),
         (("gru_column_sum", "--thread", "2,0,0"), "launch 8: column_sum", "    waits  at __syncthreads\n"),
         (("lstm_forward", "--sizes", "1,1,1,40", "--block", "0,1,0", "--thread", "7,0,0"), "launch 2: forward", " y[0,0,39] = "),

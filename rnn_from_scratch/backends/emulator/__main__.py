@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from ... import cells, params
-from ..gpu import host
-from ..gpu.source import column_sum_text, signatures, step_text
+from ...bptt import Gradients
+from ..gpu import host, second_order
+from ..gpu.source import column_sum_text, second_order_text, signatures
 from .device import EmulatedDevice
 from .gxx import available
 
 
 def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, ...], mask: bool = False) -> None:
-    """One forward and backward pass over small seeded data: B, T, I, H."""
+    """One forward and backward pass over small seeded data: B, T, I, H; of second order too, if one of its kernels is traced."""
     B, T, I, H = sizes
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((B, T, I)), rng.standard_normal((B, T, H))
@@ -27,13 +28,17 @@ def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, ...], mask: boo
     zeros = tuple(np.zeros((B, H)) for _ in cell.states)
     weights = params.init_params(cell, I, H, dtype="float64")
     _, _, tape = host.forward(device, "emulated", None, cell, weights, x, zeros, live, False, False, None, None, True)
-    host.backward(device, None, tape, dy, (None,) * len(zeros), ("x", "params", "initial_state"))
+    dstate, wrt = (None,) * len(zeros), ("x", "params", "initial_state")
+    host.backward(device, None, tape, dy, dstate, wrt)
+    if device.traced and device.traced[0].startswith(second_order.DualCall.kernels):
+        v: Any = Gradients(np.ones_like(x), {name: np.ones_like(a) for name, a in weights.items()}, zeros)
+        second_order.backward_vjp(device, tape, dy, dstate, v, wrt)
 
 
 def parsed(trace: str) -> tuple[Any, str]:
     """The cell and the kernel that "gru_backward" means. Raises ValueError."""
-    kernels = [*signatures(step_text(cells.LSTM(), "float64")), *signatures(column_sum_text("float64"))]
-    for kernel in kernels:
+    kernels = [*signatures(second_order_text(cells.LSTM(), "float64")), *signatures(column_sum_text("float64"))]
+    for kernel in sorted(kernels, key=len, reverse=True):  # dual_forward before forward
         if trace.endswith(f"_{kernel}"):
             return cells.by_name(trace.removesuffix(f"_{kernel}")), kernel
     raise ValueError(f"expected CELL_KERNEL, such as gru_backward; the kernels are {', '.join(kernels)}")
