@@ -18,9 +18,9 @@ def computed(tensors: list[Tensor], on: bool) -> list[Tensor]:
     return [t.float() if t.dtype in (torch.bfloat16, torch.float16) else t for t in tensors]
 
 
-def returned(tensors: list[Tensor], on: bool, lower: bool) -> list[Tensor]:
-    """The results: in autocast's own dtype if torch.nn's module returns that (`lower`), else as they are."""
-    if not (on and lower):
+def returned(tensors: list[Tensor], on: bool, in_autocast_dtype: bool) -> list[Tensor]:
+    """The results: in autocast's own dtype if torch.nn's module returns that (`in_autocast_dtype`), else as they are."""
+    if not (on and in_autocast_dtype):
         return tensors
     dtype = torch.get_autocast_dtype("cpu")
     return [t.to(dtype) if t.dtype == torch.float32 else t for t in tensors]

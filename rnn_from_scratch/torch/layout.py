@@ -97,10 +97,8 @@ class Layer:
 
     def outputs(self, y: Any) -> Tensor:
         """y or its like as the module has it, contiguous, time running forward."""
-        found = torch.from_numpy(y)
-        if self.reverse:
-            found = found.flip(1)
-        return found.transpose(0, 1).contiguous() if self.time_major else found
+        found = y[:, ::-1] if self.reverse else y
+        return torch.from_numpy(np.ascontiguousarray(found.swapaxes(0, 1) if self.time_major else found))
 
     def steps(self, y: Tensor) -> Any:
         """[B,T,...] in the order in which the steps are made, of what the module has: a view. Undoes outputs."""

@@ -102,7 +102,7 @@ class GRU(Recurrent):
     Gates stand in torch's order r, z, n. Without reset_after both biases of a gate are added up before anything else.
     """
 
-    lower = False
+    in_autocast_dtype = False
 
     def __init__(
         self,

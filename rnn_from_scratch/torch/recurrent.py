@@ -51,7 +51,7 @@ class Recurrent(Module):
     Raises TypeError or ValueError as torch.nn does, and ValueError for a proj_size.
     """
 
-    lower = True  # under autocast torch.nn's module returns autocast's dtype
+    in_autocast_dtype = True  # under autocast torch.nn's module returns autocast's dtype
     proj_size = 0
 
     def __init__(
@@ -158,7 +158,7 @@ class Recurrent(Module):
             finals = [s.index_select(1, rows.back) for s in finals]
         if not batched:
             y, finals = y.squeeze(1), [s.squeeze(1) for s in finals]
-        y, *finals = autocast.returned([y, *finals], on, self.lower)
+        y, *finals = autocast.returned([y, *finals], on, self.in_autocast_dtype)
         return pack(y, rows, input) if rows else y, finals[0] if len(finals) == 1 else tuple(finals)
 
     def run(self, x: Tensor, states: list[Tensor], live: Tensor | None, time_major: bool) -> tuple[Tensor, list[Tensor]]:

@@ -25,7 +25,7 @@ class SingleStep(Module):
     Raises TypeError or ValueError as torch.nn does.
     """
 
-    lower = False
+    in_autocast_dtype = False
 
     def __init__(
         self, cell: str, options: dict[str, Any], input_size: int, hidden_size: int, bias: bool, backend: str, factory: dict[str, Any]
@@ -56,14 +56,14 @@ class SingleStep(Module):
         batched = input.dim() == 2
         x, *states = autocast.computed([t if batched else t.unsqueeze(0) for t in (input, *states)], on)
         _, *final = sequence(self.call, 1 + len(self.cell.states), x.unsqueeze(1), states, weights)
-        final = autocast.returned(final if batched else [s.squeeze(0) for s in final], on, self.lower)
+        final = autocast.returned(final if batched else [s.squeeze(0) for s in final], on, self.in_autocast_dtype)
         return final[0] if len(final) == 1 else tuple(final)
 
 
 class RNNCell(SingleStep):
     """torch.nn.RNNCell: one step of a tanh or relu RNN."""
 
-    lower = True
+    in_autocast_dtype = True
 
     def __init__(
         self,
