@@ -46,15 +46,17 @@ struct Product {
     static constexpr int KC = least(CHUNK, K), PITCH = KC + 4, CHUNKS = (K + KC - 1) / KC;
     static constexpr int TURNS = (KC / 4 + SPLIT - 1) / SPLIT;
 
-    // Elements of shared memory.
+    // Elements of shared memory. Lines are so long, and weights lie so, that at most two lanes of a warp want
+    // different words of one bank: hence SUM_LINE, and what layers next to each other read lies side by side.
+    static constexpr int SUM_LINE = WIDTH % 8 == 0 ? WIDTH + 4 : WIDTH;
     static constexpr int WEIGHTS = HELD ? 0 : PARTS * K * WIDTH;
     static constexpr int TILE = ROWS * PITCH;
-    static constexpr int SUMS = SPLIT * PARTS * ROWS * WIDTH;
+    static constexpr int SUMS = PARTS * SPLIT * ROWS * SUM_LINE;
 
     static_assert(K % 4 == 0 && CHUNK % 4 == 0, "the planner made this");
     static_assert(ACROSS <= THREADS && (!HELD || CHUNKS == 1), "the planner made this");
 
-    const REAL* weights;  // [PARTS,K,WIDTH] in shared memory
+    const REAL* weights;  // [PARTS,4,K/4,WIDTH] in shared memory
     Four held[HELD ? PARTS * TURNS * 4 : 1];
     int across, down, layer;
 
@@ -76,8 +78,10 @@ struct Product {
                     held[i].v[c] = layer < SPLIT && k < K ? padded(i / 4 / TURNS, k, 4 * across + c) : 0;
                 }
         } else {
-            for (int e = thread; e < WEIGHTS; e += THREADS)
-                room[e] = padded(e / WIDTH / K, e / WIDTH % K, e % WIDTH);
+            for (int e = thread; e < WEIGHTS; e += THREADS) {
+                int part = e / WIDTH / K, k = e / WIDTH % K, column = e % WIDTH;
+                room[weight_at(part, k, column)] = padded(part, k, column);
+            }
         }
     }
 
@@ -103,7 +107,7 @@ struct Product {
 #pragma unroll
                     for (int m = 0; m < RM; m++) {
                         int row = group + m * GROUPS;
-                        Four& place = four(&sums[((layer * PARTS + part) * ROWS + row) * WIDTH + 4 * across]);
+                        Four& place = four(&sums[sum_at(part, layer, row, 4 * across)]);
                         place = {{sum[m][0], sum[m][1], sum[m][2], sum[m][3]}};
                     }
             }
@@ -130,7 +134,7 @@ struct Product {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 Four w = HELD ? held[HELD ? (part * TURNS + turn) * 4 + i : 0]
-                              : four(&weights[(part * K + at + i) * WIDTH + 4 * across]);
+                              : four(&weights[weight_at(part, at + i, 4 * across)]);
 #pragma unroll
                 for (int m = 0; m < RM; m++)
 #pragma unroll
@@ -143,7 +147,15 @@ struct Product {
         REAL sum = 0;
 #pragma unroll 4
         for (int layer = 0; layer < SPLIT; layer++)
-            sum += sums[((layer * PARTS + part) * ROWS + row) * WIDTH + column];
+            sum += sums[sum_at(part, layer, row, column)];
         return sum;
+    }
+
+    static RNN_FN int weight_at(int part, int k, int column) {
+        return ((part * 4 + k % 4) * (K / 4) + k / 4) * WIDTH + column;
+    }
+
+    static RNN_FN int sum_at(int part, int layer, int row, int column) {
+        return ((part * SPLIT + layer) * ROWS + row) * SUM_LINE + column;
     }
 };

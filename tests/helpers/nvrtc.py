@@ -1,10 +1,8 @@
-"""CUDA's compiler and disassembler from PyPI, with no GPU, no driver and no CuPy: text -> machine code -> what is in it."""
+"""CUDA's compiler (bench/nvrtc.py) and disassembler from PyPI, with no GPU, no driver and no CuPy: text -> what is in its machine code."""
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -15,57 +13,12 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.nvrtc import OPTIONS, CompileError, compile_text, missing, root
 from rnn_from_scratch.backends.emulator import gxx
-from rnn_from_scratch.backends.gpu import cuda
+
+__all__ = ["CompileError", "compile_text", "inspect", "inspect_all", "missing"]
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-OPTIONS = (*cuda.OPTIONS, "-ftz=true")  # as CuPy compiles
-
-
-def root() -> Path | None:
-    """The folder of the pip packages' CUDA 13, or None."""
-    spec = importlib.util.find_spec("nvidia")
-    folders = [Path(place) / "cu13" for place in (spec.submodule_search_locations or [])] if spec else []
-    return next((folder for folder in folders if (folder / "bin/nvdisasm").exists()), None)
-
-
-def missing() -> str:
-    """Why the static checks cannot run here; "" if they can."""
-    return "" if root() else 'needs CUDA\'s compiler: pip install "rnn_from_scratch[test]"'
-
-
-class CompileError(Exception):
-    """NVRTC's own message."""
-
-
-def library(release: int) -> ctypes.CDLL:
-    folder = root()
-    assert folder is not None
-    place = {13: folder / "lib", 12: folder.parent / "cuda_nvrtc/lib"}[release]
-    return ctypes.CDLL(str(place / f"libnvrtc.so.{release}"))
-
-
-def compile_text(text: str, architecture: str, release: int = 13) -> bytes:
-    """The cubin of a text, by the compiler of a CUDA release. Raises CompileError for errors and for warnings."""
-    nvrtc, program = library(release), ctypes.c_void_p()
-    flags = [f"-arch={architecture}".encode(), *(o.encode() for o in OPTIONS)]
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None) == 0
-    try:
-        failed = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
-        log = fetch(nvrtc, program, "ProgramLog").decode().strip("\0\n")
-        if failed or "warning" in log:
-            raise CompileError(log)
-        return fetch(nvrtc, program, "CUBIN")
-    finally:
-        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-
-
-def fetch(nvrtc: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> bytes:
-    size = ctypes.c_size_t()
-    assert getattr(nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size)) == 0
-    buffer = ctypes.create_string_buffer(size.value)
-    assert getattr(nvrtc, f"nvrtcGet{what}")(program, buffer) == 0
-    return buffer.raw
 
 
 class Kernel(NamedTuple):

@@ -14,7 +14,7 @@ from rnn_from_scratch.backends.gpu import planner, source
 from rnn_from_scratch.backends.gpu.source import signatures
 from rnn_from_scratch.verify.table import rewrite
 
-from ..helpers import lint, nvrtc, planned
+from ..helpers import bank_conflicts, lint, nvrtc, planned
 from ..helpers.sample import drawn
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing())
@@ -74,6 +74,43 @@ def test_the_compiler_of_cuda_12_takes_it_too():
     for case in planned.cases("H100"):
         if (case.B, case.H) == (64, 256):
             assert nvrtc.compile_text(case.text, "sm_90", release=12)
+
+
+def shapes():
+    """(dtype, parts, K, columns, tiles, whether the gates are joined) of every product of the planned shapes, each once."""
+    found = set()
+    for device in planned.ARCHITECTURES:
+        for case in planned.cases(device):
+            tiles, padded = case.plan.tiles, 4 * planner.up(case.H, 4)
+            for gates in planned.CELLS[case.cell].phases:
+                parts, joined = (len(gates), 1) if case.per_gate else (1, len(gates))
+                found.add((case.dtype, parts, padded, joined * tiles.own, tiles, joined > 1))
+                found.add((case.dtype, parts, joined * padded, tiles.own, tiles, False))
+    return sorted(found)
+
+
+def crowded(text, products):
+    """Where more lanes than 2 want one bank; of float64, whose four numbers take two loads, 3."""
+    for dtype, parts, K, columns, tiles, joined in products:
+        for access in bank_conflicts.accesses(text, parts, K, columns, tiles, joined):
+            number = bank_conflicts.most(access, tiles.threads, 4 if dtype == "float32" else 8)
+            if number > (2 if dtype == "float32" else 3):
+                yield f"{dtype}, {tiles}, {parts} x {K} x {columns}: {number} words of one bank for {access.name}"
+
+
+@pytest.mark.check
+def test_at_most_two_lanes_want_one_bank():
+    text, products = (source.folder() / "product.h").read_text(encoding="utf-8"), shapes()
+    assert len(products) > 100 and list(crowded(text, products)) == []
+    planted = {
+        "((part * 4 + k % 4) * (K / 4) + k / 4) * WIDTH": ("(part * K + k) * WIDTH", "the weights"),
+        "WIDTH % 8 == 0 ? WIDTH + 4 : WIDTH;": ("WIDTH;", "the sums of gate"),
+        "((part * SPLIT + layer) * ROWS + row)": ("((layer * PARTS + part) * ROWS + row)", "the sums, stored"),
+        "PITCH = KC + 4": ("PITCH = KC", "the operand"),
+    }
+    for old, (new, where) in planted.items():
+        assert old in text
+        assert any(where in complaint for complaint in crowded(text.replace(old, new), products)), old
 
 
 INVISIBLE = {  # to every emulator without the memory of a GPU: what breaks the order between blocks

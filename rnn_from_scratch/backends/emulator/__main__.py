@@ -17,16 +17,16 @@ from .device import EmulatedDevice
 from .gxx import available
 
 
-def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, ...], mask: bool = False) -> None:
+def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, ...], mask: bool = False, dtype: str = "float64") -> None:
     """One forward and backward pass over small seeded data: B, T, I, H; of second order too, if one of its kernels is traced."""
     B, T, I, H = sizes
     rng = np.random.default_rng(0)
-    x, dy = rng.standard_normal((B, T, I)), rng.standard_normal((B, T, H))
+    x, dy = rng.standard_normal((B, T, I)).astype(dtype), rng.standard_normal((B, T, H)).astype(dtype)
     live = np.ones((B, T), bool) if mask else None
     if live is not None:
         live[:1, -1] = False
-    zeros = tuple(np.zeros((B, H)) for _ in cell.states)
-    weights = params.init_params(cell, I, H, dtype="float64")
+    zeros = tuple(np.zeros((B, H), dtype) for _ in cell.states)
+    weights = params.init_params(cell, I, H, dtype=dtype)
     _, _, tape = host.forward(device, "emulated", None, cell, weights, x, zeros, live, False, False, None, None, True)
     dstate, wrt = (None,) * len(zeros), ("x", "params", "initial_state")
     host.backward(device, None, tape, dy, dstate, wrt)

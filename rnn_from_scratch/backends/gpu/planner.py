@@ -111,7 +111,8 @@ def product_sizes(parts: int, K: int, columns: int, tiles: Tiles) -> Sizes | Non
     turns = up(kc // 4, split)
     weights = 0 if tiles.held else parts * K * width
     held = parts * turns * 16 if tiles.held else 0
-    return Sizes(weights, tiles.rows * (kc + 4), split * parts * tiles.rows * width, held, split, up(groups, down), chunks)
+    sum_line = width + 4 if width % 8 == 0 else width
+    return Sizes(weights, tiles.rows * (kc + 4), parts * split * tiles.rows * sum_line, held, split, up(groups, down), chunks)
 
 
 def pass_sizes(cell: Any, H: int, per_gate: bool, tiles: Tiles, backward: bool) -> list[Sizes] | None:
