@@ -47,10 +47,7 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
 
-@cache
-def built(name):
-    """The page of a lesson, made once for the tests that look at it."""
-    return run.page(ALL[name])
+built = cache(lambda name: run.page(ALL[name]))  # the page of a lesson, made once for the tests that look at it
 
 
 @pytest.mark.parametrize("name", RUN)
