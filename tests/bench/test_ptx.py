@@ -66,6 +66,7 @@ def test_every_launch_can_be_run_again_from_the_files(options, tmp_path, capsys)
     assert " memories compared, 0 complaints" in capsys.readouterr().out
 
 
+@pytest.mark.check
 def test_what_is_off_missing_or_of_another_kind_is_told(tmp_path, capsys):
     folder = tmp_path / "call"
     document = written(folder, "--sizes", "2,2,1,3", "--cell", "simple_rnn", "--dtype", "float64")
