@@ -37,7 +37,7 @@ SELECTIONS = MASKS | {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],
     r"lost = lost \|\| !all_arrived\([^;]*;": [";"],
-    r"(?<=\s)arrive\([^;]*;": [";"],
+    r"(?<=\s)arrive\(arrived [^;]*;": [";"],
     r"round \* BLOCKS": ["round * BLOCKS - 1", "(round - 1) * BLOCKS"],
     r"round \+ 1, failed": ["round, failed"],
     r"arrived \+ GROUP \* 32": ["arrived", "arrived + SLICE * 32"],
@@ -60,7 +60,7 @@ SELECTIONS = MASKS | {  # what is replaced by what
     r"row < ROWS && b < B && j < H": ["b < B && j < H", "row < ROWS && j < H", "row < ROWS && b < B"],
     r"k < H && j < H \?": ["j < H ?", "k < H ?"],
     r"unit < H && j < H \?": ["j < H ?", "unit < H ?"],
-    r"FIRST<K> \+ part": ["FIRST<K>", "part"],
+    r"Cell::template FIRST<K> \+ part": ["Cell::template FIRST<K>", "part"],
     r"size_t\(g\) \* B": ["0"],
     r"PER_GATE \? G : 1\); g\+\+": ["1); g++"],
     r"if \(tapes\[k\]\)": ["if (true)"],
@@ -99,6 +99,7 @@ KNOWN = {  # (what, where): what changes nothing, and why
         "a masked step has saved 0: with r = z = 0 every dhg of the GRU is 0"
     ),
     ("if (lost) return; -> ;", "if (lost) return;"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) arrive(arrived + GROUP * 32);"): "a block that gave up has said so: the host raises",
     ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
     ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
