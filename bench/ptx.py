@@ -126,8 +126,8 @@ def check(folder: Path) -> tuple[list[str], int]:
             if found.shape != expected.shape or found.dtype != expected.dtype:
                 complaints.append(f"{who}: expected {expected.dtype} {expected.shape}, found {found.dtype} {found.shape}")
             elif expected.dtype.kind != "f":
-                off = int(np.sum(found != expected))
-                complaints += [f"{who}: {off} of {expected.size} elements differ"] * bool(off)
+                differ = int(np.sum(found != expected))
+                complaints += [f"{who}: {differ} of {expected.size} elements differ"] * bool(differ)
             else:
                 same = np.isnan(expected)  # what no kernel has written
                 off = error(np.where(same, 0, found), np.where(same, 0, expected))
