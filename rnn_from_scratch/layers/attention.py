@@ -46,7 +46,7 @@ class Attention(keras.layers.Layer):
         if live is not None:
             p = bridge.where(live[:, None, :], p, ops.zeros_like(p))  # a row without keys sees nothing
         both = bridge.concat([p @ k, y], axis=2)
-        return ops.tanh(bridge.einsum("btj,ju->btu", both, self.V) + ops.convert_to_tensor(self.b)), p
+        return bridge.tanh(bridge.einsum("btj,ju->btu", both, self.V) + ops.convert_to_tensor(self.b)), p
 
     def compute_output_shape(self, shapes: Any) -> Any:
         (B, T, _), (_, S, _) = shapes

@@ -224,3 +224,7 @@ def rows(p: Tensor) -> list[Tensor]:
 
 def einsum(products: str, *operands: Tensor) -> Tensor:
     return tf.einsum(products, *operands)
+
+
+def tanh(t: Tensor) -> Tensor:
+    return tf.tanh(t)

@@ -1,7 +1,7 @@
 """The framework that Keras runs on, chosen once: `bridge` is the module of this package for it.
 
-Where tensors meet, the layers use the bridge's operations: on PyTorch and JAX keras.ops.where, stack, concatenate and matmul bring float64
-down to float32.
+Arithmetic on tensors uses the bridge's operations, in which float64 stays float64: Keras' own do not all keep it (ops.matmul on PyTorch,
+ops.tanh on JAX).
 """
 
 from __future__ import annotations

@@ -238,3 +238,7 @@ def rows(p: Tensor) -> list[Tensor]:
 
 def einsum(products: str, *operands: Any) -> Tensor:
     return jnp.einsum(products, *map(jnp.asarray, operands))
+
+
+def tanh(t: Tensor) -> Tensor:
+    return jnp.tanh(t)

@@ -49,6 +49,7 @@ class Slope:
 
 def activation(function: Callable[[Tensor], Tensor], name: str | None) -> Activation:
     """A function of tensors as an activation of a cell; name: that of its slope, or None."""
+    function = bridge.tanh if name == "tanh" else function
 
     def gate_by_gate(a: Any) -> Any:
         return [function(gate) for gate in a] if isinstance(a, Gates) else function(a)

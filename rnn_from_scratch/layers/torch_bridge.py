@@ -96,3 +96,7 @@ def rows(p: Tensor) -> Any:
 
 def einsum(products: str, *operands: Any) -> Tensor:
     return torch.einsum(products, *(ops.convert_to_tensor(t) for t in operands))
+
+
+def tanh(t: Tensor) -> Tensor:
+    return torch.tanh(t)

@@ -88,6 +88,10 @@ model = keras.Sequential([keras.Input((4, 2)), layers.LSTM(5), keras.layers.Dens
 model.compile("adam", "mse", jit_compile=True)
 data = np.ones((8, 4, 2), "float32"), np.ones((8, 1), "float32")
 model.fit(*data, verbose=0)
+model = keras.Sequential([keras.Input(batch_shape=(4, 4, 2)), layers.LSTM(5, stateful=True), keras.layers.Dense(1)])
+model.compile("adam", "mse")                                        # keras.layers fails here: it changes states that backward needs
+losses = model.fit(*data, batch_size=4, epochs=20, verbose=0).history["loss"]
+assert losses[-1] < losses[0]
 print("right")
 """
 
