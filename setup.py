@@ -191,10 +191,11 @@ setup(
         "Intended Audience :: Developers",
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
-        "Operating System :: POSIX :: Linux",  # this and Python 3.11 are what the tests have run with
+        "Operating System :: POSIX :: Linux",  # this and Python 3.11 are what all tests have run with
         "Programming Language :: C++",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Software Development :: Testing",
         "Typing :: Typed",
