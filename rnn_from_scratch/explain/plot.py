@@ -22,7 +22,11 @@ KINDS = {
     "memory": "the half-life of every unit",
     "unroll": "the unrolled graph with its numbers",
 }
-OF_RUNS = {"attention": "of a run of translate: where the decoder looks", "embedding": "of a run of word2vec: its words in the plane"}
+OF_RUNS = {
+    "attention": "of a run of translate: where the decoder looks",
+    "embedding": "of a run of word2vec: its words in the plane",
+    "sharpness": "of a run on digits, trained once more: the largest eigenvalue of the Hessian",
+}
 EVERY = {**KINDS, **OF_RUNS}
 FORMATS = ("svg", "png", "pdf", "gif")
 UNITS = {"gates": 4, "unroll": 2}
@@ -47,7 +51,7 @@ def plot(
     out: Annotated[Path | None, default(f"The picture: {', '.join(FORMATS)} (gif: unroll).", "KIND.svg", dir_okay=False)] = None,
     numbers: Annotated[Path | None, typer.Option("--csv", help="The numbers in it, too.", dir_okay=False)] = None,
 ) -> None:
-    """Pictures for a lecture: gates, reach, spectrum, saturation, memory, unroll; of a run attention, embedding."""
+    """Pictures for a lecture: gates, reach, spectrum, saturation, memory, unroll; of a run attention, embedding, sharpness."""
     if kind not in EVERY:
         raise InputError(f"plot: expected one of {', '.join(EVERY)}, got {kind}{meant(kind, EVERY)}")
     for given, value, kinds in (("unit", unit, "unroll"), ("step", step, "spectrum"), ("text", text, "attention")):
@@ -65,10 +69,11 @@ def plot(
     if kind in OF_RUNS:
         refuse(f"{kind} has one form", **of_a_cell, layer=layer, wide=wide or None)
         assert of is not None
-        if kind == "attention":
-            refuse("attention draws nothing at random", seed=seed)
-        made = run_figures.attention(Path(of), text) if kind == "attention" else run_figures.embedding(Path(of), seed or 0)
-        finish(made, target, numbers)
+        if kind != "embedding":
+            refuse(f"{kind} draws nothing at random", seed=seed)
+        run = Path(of)
+        draws = {"attention": lambda: run_figures.attention(run, text), "sharpness": lambda: run_figures.sharpness(run)}
+        finish(draws.get(kind, lambda: run_figures.embedding(run, seed or 0))(), target, numbers)
         return
 
     sheet = figures.Sheet(wide)

@@ -1,4 +1,4 @@
-"""Figures of one kind of run alone: attention of translate, the plane of words of word2vec. As in figures.py, with the numbers as rows."""
+"""Figures of one kind of run alone: attention of translate, words of word2vec, sharpness of digits; with their numbers as rows."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def attention(run_dir: Path, text: str | None) -> tuple[Any, Rows]:
     source = first_test_source(run_dir) if text is None else translate_command.check_text(text)
     read, written, p = translate.look(source, translator, vocabulary, settings, translate_command.BEAM)
     return translation_plots.attention(p, read, written), [["written", *read], *([name, *row] for name, row in zip(written, p.tolist()))]
+
+
+def sharpness(run_dir: Path) -> tuple[Any, Rows]:
+    """The largest eigenvalue of the loss's Hessian along the training of a run on digits, which is made once more. Raises InputError."""
+    from ..tasks import PRESETS, rundir
+    from ..tasks.tensorflow_import import load_tensorflow
+
+    record = rundir.read(run_dir).record
+    if PRESETS[record["task"]][0] != "mnist":
+        raise InputError(f"plot sharpness: {run_dir} is a run of {record['task']}; expected a run on digits, of train mnist or mnist-...")
+    load_tensorflow("tensorflow")
+    from ..tasks import sharpness as task
+
+    rows, title = task.along_training(record["settings"])
+    return task.figure(rows, title), [list(rows[0]), *(list(row.values()) for row in rows)]
 
 
 def embedding(run_dir: Path, seed: int) -> tuple[Any, Rows]:

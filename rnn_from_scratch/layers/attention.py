@@ -42,7 +42,7 @@ class Attention(keras.layers.Layer):
         a = bridge.einsum("btk,bsk->bts", bridge.einsum("bth,hk->btk", y, self.W), k) / k.shape[2] ** 0.5
         if live is not None:
             a = bridge.where(live[:, None, :], a, ops.full_like(a, -1e30))
-        p = ops.softmax(a)
+        p = bridge.softmax(a)  # Keras' own warns of a source of one token
         if live is not None:
             p = bridge.where(live[:, None, :], p, ops.zeros_like(p))  # a row without keys sees nothing
         both = bridge.concat([p @ k, y], axis=2)

@@ -228,3 +228,7 @@ def einsum(products: str, *operands: Tensor) -> Tensor:
 
 def tanh(t: Tensor) -> Tensor:
     return tf.tanh(t)
+
+
+def softmax(t: Tensor) -> Tensor:
+    return tf.nn.softmax(t)

@@ -242,3 +242,7 @@ def einsum(products: str, *operands: Any) -> Tensor:
 
 def tanh(t: Tensor) -> Tensor:
     return jnp.tanh(t)
+
+
+def softmax(t: Tensor) -> Tensor:
+    return jax.nn.softmax(t)

@@ -1,4 +1,4 @@
-"""Sharpness: the largest eigenvalue of the loss's Hessian, along training. python -m rnn_from_scratch.tasks.sharpness sharpness.png
+"""Sharpness: the largest eigenvalue of the loss's Hessian, along training. rnn-from-scratch plot sharpness RUN_DIR
 
 No Hessian is made: power iteration needs only products with it, and such a product is the gradient of <gradient, v>, a gradient of a
 gradient through the layers (Pearlmutter 1994). Where the largest eigenvalue passes 2 / step size, plain gradient descent bounces between
@@ -7,17 +7,17 @@ the walls of its valley (Cohen et al. 2021, "Gradient descent on neural networks
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from . import FAST, PRESETS, mnist, plots
+from . import mnist, plots
 
 ITERATIONS = 12
 DIGITS = 100  # the curvature is that of their loss
+POINTS = 24  # of a curve, about
 
 
 def hessian_product(weights: list[Any], loss: Callable[[], Any], v: Sequence[Any]) -> list[Any]:
@@ -43,11 +43,14 @@ def largest_eigenvalue(weights: list[Any], loss: Callable[[], Any], iterations: 
     return eigenvalue
 
 
-def along_training(preset: str = "mnist-rnn", every: int = 10, **settings: Any) -> tuple[list[dict[str, Any]], str]:
-    """Train the fast version of a preset of digits; after every so many batches its step, loss and sharpness. And a title."""
-    chosen = {**PRESETS[preset][1], **FAST[preset], **settings}
-    tf.keras.utils.set_random_seed(chosen["seed"])
-    program = mnist.prepare(chosen)
+def along_training(settings: dict[str, Any], every: int | None = None) -> tuple[list[dict[str, Any]], str]:
+    """Train a reader of digits with these settings; after every so many batches its step, loss and sharpness. And a title.
+
+    every: None is about POINTS of them in all.
+    """
+    tf.keras.utils.set_random_seed(settings["seed"])
+    program = mnist.prepare(settings)
+    every = every or max(1, settings["epochs"] * program.examples // settings["batch_size"] // POINTS)
     weights = [w.value for w in program.model.trainable_weights]
     x, y = next(iter(program.batches(0, 0)))
     x, y = x[:DIGITS], y[:DIGITS]
@@ -56,7 +59,7 @@ def along_training(preset: str = "mnist-rnn", every: int = 10, **settings: Any) 
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, program.model(x, training=True)))
 
     rows, n = [], 0
-    for epoch in range(chosen["epochs"]):
+    for epoch in range(settings["epochs"]):
         for batch in program.batches(epoch, 0):
             if n % every == 0:
                 rows.append({"step": n, "loss": float(loss()), "sharpness": largest_eigenvalue(weights, loss)})
@@ -72,10 +75,3 @@ def figure(rows: list[dict[str, Any]], title: str) -> Any:
         axes.plot([row["step"] for row in rows], [row[key] for row in rows], marker="o", markersize=4, label=key)
         plots.explain(axes)
     return made
-
-
-if __name__ == "__main__":
-    rows, title = along_training(backend="reference")
-    for row in rows:
-        print(f"step {row['step']:4d}   loss {row['loss']:.3f}   sharpness {row['sharpness']:8.2f}", flush=True)
-    figure(rows, title).savefig(sys.argv[1] if len(sys.argv) > 1 else "sharpness.png", dpi=120)

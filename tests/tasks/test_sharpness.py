@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rnn_from_scratch import layers
-from rnn_from_scratch.tasks import sharpness
+from rnn_from_scratch.tasks import FAST, PRESETS, sharpness
 
 from ..helpers.figures import complete, inside
 from ..helpers.layer_pairs import fill, random
@@ -37,7 +37,8 @@ def test_the_eigenvalue_is_that_of_the_whole_hessian(seed):
 
 @pytest.mark.check
 def test_along_training():
-    rows, title = sharpness.along_training(every=4, epochs=1, units=8, examples=750, backend="reference")
+    small = {"epochs": 1, "units": 8, "examples": 750}
+    rows, title = sharpness.along_training({**PRESETS["mnist-rnn"][1], **FAST["mnist-rnn"], **small}, every=4)
     assert [row["step"] for row in rows] == [0, 4] and rows[-1]["loss"] < rows[0]["loss"]
     assert all(np.isfinite(row["sharpness"]) and row["sharpness"] > 0 for row in rows)
     drawn = sharpness.figure(rows, title)

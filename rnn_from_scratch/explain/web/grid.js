@@ -129,7 +129,9 @@ function write(first, last) {
       const td = tds[t], v = +td.dataset.value;
       if (td.shown === td.dataset.value) continue;
       td.shown = td.dataset.value;
-      td.textContent = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
+      const text = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
+      if (td.firstChild) td.firstChild.data = text;  // a new text node would be laid out anew
+      else td.textContent = text;
       shade(td, v, back);
     }
   }

@@ -15,19 +15,28 @@ TASKS.series = () => {
     turn(false, true);
   }
 
-  // The next values, each fed back into a window of as many steps
+  // The next values, each fed back into a window of as many steps: one between two looks at what the reader does. Till all are
+  // there the picture has the old ones behind the first.
+  let future = [];
+  let forecasting = 0;
   function forecast(view) {
-    const layers = turnedLayers(), window = Array.from(STATE.input), found = [];
-    let next = view.run.outputs[T - 1][0];
-    for (let n = 0; n < ahead; n++) {
-      found.push(next);
-      window.push(next);
+    const mine = ++forecasting, layers = turnedLayers(), window = Array.from(STATE.input), found = [view.run.outputs[T - 1][0]];
+    const more = () => {
+      if (mine !== forecasting) return;
+      if (found.length === ahead) {
+        future = found;
+        draw(future);
+        return;
+      }
+      window.push(found.at(-1));
       window.shift();
-      if (n === ahead - 1) break;
       const tapes = forwardStack(layers, vectors(MODEL, Float64Array.from(window), T), T, initialStates(), null);
-      next = headOutputs(MODEL, tapes, T - 1)[0];
-    }
-    return found;
+      found.push(headOutputs(MODEL, tapes, T - 1)[0]);
+      setTimeout(more, 0);
+    };
+    future = [found[0], ...future.slice(1)];
+    draw(future);
+    setTimeout(more, 0);
   }
 
   function build() {
@@ -45,7 +54,7 @@ TASKS.series = () => {
     );
   }
 
-  function draw(view, future) {
+  function draw(future) {
     const holder = byId("picture"), width = Math.max(260, holder.clientWidth || 640), height = 240;
     const left = 56, right = 14, top = 12, bottom = 26, values = [...Array.from(STATE.input), ...future];
     const low = Math.min(...values), high = Math.max(...values), room = (high - low || 1) * 0.15;
@@ -101,8 +110,8 @@ TASKS.series = () => {
   }
 
   function fill(view) {
-    const future = forecast(view), { step } = STATE.loss;
-    draw(view, future);
+    const { step } = STATE.loss;
+    forecast(view);
     const says = `After step ${step} the model says ${show(real(view.run.outputs[step][0]), 4)}`;
     byId("next").textContent = `${says}. At step ${at} it read ${show(real(STATE.input[at]), 4)}.`;
     fillStrip("by-gradient", Array.from(stepNorms(view)), step, at, "gradient");
