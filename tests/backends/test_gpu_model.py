@@ -35,6 +35,7 @@ def test_the_sequence_tier_wins_small_and_middle_sizes_by_2_to_8():
     assert predict("T4", "big", "LSTM").sequence is None
 
 
+@pytest.mark.check
 def test_the_table_says_that_nothing_was_measured():
     text = markdown()
     assert text.startswith("# Predicted times, float32; no GPU has run this")

@@ -21,6 +21,7 @@ def test_every_part_has_the_same_first_gradient():
             assert np.abs(found - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 
+@pytest.mark.check
 def test_the_table_has_a_row_for_each_size_and_goes_into_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(stacked, "STEPS", 3)
     text = stacked.table(["LSTMCell"], [2, 3], 2)

@@ -1,6 +1,7 @@
 """The figures that a run of one kind alone has; attention is drawn in test_translation_pages.py."""
 
 import numpy as np
+import pytest
 
 from rnn_from_scratch import cli
 from rnn_from_scratch.tasks import FAST, PRESETS, rundir
@@ -22,6 +23,7 @@ def test_the_plane_of_words(tmp_path, capsys):
     assert "father" in (tmp_path / "0.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.check
 def test_sharpness_along_a_run_on_digits(tmp_path, capsys, folder, monkeypatch):
     """The run is trained once more, from its own settings: the first row is the loss at its start."""
     from rnn_from_scratch.tasks import sharpness

@@ -68,7 +68,6 @@ def test_other_functions_and_types():
         refused(model, 'GRU "gru": expected float32, which is all that ONNX Runtime\'s recurrent operators compute in, got float64')
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' quantize() converts arrays as NumPy no longer likes it
 def test_options_that_onnx_lacks():
     x, z = Input((4, 3)), Input((4, 3))
     longer = Concatenate(axis=1, name="longer")([Masking()(x), Masking()(z)])
@@ -77,6 +76,11 @@ def test_options_that_onnx_lacks():
     refused(Sequential([Input((4, 3)), first]), 'LayerNormalization "first": ONNX normalizes over the last axes; expected axis=-1')
     flat = keras.layers.Flatten(data_format="channels_first", name="flat")
     refused(Sequential([Input((4, 3)), flat]), "Flatten \"flat\": expected data_format='channels_last', got 'channels_first'")
+
+
+@pytest.mark.check
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras' quantize() converts arrays as NumPy no longer likes it
+def test_quantized_weights():
     model = Sequential([Input((3,)), Dense(2, name="small")])
     model.layers[0].quantize("int8")
     refused(model, 'Dense "small": quantized weights (int8); export the model before quantize()')

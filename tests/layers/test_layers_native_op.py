@@ -99,6 +99,7 @@ print(threads(1), threads(4), threads(2))
 """
 
 
+@pytest.mark.check
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 def test_the_number_of_threads_is_that_of_the_moment():
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=300)

@@ -144,6 +144,7 @@ def test_a_file_that_prints_without_end_is_ended(here, capsys):
     assert "prints more than 1 MB" in " ".join(line.strip() for line in lines)
 
 
+@pytest.mark.check
 def test_an_endless_loop_is_ended_with_all_that_it_started(here, capsys, monkeypatch):
     monkeypatch.setattr(parent, "SECONDS", 6.0)
     start = "import subprocess, sys, pathlib, time\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"

@@ -82,7 +82,8 @@ def test_without_the_recurrent_weights_gradient_the_margin_is_missed(preset, tmp
     assert margin(preset, record) < 0
 
 
-@pytest.mark.parametrize("preset", ["word2vec", pytest.param("word2vec-book", marks=pytest.mark.check)])
+@pytest.mark.check
+@pytest.mark.parametrize("preset", ["word2vec", "word2vec-book"])
 def test_without_training_words_do_not_lie_in_groups(preset, tmp_path):
     record = training.train(preset, tmp_path / "run", fast=True, batches=1, epochs=1, learning_rate=1e-9)
     assert margin(preset, record) < 0
