@@ -21,17 +21,16 @@ from .gpu_timing import tier
 
 RUNS, REPEATS, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
 WAITING = tuple(cells.forms())  # run in as many blocks as there is room for, which wait for each other
-MASKS = ("bool on = is_live(live, b, step, T, rev);", "bool on = true;")
 FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
     "step": {
-        "masks ignored": MASKS,
+        "masks ignored": ("bool on = is_live(live, b, step, T, rev);", "bool on = true;"),
         "the bias of another gate": ("bx[(FIRST + i) * H + j]", "bx[j]"),
         "states of the wrong slot": ("before = rev ? t + 1 : t, after", "before = rev ? t : t + 1, after"),
         "a column sum of seven parts": ("for (int k = 1; k < 8; k++)", "for (int k = 1; k < 7; k++)"),
     },
     "sequence": {
-        "masks ignored": MASKS,
+        "masks ignored": ("on[i] = is_live(live, b, step, T, rev);", "on[i] = true;"),
         "states of the wrong slot": ("before = rev ? t + 1 : t;", "before = rev ? t : t + 1;"),
         "weights of the next unit": ("j = SLICE * OWN + column % OWN;", "j = (SLICE * OWN + column % OWN + 1) % H;"),
         "a part of each sum left out": ("layer < SPLIT; layer++", "layer < SPLIT - 1; layer++"),
