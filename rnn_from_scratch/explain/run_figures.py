@@ -33,7 +33,7 @@ def sharpness(run_dir: Path) -> tuple[Any, Rows]:
     from ..tasks.tensorflow_import import load_tensorflow
 
     record = rundir.read(run_dir).record
-    if PRESETS[record["task"]][0] != "mnist":
+    if PRESETS.get(record["task"], ("",))[0] != "mnist":
         raise InputError(f"plot sharpness: {run_dir} is a run of {record['task']}; expected a run on digits, of train mnist or mnist-...")
     load_tensorflow("tensorflow")
     from ..tasks import sharpness as task
