@@ -129,8 +129,10 @@ def check(folder: Path) -> tuple[list[str], int]:
                 differ = int(np.sum(found != expected))
                 complaints += [f"{who}: {differ} of {expected.size} elements differ"] * bool(differ)
             else:
-                same = np.isnan(expected)  # what no kernel has written
-                off = error(np.where(same, 0, found), np.where(same, 0, expected))
+                unwritten = np.isnan(expected)
+                stray = int(np.sum(~np.isnan(found[unwritten])))
+                complaints += [f"{who}: {stray} elements were written that no thread writes"] * bool(stray)
+                off = error(np.where(unwritten, 0, found), np.where(unwritten, 0, expected))
                 if not off <= ALLOWED[str(expected.dtype)]:
                     complaints.append(f"{who}: off by {off:.1g}, allowed {ALLOWED[str(expected.dtype)]:.0e}")
     return complaints, compared

@@ -88,6 +88,11 @@ def test_what_is_off_missing_or_of_another_kind_is_told(tmp_path, capsys):
         assert ptx.main(["--check", str(folder)]) == 1
         assert told in capsys.readouterr().out
         np.save(file, kept)
+    (file, after) = next((f, a) for f in folder.glob("*/*.after.npy") if np.isnan(a := np.load(f)).any())
+    np.save(str(file).replace(".after", ".found"), np.nan_to_num(after))
+    capsys.readouterr()
+    assert ptx.main(["--check", str(folder)]) == 1
+    assert "elements were written that no thread writes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
