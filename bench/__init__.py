@@ -11,9 +11,12 @@
     test_steps.py       single steps of a stream, beside torch's single-step cells
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     fit.py, stacked.py, torch_fit.py    training steps of whole models, each a command;  words.py: word2vec and translate
+    keras_backends.py   the same with Keras on PyTorch and JAX
     second_order.py     gradients of gradients: the ratio to the first order, torch and tf.keras beside it
     report.py           JSON -> tables, plots (plots.py), the table in README.md
     compare.py          what became slower, beside a file or beside an older checkout;  run.py: the command `rnn-from-scratch bench`
+    gpu_check.py        all that a GPU can tell: gpu_parity.py, gpu_timing.py;  gpu_model.py: what is predicted without one
+    ptx.py              every launch of a call, for emulators and cards of others; nvrtc.py: CUDA's compiler from PyPI
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
     pytest bench --benchmark-disable    runs small cases once, untimed
