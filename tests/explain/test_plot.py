@@ -183,10 +183,11 @@ def test_an_option_changes_the_numbers(of, option, tmp_path, capsys):
 
 
 WRONG = {
-    "gate lstm": "plot: expected one of gates, reach, spectrum, saturation, memory, unroll, attention, embedding, got gate",
+    "gate lstm": "plot: expected one of gates, reach, spectrum, saturation, memory, unroll, attention, embedding, sharpness, got gate",
     "attention": "plot attention: of what? rnn-from-scratch plot attention RUN_DIR",
     "attention lstm": "lstm: no such run directory",
     "embedding lstm": "lstm: no such run directory",
+    "sharpness lstm": "lstm: no such run directory",
     "embedding runs/none --wide": "--wide: embedding has one form; leave it out",
     "attention runs/none --seed 3": "--seed: attention draws nothing at random; leave it out",
     "gates lstm --text a": "--text: only attention has it; leave it out",
