@@ -102,6 +102,8 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ("if (!lost) -> if (true)", "if (!lost) arrive(arrived + GROUP * 32);"): "a block that gave up has said so: the host raises",
     ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
+    ("BLOCKS > 1 && threadIdx.x == 0 -> BLOCKS > 1", "if (BLOCKS > 1 && threadIdx.x == 0) {"): "all threads look, where one would do",
+    ("k >= KC || at >= K -> k >= KC", "if (k >= KC || at >= K) break;"): "beyond K the tile is 0",
     ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + (rev ? T : 0)) * H + j], state[i][k]);"): ALL_OR_NONE,
