@@ -11,7 +11,7 @@ import time
 RUNS = {
     "char": ["--units", "16", "--batch-size", "100", "--epochs", "2", "--dropout", "0.1"],
     "mnist-rnn": ["--units", "20", "--epochs", "8", "--batch-size", "25"],
-    "word2vec": ["--vocabulary", "2000", "--embedding", "20", "--batches", "15000", "--epochs", "2"],
+    "word2vec": ["--vocabulary", "2000", "--embedding", "20", "--batches", "6000", "--epochs", "2"],
     "translate": ["--units", "16", "--epochs", "2", "--dropout", "0.1"],
 }
 

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import product
 
 import pytest
 
 from ..conftest import ROOT
 from ..helpers.layer_pairs import some_checked
+from ..helpers.sample import drawn
 
 PACKAGES = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 OTHERS = [name for name in PACKAGES if name != "tensorflow"]  # on TensorFlow most of it is in the other tests of this folder
+NAMES = ["wide", "dropout", "wrapped", "hand_written", "stateful", "saved", "fitted"]
 LIMITS = {"fitted": 1e-4}  # losses in float32; all else is float64
 
 
@@ -39,8 +42,7 @@ def test_float64_equals_keras_on_the_same_backend(backend):
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("name", ["wide", "dropout", "wrapped", "hand_written", "stateful", "saved", "fitted"])
-@pytest.mark.parametrize("backend", PACKAGES)
+@pytest.mark.parametrize(("backend", "name"), drawn(list(product(PACKAGES, NAMES)), every=2))
 def test_every_case_equals_keras_on_the_same_backend(backend, name):
     cases = found(backend, name)
     assert cases

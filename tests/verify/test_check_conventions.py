@@ -65,7 +65,7 @@ def of_framework(name):
 FRAMEWORKS = ("torch", "TensorFlow", "JAX")
 ONCE = list(product(FRAMEWORKS, CORNERS, [0]))
 SHORT = [("torch", "relu", 0), ("torch", "max", 0)]
-MORE = drawn(list(product(FRAMEWORKS, CORNERS, [1, 2, 3])), every=9)
+MORE = drawn(list(product(FRAMEWORKS, CORNERS, [1, 2, 3])), every=18)
 CASES = [pytest.param(*case, marks=[pytest.mark.check] * (case not in SHORT)) for case in ONCE + MORE]
 
 
