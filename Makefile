@@ -33,9 +33,9 @@ test: $(VENV)/.installed
 check: $(VENV)/.installed
 	$(PYTEST) -m check tests
 
-# the whole of every list of which `make check` draws a part: planted bugs, seeds, options, frameworks (two hours)
+# the whole of every list of which `make check` draws a part: planted bugs, seeds, lessons, Keras' backends
 mutants: $(VENV)/.installed
-	RNN_MUTANTS=all $(PYTEST) -m check tests/kernels tests/verify tests/lessons tests/cli tests/layers
+	RNN_MUTANTS=all $(PYTEST) -m check tests/kernels tests/verify tests/lessons tests/layers/test_keras_backends.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
