@@ -211,10 +211,12 @@ def unexplained() -> tuple[list[Mutant], set[tuple[str, str]]]:
     """The mutants that nobody noticed and KNOWN does not explain; and what KNOWN explains without need."""
     with nothing_is_zero_by_luck():
         check_all()  # unbroken, all is well
-    tried = drawn(every())
+    found = every()
+    tried = drawn(found)
     left = survivors(tried, caught, KNOWN, LIMIT)
     names = {(m.what, m.where) for m in left}
-    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) & {(m.what, m.where) for m in tried} - names
+    unsure = names | {(m.what, m.where) for m in found if m not in tried}  # several mutants may have one name: another one may survive
+    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) & {(m.what, m.where) for m in tried} - unsure
 
 
 if __name__ == "__main__":
