@@ -60,6 +60,7 @@ MNIST ?= $(error programs needs MNIST=FOLDER, with the four IDX files)
 SHAKESPEARE ?= $(error programs needs SHAKESPEARE=FILE, all plays as text)
 TRAIN := $(BIN)/rnn-from-scratch train --overwrite
 CELLS  = $(shell $(BIN)/python -c 'from rnn_from_scratch import cells; print(*cells.CELLS)')
+LONGER := --epochs 12 --batch-size 64 --learning-rate 0.002 --decay 0.8
 ADAM  := --units 32 --optimizer adam --learning-rate 0.003 --epochs 5 --batch-size 200
 
 programs: $(VENV)/.installed
@@ -78,11 +79,13 @@ programs: $(VENV)/.installed
 	$(if $(ABC),$(TRAIN) char --data '$(ABC)' --layers 2 --units 256 --bptt 100 --epochs 11 --learning-rate 0.004 --decay 0.8 --out runs/abc)
 	for seed in 0 1 2; do \
 		$(TRAIN) translate --seed $$seed --out runs/dates-$$seed || exit; \
+		$(TRAIN) translate --no-attention --seed $$seed --out runs/dates-without-$$seed || exit; \
 		$(if $(WORDS),$(TRAIN) word2vec --data '$(WORDS)' --seed $$seed --out runs/word2vec-$$seed || exit;) \
-		$(if $(PAIRS),$(TRAIN) translate --data '$(PAIRS)' --seed $$seed --out runs/translate-$$seed || exit;) done
-	$(TRAIN) translate --no-attention --out runs/dates-without
+		$(if $(PAIRS),$(TRAIN) translate --data '$(PAIRS)' --seed $$seed --out runs/translate-$$seed || exit; \
+		$(TRAIN) translate --data '$(PAIRS)' $(LONGER) --seed $$seed --out runs/translate-longer-$$seed || exit;) done
 	for cell in $(CELLS); do $(TRAIN) translate --cell $$cell --out runs/dates-$$cell || exit; done
 	$(if $(WORDS),$(TRAIN) word2vec-book --data '$(WORDS)' --out runs/word2vec-book)
+	$(if $(PAIRS),$(TRAIN) translate-book --data '$(PAIRS)' --out runs/translate-book)
 	$(BIN)/python -m rnn_from_scratch.tasks.table runs rnn_from_scratch/tasks/README.md
 
 wheel: $(VENV)/.installed

@@ -44,7 +44,8 @@ def explain(
         from .runs import document_of
 
         target = out or Path(f"{Path(what).resolve().name}.html")
-        say(pages.write(target, pages.render(document_of(what, text=text, digit=digit, start=start))))
+        shown = pages.render(document_of(what, text=text, digit=digit, start=start))
+        say(pages.write(target, shown, pages.SMALLER))
         return
     refuse("only a run directory reads such a thing", **reading)
     if what.endswith(".json"):

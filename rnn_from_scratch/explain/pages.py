@@ -17,6 +17,7 @@ from .record import Layer, document
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("loop.js", "model.js", "ui.js", "state.js", "grid.js", "lines.js", "knobs.js", "reach.js", "heat.js", "check.js")
 MOST = 8_000_000  # bytes of a page
+FEWER, SMALLER = "choose fewer steps or units", "train one with fewer units, layers or tokens, or draw it by plot"  # of a model; of a run
 
 
 def page(layers: Sequence[Layer], x: Array, *, out: str | Path, **more: Any) -> Path:
@@ -57,10 +58,10 @@ def save(layers: Sequence[Layer], x: Array, *, out: str | Path, **more: Any) -> 
     return write(Path(out), text_of(document(layers, x, **more)) + "\n")
 
 
-def write(path: Path, text: str) -> Path:
-    """Write a file. Raises InputError."""
+def write(path: Path, text: str, smaller: str = FEWER) -> Path:
+    """Write a file; `smaller` says what to do where it is too large. Raises InputError."""
     if len(text.encode()) > MOST:
-        raise InputError(f"{path}: expected at most 8 MB, got {len(text.encode()) / 1e6:.1f} MB; choose fewer steps or units")
+        raise InputError(f"{path}: expected at most {MOST / 1e6:g} MB, got {len(text.encode()) / 1e6:.1f} MB; {smaller}")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

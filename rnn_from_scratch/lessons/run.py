@@ -165,6 +165,7 @@ def write_site(folder: Path, runs: list[Path]) -> None:
         raise InputError(f"--site: expected run directories of different names, got {' '.join(map(str, runs))}")
     from ..explain.commands import STEPS, UNITS
     from ..explain.example import example
+    from ..explain.pages import SMALLER
     from ..explain.pages import page as page_of_cell
     from ..explain.pages import render as render_page
     from ..explain.pages import write as write_page
@@ -199,7 +200,7 @@ def write_site(folder: Path, runs: list[Path]) -> None:
         rows.append("<h2>Runs</h2>\n<ul>")
         for run, name in zip(runs, names):
             document = document_of(run)
-            print(write_page(folder / name, render_page(document)))
+            print(write_page(folder / name, render_page(document), SMALLER))
             rows.append(f'<li><a href="{html.escape(name)}">{html.escape(document["title"])}</a></li>')
         rows.append("</ul>\n")
     text = render.part(render.Step(render.Block("markdown", INTRODUCTION, 0)))

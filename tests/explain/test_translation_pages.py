@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnn_from_scratch import cli
-from rnn_from_scratch.explain import page, record, schema
+from rnn_from_scratch.explain import page, pages, record, schema
 from rnn_from_scratch.explain.arrays import array_of
 from rnn_from_scratch.explain.encoder import encode
 from rnn_from_scratch.explain.head import head_outputs
@@ -117,6 +117,18 @@ def test_the_command_writes_a_page_and_figures_of_a_run(browser, run, tmp_path, 
     capsys.readouterr()
     assert cli.main(["explain", str(run), "--digit", "3", "--out", "x.html"]) == 2
     assert capsys.readouterr().err == "error: --digit: a run of translate has --text instead; leave it out\n"
+
+
+@pytest.mark.check
+@pytest.mark.filterwarnings(KERAS_SAVES)
+def test_a_run_too_large_for_a_page_is_told_what_to_do(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pages, "MOST", 20_000)
+    assert cli.main(["explain", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: mine.html: expected at most 0.02 MB, got 0.") and said.count("\n") == 1
+    assert "train one with fewer units, layers or tokens, or draw it by plot" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rnn_from_scratch.data import InputError
-from rnn_from_scratch.tasks import PRESETS, rundir, table, training
+from rnn_from_scratch.tasks import EMBEDDED, PRESETS, rundir, table, training
 
 from ..helpers.digit_runs import KERAS_SAVES
 
@@ -68,6 +68,17 @@ def test_load_is_shown_beside_a_linear_fit(tmp_path):
     write_run(tmp_path / "load", "load", results)
     ((*_, ours, _, _, _, _, _, beside),) = table.rows(tmp_path)
     assert (ours, beside) == ("RMSE 5.9 % below persistence", "linear autoregression: 5.0 %")
+
+
+def test_translations_are_shown_by_the_mean_of_the_seeds(tmp_path):
+    names = ("bleu_greedy", "bleu_beam_4", "bleu_far_greedy", "bleu_far_beam_4", "bleu_copy", "bleu_nearest")
+    for seed in range(2):
+        write_run(tmp_path / f"{seed}", "translate", {name: n + 4 * seed for n, name in enumerate(names)}, seed=seed, data="a.tsv")
+    write_run(tmp_path / "blind", "translate", {"exact_match_greedy": 0.01}, **EMBEDDED["translate"], attention=False)
+    blind, pairs = sorted(table.rows(tmp_path), key=lambda row: row[1], reverse=True)
+    assert pairs[1:4] == ["20 in 3 epochs, 29 in 12", "BLEU 2.0 greedy (BLEU 0.0 greedy to BLEU 4.0 greedy)", "2"]
+    assert pairs[-1] == "beam 3.0; far 4.0, beam 5.0; source copied 6.0; nearest training source 7.0"
+    assert blind[:3] == ["`train translate --no-attention`", "at most 10 %, to see that attention is needed", "1.0% of dates right"]
 
 
 def test_words_are_shown_with_their_groups_and_losses(tmp_path):

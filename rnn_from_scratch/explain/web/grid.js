@@ -119,7 +119,7 @@ function inputRows(turn) {
 function seen() {
   const box = byId("scroll"), left = box.scrollLeft, all = box.scrollWidth || 1;
   const column = (pixels) => Math.floor((pixels / all) * (MODEL.T + 2));
-  return [Math.max(0, column(left) - 2), Math.min(MODEL.T - 1, column(left + box.clientWidth) + 2)];
+  return [Math.max(0, column(left) - 2), Math.min(MODEL.T - 1, column(left + box.clientWidth))];
 }
 
 // Write the numbers of some columns, with their shades

@@ -32,8 +32,11 @@ function share(v, isGradient) {
 }
 
 function shade(target, v, isGradient) {
+  const part = share(v, isGradient), shade = v < 0 ? -part - 1 : part;
+  if (target.shade === shade) return;  // the browser would compute its style again
+  target.shade = shade;
   target.style.setProperty("--hue", v < 0 ? "var(--below)" : "var(--above)");
-  target.style.setProperty("--share", `${share(v, isGradient)}%`);
+  target.style.setProperty("--share", `${part}%`);
 }
 
 // Colours of the page as [red, green, blue], for canvases; asked for once in each scheme
