@@ -123,11 +123,19 @@ def test_no_option_is_forgotten():
         assert options(command) == known | (settings if command == "train" else set())
 
 
+@pytest.fixture(scope="module")
+def known():
+    """What the calls and runs without a further option have come to: many options are added to the same one."""
+    return {}
+
+
 @pytest.mark.check
 @pytest.mark.parametrize(("before", "added"), [pair for pairs in CHANGES.values() for pair in pairs], ids=" ".join)
-def test_an_option_changes_what_is_said(before, added, runs, capsys):
-    assert output(capsys, runs, *before) == output(capsys, runs, *before)
-    assert output(capsys, runs, *before, *added) != output(capsys, runs, *before)
+def test_an_option_changes_what_is_said(before, added, runs, known, capsys):
+    if tuple(before) not in known:
+        known[tuple(before)] = output(capsys, runs, *before)
+        assert output(capsys, runs, *before) == known[tuple(before)]
+    assert output(capsys, runs, *before, *added) != known[tuple(before)]
 
 
 @pytest.mark.parametrize(("line", "message"), REFUSED.items(), ids=REFUSED)
@@ -205,11 +213,12 @@ def test_every_setting_has_another_value():
 
 @pytest.mark.check
 @pytest.mark.parametrize("name", OTHER)
-def test_a_setting_changes_what_a_run_comes_to(name, runs, tmp_path, monkeypatch):
+def test_a_setting_changes_what_a_run_comes_to(name, runs, known, tmp_path, monkeypatch):
     preset, value, more = (*OTHER[name], {})[:3]
     given = {**BASE[preset], **more}
     if name == "data":
         del given["data"]
-    before = outcome(runs, tmp_path / "before", preset, given, monkeypatch)
-    after = outcome(runs, tmp_path / "after", preset, {**given, name: value}, monkeypatch)
-    assert before != after
+    key = preset, *sorted(given.items())
+    if key not in known:
+        known[key] = outcome(runs, tmp_path / "before", preset, given, monkeypatch)
+    assert outcome(runs, tmp_path / "after", preset, {**given, name: value}, monkeypatch) != known[key]

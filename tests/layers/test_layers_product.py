@@ -47,7 +47,9 @@ def made(cls, dtype, options):
 
 def outcome(cls, dtype, chosen):
     options = {name: OTHER_VALUES[name] if name in OTHER_VALUES else CALLS[name] for name in chosen}
-    call = {"training": options.pop("training", True), "mask": options.pop("mask", None)}
+    masked = "mask" in options or "zero_output_for_mask" in options  # which means nothing without one
+    call = {"training": options.pop("training", True), "mask": MASK if masked else None}
+    options.pop("mask", None)
     layer = made(cls, dtype, options)
     return {**results(layer, random(B, T, I), **call), "losses": np.asarray([float(v) for v in layer.losses])}
 

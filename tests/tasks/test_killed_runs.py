@@ -1,4 +1,7 @@
-"""Killed at random moments, stopped by Ctrl-C, on a full disk: a run goes on to the same bits. RNN_KILLS: how often, 2 unless set."""
+"""Stopped by Ctrl-C, killed at random moments, on a full disk: a run goes on to the same bits.
+
+RNN_KILLS: how often it is killed, 2 unless set.
+"""
 
 import os
 import signal
@@ -24,48 +27,37 @@ runpy.run_module("rnn_from_scratch", run_name="__main__", alter_sys=True)
 KILLS = int(os.environ.get("RNN_KILLS", "2"))
 
 
-@pytest.fixture(scope="module", params=RUNS)
-def task(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def whole(task, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / task
-    finish(task, out, *RUNS[task])
-    return out
-
-
-def test_killed_at_random_moments(task, whole, tmp_path):
-    out = tmp_path / "run"
+@pytest.mark.parametrize("task", RUNS)
+def test_a_run_that_was_stopped_in_every_way_ends_with_the_same_bits(task, tmp_path):
+    """One run meets all of it, one after the other: every start of a process costs as much as its training."""
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    finish(task, whole, *RUNS[task])
+    stop_by_ctrl_c(task, out)
     struck = kill_at_random(task, out, KILLS)
     print(f"{task}: {struck} kills struck")
     assert struck >= 1
     assert record(out)["status"] == "running"
+    fill_the_disk(task, out)
     finish(task, out, "--resume", "--save-every", "60")
-    ours, expected = bits(out), bits(whole)
-    assert ours == expected
+    assert bits(out) == bits(whole)
+    assert np.isfinite(record(out)["results"]["best_epoch"])
 
 
-def test_ctrl_c_is_one_line_and_loses_nothing(task, whole, tmp_path):
-    out = tmp_path / "run"
-    process = program(task, out, *RUNS[task])
+def stop_by_ctrl_c(task, out):
+    """One line, and nothing is lost."""
+    process = program(task, out, *RUNS[task], "--save-every", "0.2")
     while not (out / "checkpoint.npz").exists():
         assert process.poll() is None
         time.sleep(0.02)
-    time.sleep(1.5)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.count("\n")) == (130, 1)
     assert "--resume goes on from there" in err
-    finish(task, out, "--resume")
-    assert bits(out) == bits(whole)
 
 
-def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(task, whole, tmp_path):
-    """The largest file that the process may write is made too small for a checkpoint, in the middle of a run."""
-    out = tmp_path / "run"
-    kill_at_random(task, out, 1)
+def fill_the_disk(task, out):
+    """One line, and the last checkpoint stays: the largest file that the process may write is too small for another."""
     before = (out / "checkpoint.npz").read_bytes()
     args = ["train", task, "--quiet", "--out", str(out), "--resume", "--save-every", "0"]
     command = [sys.executable, "-c", LIMITED, str(len(before) // 2), *args]
@@ -74,6 +66,3 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(task, whole, tmp_
     assert "checkpoint.npz: cannot be written: File too large" in full.stderr
     assert (out / "checkpoint.npz").read_bytes() == before
     assert not list(out.glob("*.tmp*"))
-    finish(task, out, "--resume", "--save-every", "60")
-    assert bits(out) == bits(whole)
-    assert np.isfinite(record(out)["results"]["best_epoch"])

@@ -27,12 +27,21 @@ function turn(focus = false, again = false, first = null) {
   document.body.dataset.turned = (performance.now() - began).toFixed(2);
 }
 
+const PARTS = { lines: fillLines, reach: fillReach, heat: fillHeat };  // id -> what fills it
+const away = new Set();  // those that are out of sight
+const watch = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) isIntersecting ? away.delete(target.id) : away.add(target.id);
+});
+
+// What can be seen at once, the rest when there is time
 function fill(focus = false) {
+  const mine = view;
   fillGrid(view, focus);
-  fillLines(view);
-  fillReach(view);
-  fillHeat(view);
   sayWhere(view);
+  for (const [id, fillPart] of Object.entries(PARTS)) {
+    if (away.has(id)) setTimeout(() => { if (view === mine) fillPart(view); });
+    else fillPart(view);
+  }
 }
 
 function choose(row, t, focus) {
@@ -93,6 +102,7 @@ if (sayCheck() || document.body.dataset.selftest === "failed") {
   keepButtons();
   rebuild(location.hash.length > 1 ? null : AS_RECORDED.done);
 }
+for (const id of Object.keys(PARTS)) watch.observe(byId(id));
 byId("heat").addEventListener("click", (event) => {
   const { t, unit } = heatAt(event);
   STATE.unit = unit;
