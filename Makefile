@@ -35,7 +35,7 @@ check: $(VENV)/.installed
 
 # the whole of every list of which `make check` draws a part: planted bugs, seeds, lessons, Keras' backends
 mutants: $(VENV)/.installed
-	RNN_MUTANTS=all $(PYTEST) -m check tests/kernels tests/verify tests/lessons tests/layers/test_keras_backends.py
+	RNN_MUTANTS=all $(PYTEST) -m check tests/kernels tests/verify tests/lessons tests/layers/test_keras_backends.py tests/tasks/test_fast.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Pages of cells in Chromium as a reader uses them: keyboard, links, both colour schemes, small screens, hostile words."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -92,10 +93,24 @@ def test_columns_out_of_sight_are_written_too(browser, tmp_path):
     for key in ("End", "ArrowLeft", "ArrowLeft"):
         tab.page.keyboard.press(key)
     tab.page.wait_for_timeout(500)
-    texts = tab.page.evaluate("[...document.querySelectorAll('td.value')].map((td) => [td.dataset.value, td.textContent])")
-    assert len(texts) > 600
-    for value, text in texts:
-        assert float(text.replace("−", "-")) == pytest.approx(float(value), rel=0.06, abs=5.1e-4)
+    told = "[...document.querySelectorAll('td.value')].map((td) => [td.dataset.row, td.dataset.value, td.textContent, td.dataset.shade])"
+    found = tab.page.evaluate(told)
+    assert len(found) > 600
+    for row, value, text, shade in found:
+        v = float(value)
+        assert float(text.replace("−", "-")) == pytest.approx(v, rel=0.06, abs=5.1e-4)
+        size = abs(v) if "." not in row else 1 + math.log10(abs(v)) / 6 if v else 0
+        assert shade.removeprefix("below" if v < 0 else "above") == str(math.floor(55 * min(1, max(0, size)) + 0.5))
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_every_shade_has_a_colour_of_its_own_unless_the_reader_forces_colours(browser, written, colours):
+    tab = Tab(browser, written["LSTM"])
+    tab.page.emulate_media(forced_colors=colours)
+    all_of_them = "['above', 'below'].flatMap((side) => Array.from({ length: 56 }, (_, n) => `${side}${n}`))"
+    shown = f"""(td) => {all_of_them}.map((shade) => {{ td.dataset.shade = shade; return getComputedStyle(td).backgroundColor; }})"""
+    found = tab.page.locator("td.value").first.evaluate(shown)
+    assert len(set(found)) == (111 if colours == "none" else 1)  # at 0 both sides are alike
 
 
 @pytest.mark.parametrize(

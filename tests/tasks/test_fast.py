@@ -31,6 +31,7 @@ from rnn_from_scratch.layers import bridge
 from rnn_from_scratch.tasks import FAST, PRESETS, training
 
 from ..helpers.digit_runs import KERAS_SAVES
+from ..helpers.sample import drawn
 
 pytestmark = [pytest.mark.filterwarnings(KERAS_SAVES), pytest.mark.usefixtures("plain_pictures")]
 
@@ -69,7 +70,10 @@ def test_the_fast_version_learns(preset, tmp_path):
     assert margin(preset, record) >= 0
 
 
-@pytest.mark.parametrize("preset", [pytest.param(name, marks=() if name in QUICK else pytest.mark.check) for name in RECURRENT])
+LONG = drawn([name for name in RECURRENT if name not in QUICK], every=3)
+
+
+@pytest.mark.parametrize("preset", [*QUICK, *(pytest.param(name, marks=pytest.mark.check) for name in LONG)])
 def test_without_the_recurrent_weights_gradient_the_margin_is_missed(preset, tmp_path, monkeypatch):
     backward_op = bridge.backward_op
 
