@@ -24,8 +24,8 @@ demo: $(VENV)/.installed
 	$(BIN)/rnn-from-scratch verify
 	$(BIN)/rnn-from-scratch train mnist --cell lstm --units 150 --epochs 20 --learning-rate 0.003 --out demo --overwrite
 
-# on every core; the tests of one file stay together, since they share what they build
-PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+# on every core; the tests of one file stay together, since they share what they build; tests/conftest.py has the order of the files
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed
 	$(PYTEST) -m 'not check' tests

@@ -15,6 +15,16 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
+# minutes each: begun first, so that at the end no core waits for one of them
+LONGEST = (
+    *("tests/layers/test_keras_backends.py", "tests/tasks/test_killed_runs.py", "tests/tasks/test_fast.py"),
+    *("tests/verify/test_score.py", "tests/verify/test_check_conventions.py", "tests/kernels/test_mutants_of_sequence.py"),
+    *("tests/lessons/test_site.py", "tests/lessons/test_claims.py", "tests/layers/test_layers_product.py", "tests/cli/test_options.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.location[0] not in LONGEST)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 
 from rnn_from_scratch import __version__
 
-from ..conftest import ROOT
+from ..conftest import LONGEST, ROOT
 from ..helpers.guides import PAGES
 
 PACKAGE = ROOT / "rnn_from_scratch"
@@ -95,6 +95,10 @@ def test_the_repository_speaks_of_the_project_alone():
     for path in (*texts, *SOURCES, *(ROOT / page for page in PAGES)):
         if path.name != "test_project.py":
             assert not re.search(r"/(work|home|root|tmp/w)/", path.read_text(encoding="utf-8", errors="ignore")), path
+
+
+def test_the_files_that_the_tests_begin_with_are_there():
+    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
 
 
 def test_version_is_in_the_changelog():
