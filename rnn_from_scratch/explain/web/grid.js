@@ -126,12 +126,12 @@ function seen() {
 function write(first, last) {
   for (const { back, tds } of cells) {
     for (let t = first; t <= last; t++) {
-      const td = tds[t], v = +td.dataset.value;
-      if (td.shown === td.dataset.value) continue;
-      td.shown = td.dataset.value;
+      const td = tds[t], v = td.number;
+      if (td.shown === v) continue;
+      td.shown = v;
       const text = show(v, back && Math.abs(v) < 0.01 ? 4 : 3);
-      if (td.firstChild) td.firstChild.data = text;  // a new text node would be laid out anew
-      else td.textContent = text;
+      if (!td.firstChild) td.textContent = text;
+      else if (td.firstChild.data !== text) td.firstChild.data = text;  // a new text node would be laid out anew
       shade(td, v, back);
     }
   }
@@ -154,7 +154,10 @@ function fillGrid(view, focus) {
   }
   for (const { row, tds } of cells) {
     const read = reader(view, row);
-    tds.forEach((td, t) => { td.dataset.value = read(t, STATE.unit); });
+    tds.forEach((td, t) => {
+      const v = read(t, STATE.unit);
+      if (td.number !== v) td.dataset.value = td.number = v;
+    });
   }
   if (columns === null) columns = seen();
   write(...columns);
