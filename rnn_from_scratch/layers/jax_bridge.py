@@ -1,40 +1,26 @@
 """The bridge for Keras on JAX, with the names of bridge.py: three functions, each the gradient of the one before.
 
-They call the kernels on the host: eagerly, under jit and in scans; under vmap one call after the other. The tape's arrays are results of
-forward and arguments of backward. JAX says what is asked for: a gradient that nobody wants is not computed.
+They work eagerly, under jit and in scans; under vmap one call runs after the other. The tape's arrays are results of forward and arguments of
+backward. JAX says what is asked for: a gradient that nobody wants is not computed. jax_op.py calls the kernels, jax_host.py where it cannot.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from . import arrays
+from . import jax_op
 from .arrays import initial_names, input_groups, tape_names, upstream_names, weight_names
+from .jax_host import Call, Groups, SecondOrder, members, on_host
 from .refusals import THIRD_ORDER
 
 Tensor = Any
 HOMES = (jax.nn, jnp)  # where JAX's own activations are
 BEFORE_LIVE_IS_H = True  # y before the first live step, in Keras on JAX: the initial h, where other frameworks have 0
 SUPPORTS_JIT = True
-Groups = tuple[tuple[str, tuple[str, ...]], ...]  # of inputs that have a gradient: a name of arrays.input_groups -> inputs
-
-
-class Call(NamedTuple):
-    """What is the same at every call, hashable: JAX knows a traced function by it."""
-
-    cell: Any
-    flags: tuple[tuple[str, bool], ...]
-    sequences: bool
-    backend: str
-    names: tuple[str, ...]  # of the arrays
-
-    def given(self, values: Any) -> dict[str, Any]:
-        return dict(zip(self.names, values))
 
 
 def recurrent(
@@ -56,6 +42,8 @@ def recurrent(
 
     save changes nothing: JAX says whether a gradient is asked for.
     """
+    if x.shape[1] == 0:
+        raise ValueError(f"x: expected [B, T, I] with T of at least 1, got {list(x.shape)}")
     given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), initial_state))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
     flags = (("go_backwards", go_backwards), ("zero_masked_outputs", zero_masked_outputs))
@@ -67,57 +55,10 @@ def recurrent(
     return y, state
 
 
-def on_host(function: Any, like: list[tuple[tuple[int, ...], Any]], values: Any) -> list[Tensor]:
-    """function(arrays) -> arrays, called by JAX; `like` are the shapes and dtypes of its results."""
-    results = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in like]
-    return list(jax.pure_callback(function, results, *values, vmap_method="sequential"))
-
-
-class Forward(NamedTuple):
-    """arrays.forward for on_host; equal objects are one function for JAX."""
-
-    call: Call
-    save: bool
-
-    def __call__(self, *values: Any) -> tuple[Any, ...]:
-        cell, flags, sequences, backend, _ = self.call
-        return arrays.forward(cell, self.call.given(map(np.asarray, values)), dict(flags), sequences, self.save, backend)
-
-
-class Backward(NamedTuple):
-    """arrays.backward for on_host."""
-
-    call: Call
-    groups: Groups
-
-    def __call__(self, *values: Any) -> list[Any]:
-        a = self.call.given(map(np.asarray, values))
-        return arrays.backward(self.call.cell, a, dict(self.call.flags), tuple(dict(self.groups)), self.call.backend)
-
-
-class SecondOrder(NamedTuple):
-    """arrays.second_order for on_host; after the arrays of the call come cotangents, by the inputs whose gradients they belong to."""
-
-    call: Call
-    groups: Groups
-    directions: tuple[str, ...]
-
-    def __call__(self, *values: Any) -> list[Any]:
-        values = tuple(map(np.asarray, values))
-        v = dict(zip(self.directions, values[len(self.call.names) :]))
-        a, wrt = self.call.given(values), tuple(dict(self.groups))
-        return arrays.second_order(self.call.cell, a, v, dict(self.call.flags), wrt, self.call.backend)
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def forward(call: Call, save: bool, values: list[Tensor]) -> list[Tensor]:
     """y if call.sequences, the final states, and if `save` the tape: the states and the saved values of all steps."""
-    a, cell = call.given(values), call.cell
-    (B, T, _), H, dtype = a["x"].shape, a["recurrent_kernel"].shape[0], a["x"].dtype
-    shapes: list[tuple[int, ...]] = [(B, T, H)] * call.sequences + [(B, H)] * len(cell.states)
-    if save:
-        shapes += [*[(B, T + 1, H)] * len(cell.states), (B, T, len(cell.saved), H)]
-    return on_host(Forward(call, save), [(shape, dtype) for shape in shapes], values)
+    return jax_op.forward(call, save, values)
 
 
 def forward_kept(call: Call, save: bool, primals: Any) -> tuple[list[Tensor], Any]:
@@ -149,8 +90,7 @@ forward.defvjp(forward_kept, forward_gradient, symbolic_zeros=True)
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def backward(call: Call, groups: Groups, values: list[Tensor]) -> list[Tensor]:
     """The gradients by the members of the groups, from forward's arrays, its tape and the upstream gradients."""
-    a = call.given(values)
-    return on_host(Backward(call, groups), [(a[name].shape, a["x"].dtype) for name in members(groups)], values)
+    return jax_op.backward(call, groups, values)
 
 
 def backward_kept(call: Call, groups: Groups, primals: Any) -> tuple[list[Tensor], Any]:
@@ -191,10 +131,6 @@ second_order.defvjp(lambda call, groups, directions, values: (second_order(call,
 def initial_of(upstream: str) -> str:
     """The initial state of the shape of an upstream gradient: h0 of dh."""
     return f"{upstream[1:]}0"
-
-
-def members(groups: Groups) -> list[str]:
-    return [name for _, names in groups for name in names]
 
 
 def perturbed(groups: Any, names: tuple[str, ...], primals: Any) -> list[str]:

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..backends import native
-from ..backends.native import call as native_call
 from ..backends.native import loader, threads
+from . import native_plan
 
 Tensor = Any
 # TensorFlow's C functions that the op calls, in the order of struct TensorFlow
@@ -60,11 +60,7 @@ def registered() -> bool:
 
 def forward(cell: Any, given: dict[str, Tensor], flags: dict[str, bool], sequences: bool, save: bool) -> list[Tensor]:
     """y (with sequences), the final states, and (with save) the tape's states and saved values; `given` by the names of bridge.py."""
-    outputs = {"y": "y"} if sequences else {}
-    outputs.update({f"final {s}": f"final{i}" for i, s in enumerate(cell.states)})
-    if save:
-        outputs.update({f"tape {s}": f"states{i}" for i, s in enumerate(cell.states)}, saved="saved")
-    return call(False, cell, given, outputs, flags)
+    return call(False, cell, given, native_plan.results_of(cell, sequences, save), flags)
 
 
 def backward(cell: Any, tensors: dict[str, Tensor], wanted: tuple[str, ...], flags: dict[str, bool]) -> list[Tensor]:
@@ -77,27 +73,19 @@ def backward(cell: Any, tensors: dict[str, Tensor], wanted: tuple[str, ...], fla
         kept = forward(cell, given, flags, sequences=False, save=True)[len(cell.states) :]
         tensors = {**tensors, **dict(zip((*(f"tape {s}" for s in cell.states), "saved"), kept))}
     tensors = {name: t for name, t in tensors.items() if name not in (f"{s}0" for s in cell.states)}  # they are on the tape
-    fields = {"x": "dx", "kernel": "dWx", "recurrent_kernel": "dWh", "bias": "dbx", "peepholes": "dp"}
-    fields.update({f"{s}0": f"dinitial{i}" for i, s in enumerate(cell.states)})
-    return call(True, cell, tensors, {name: fields[name] for name in wanted}, flags)
+    return call(True, cell, tensors, native_plan.gradients_of(cell, wanted), flags)
 
 
 def call(backward: bool, cell: Any, inputs: dict[str, Tensor], outputs: dict[str, str], flags: dict[str, bool]) -> list[Tensor]:
     """One RnnCall. outputs: name of the shape -> field of Call."""
-    fields = {"x": "x", "kernel": "Wx", "recurrent_kernel": "Wh", "bias": "bx", "peepholes": "p", "mask": "live"}
-    fields.update({name: name for name in ("x_scale", "h_scale", "saved", "dy")})
-    for i, s in enumerate(cell.states):
-        fields.update({f"{s}0": f"initial{i}", f"tape {s}": f"states{i}", f"d{s}": f"dfinal{i}"})
-    sizes = shapes(cell, inputs)
-    pointers = []
-    for i, field in enumerate([fields[name] for name in inputs] + list(outputs.values())):
-        pointers.append((i, field, 0))
-        if field in ("bx", "dbx") and not cell.shared:  # [2, G*H]: both biases in one
-            pointers.append((i, field.replace("x", "h"), inputs["bias"].shape[1]))
-    plan = [tf.as_dtype(inputs["x"].dtype).as_datatype_enum, int(backward), *constants(cell, inputs, flags)]
+    sizes = native_plan.shapes(cell, inputs, B, T, T_PLUS_1)
+    fields = native_plan.constants(cell, inputs, flags)
+    fields["form"] = loader.form(cell, np.dtype(inputs["x"].dtype.as_numpy_dtype))
+    plan = [tf.as_dtype(inputs["x"].dtype).as_datatype_enum, int(backward), *fields.values()]
     for names in (inputs, outputs):
         plan += [len(names), *(size for name in names for size in (len(sizes[name]), *sizes[name]))]
-    plan += [len(pointers), *(n for i, field, offset in pointers for n in (i, native_call.FIELDS.index(field), offset))]
+    pointers = native_plan.pointers(cell, inputs, outputs)
+    plan += [len(pointers) // 3, *pointers]
     Attribute, dtypes = tf.compat.v1.AttrValue, [inputs["x"].dtype] * len(outputs)
     attributes = {
         "Tin": Attribute(list=Attribute.ListValue(type=[t.dtype.as_datatype_enum for t in inputs.values()])),
@@ -107,31 +95,3 @@ def call(backward: bool, cell: Any, inputs: dict[str, Tensor], outputs: dict[str
     }
     graph = tf.compat.v1.get_default_graph()
     return list(graph.create_op("RnnCall", list(inputs.values()), dtypes, attrs=attributes).outputs)
-
-
-def constants(cell: Any, inputs: dict[str, Tensor], flags: dict[str, bool]) -> list[int]:
-    """A Call without its arrays and without what the op finds out when it runs."""
-    fields = dict.fromkeys(native_call.FIELDS, 0)
-    fields["form"] = loader.form(cell, np.dtype(inputs["x"].dtype.as_numpy_dtype))
-    fields["I"], fields["H"] = inputs["kernel"].shape[0], inputs["recurrent_kernel"].shape[0]
-    fields.update({name: int(value) for name, value in flags.items()})
-    for name in ("Wx", "Wh", "dWx", "dWh"):
-        fields[f"{name}_stride0"], fields[f"{name}_stride1"] = inputs["kernel"].shape[1], 1
-    for name in ("x_scale", "h_scale"):
-        fields[f"{name}_gates"] = len(cell.gates) if name in inputs and len(inputs[name].shape) == 3 else 1
-    return list(fields.values())
-
-
-def shapes(cell: Any, inputs: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every input and output."""
-    I, H = inputs["kernel"].shape[0], inputs["recurrent_kernel"].shape[0]
-    found = {"x": (B, T, I), "mask": (B, T), "y": (B, T, H), "dy": (B, T, H), "saved": (B, T, len(cell.saved), H)}
-    for name in ("kernel", "recurrent_kernel", "bias", "peepholes"):
-        if name in inputs:
-            found[name] = tuple(inputs[name].shape)
-    for name, width in (("x_scale", I), ("h_scale", H)):
-        if name in inputs:
-            found[name] = (len(cell.gates), B, width)[-len(inputs[name].shape) :]
-    for s in cell.states:
-        found.update({f"{s}0": (B, H), f"final {s}": (B, H), f"d{s}": (B, H), f"tape {s}": (B, T_PLUS_1, H)})
-    return found

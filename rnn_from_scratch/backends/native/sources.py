@@ -28,6 +28,7 @@ def units(kernels: Path) -> dict[str, list[str]]:
     """Translation unit -> its source under kernels, and the compiler's options for it."""
     found = {name: [f"native/{name}.cpp"] for name in ("pool", "tensorflow_op")}
     found["native"] = ["native.cpp"]
+    found["xla_handler"] = ["xla_handler.cpp", f'-DDIGEST="{digest(kernels, ("xla_handler.cpp",))}"']
     found["digest"] = ["native/digest.cpp", f'-DDIGEST="{digest(kernels)}"']
     for stem, forms in rows(kernels).items():
         listed = " ".join(f"FORM({form})" for form in forms)
@@ -37,10 +38,10 @@ def units(kernels: Path) -> dict[str, list[str]]:
     return found
 
 
-def digest(kernels: Path) -> str:
+def digest(kernels: Path, patterns: tuple[str, ...] = ("native.cpp", "native/*", "cells/*")) -> str:
     """Of the names and contents of the C++ files: a library with another one was built from other sources."""
     total = hashlib.sha256()
-    for file in sorted(file for pattern in ("native.cpp", "native/*", "cells/*") for file in kernels.glob(pattern)):
+    for file in sorted(file for pattern in patterns for file in kernels.glob(pattern)):
         if file.suffix in (".cpp", ".h"):
             text = file.read_bytes()
             total.update(f"{file.relative_to(kernels).as_posix()} {len(text)}\n".encode() + text)
