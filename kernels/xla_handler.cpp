@@ -129,6 +129,8 @@ void* execute(const Frame& frame) {
     const size_t size = single ? sizeof(float) : sizeof(double);
     Call call;
     std::memcpy(&call, plan->data + 1, sizeof(Call));
+    if (call.T < 1)
+        return failed(frame, INVALID_ARGUMENT, "x: expected [B, T, I] with T of at least 1, got T = 0");
     const std::string name(form->data, form->size);
     call.form = single ? rnn_form_float32(name.c_str()) : rnn_form_float64(name.c_str());
     call.threads = *chosen_threads ? *chosen_threads : default_threads;

@@ -42,8 +42,6 @@ def recurrent(
 
     save changes nothing: JAX says whether a gradient is asked for.
     """
-    if x.shape[1] == 0:
-        raise ValueError(f"x: expected [B, T, I] with T of at least 1, got {list(x.shape)}")
     given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), initial_state))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
     flags = (("go_backwards", go_backwards), ("zero_masked_outputs", zero_masked_outputs))

@@ -15,7 +15,7 @@ from keras import ops
 from .. import cells
 from . import slow_path
 from .framework import bridge
-from .refusals import refuse_savedmodel, same_batch
+from .refusals import checked, refuse_savedmodel
 from .step import CoupledLSTMCell, GRUCell, LSTMCell, PeepholeLSTMCell, SimpleRNNCell, register
 
 Tensor = Any
@@ -66,7 +66,7 @@ class Recurrent(keras.layers.RNN):
         return slow_path.explain(self.cell, batch)
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        return super().call(same_batch(self, sequences), initial_state=initial_state, mask=mask, training=training)
+        return super().call(checked(self, sequences), initial_state=initial_state, mask=mask, training=training)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:
         """Keras' hook: the last output [B,H], all outputs [B,T,H] if they are wanted, and the final states."""

@@ -18,11 +18,13 @@ def refuse_savedmodel(layer: Any, save_type: str) -> None:
         raise ValueError(f"SavedModel export: {name} runs Python code, which a SavedModel cannot hold. {INSTEAD}: export that one")
 
 
-def same_batch(layer: Any, sequences: Any) -> Any:
-    """The sequences, if they are as many as the states of a stateful layer.
+def checked(layer: Any, sequences: Any) -> Any:
+    """The sequences, if they have a step, and are as many as the states of a stateful layer.
 
     Raises ValueError; in a graph that learns of the batch size only when it runs, where Keras looks away, InvalidArgumentError.
     """
+    if sequences.shape[1] == 0:
+        raise ValueError(f"sequences: expected [B, T, I] with T of at least 1, got {list(sequences.shape)}")
     if not layer.stateful or layer.states is None:
         return sequences
     expected = keras.tree.flatten(layer.states)[0].shape[0]

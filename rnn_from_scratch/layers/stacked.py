@@ -14,7 +14,7 @@ from keras import ops
 from . import slow_path
 from .framework import bridge
 from .recurrent import as_bool, last_output
-from .refusals import same_batch
+from .refusals import checked
 from .step import Step, register
 
 Tensor = Any
@@ -74,7 +74,7 @@ class RNN(keras.layers.RNN):
         return slow_path.Explanation(backends, f"{names} {how}; {reasons}", sum(part.saved_bytes or 0 for part in found))
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        return super().call(same_batch(self, sequences), initial_state=initial_state, mask=mask, training=training)
+        return super().call(checked(self, sequences), initial_state=initial_state, mask=mask, training=training)
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False) -> tuple[Tensor, Tensor, Any]:
         """Keras' hook: the last output [B,H], all outputs [B,T,H] if they are wanted, and the final states."""
