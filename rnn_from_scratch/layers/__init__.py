@@ -3,6 +3,8 @@
 framework.py    which of Keras' backends runs them: TensorFlow, PyTorch or JAX
 arrays.py       forward, backward and second order on arrays by Keras' names, for every framework
 bridge.py       forward and backward as one differentiable TensorFlow op; torch_bridge.py, jax_bridge.py: on the others
+native_op.py    the native kernels called by TensorFlow itself; jax_op.py: by JAX; native_plan.py: what both write down of a call
+jax_host.py     what calls Python under JAX
 cuda_bridge.py  the same on TensorFlow's tensors that are on a GPU
 step.py         single-step cells, the holders of the weights
 tensor_step.py  one step in the framework's own operations, with any activation

@@ -1,7 +1,8 @@
 """The bridge for Keras on JAX, with the names of bridge.py: three functions, each the gradient of the one before.
 
-They work eagerly, under jit and in scans; under vmap one call runs after the other. The tape's arrays are results of forward and arguments of
-backward. JAX says what is asked for: a gradient that nobody wants is not computed. jax_op.py calls the kernels, jax_host.py where it cannot.
+They work eagerly, under jit and in scans; under vmap one call runs after the other. The tape's arrays are results of forward and
+arguments of backward. JAX says what is asked for: a gradient that nobody wants is not computed. jax_op.py calls the kernels;
+jax_host.py does where that cannot.
 """
 
 from __future__ import annotations

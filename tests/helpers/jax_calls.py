@@ -1,7 +1,7 @@
 """The custom call of Keras on JAX beside the call through Python: python -m tests.helpers.jax_calls NAME...
 
-A process of its own, since Keras chooses its backend when it is imported. NAME is a kind of KINDS, which prints "same" if the bits are, or a
-function of CHECKS. ../layers/test_layers_jax_op.py reads the lines.
+A process of its own, since Keras chooses its backend when it is imported. NAME is a kind of KINDS, which prints "same" if the bits
+are, or a function of CHECKS. ../layers/test_layers_jax_op.py reads the lines.
 """
 
 from __future__ import annotations
