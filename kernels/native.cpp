@@ -65,6 +65,9 @@ EXPORT const char* rnn_forms() {
     return names.c_str();
 }
 
+// How this build and this machine multiply words of two bfloat16, at best: a Precision of native/bfloat16.h.
+EXPORT int rnn_best_precision() { return best_precision(); }
+
 // The bytes of a Call as this library knows it.
 EXPORT int64_t rnn_call_size() { return sizeof(Call); }
 

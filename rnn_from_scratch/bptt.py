@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import shown
+from .products import product, product_da, product_dW
 from .typing import Array, Arrays, Cell
 
 
@@ -41,6 +42,7 @@ class Tape:
     h_scale: Array | None
     backend: str
     recompute_every: int | None = None
+    precision: str | None = None  # of the products: products.py
     tensors: bool = False  # x came as a torch tensor, and gradients become tensors too
     __repr__, _repr_html_ = shown.tape_text, shown.tape_html
 
@@ -66,28 +68,6 @@ class Gradients:
     params: dict[str, Array]  # name -> gradient, in the shape of the parameter
     initial_state: Arrays  # one [B,H] per state
     __repr__, _repr_html_ = shown.gradients_text, shown.gradients_html
-
-
-def product(a: Array, W: Array, scale: Array | None) -> Array:
-    """(a * scale) W for a [N,K], W [K,G*H]; scale is None, [N,K], or one per gate [G,N,K]."""
-    if scale is None or scale.ndim == 2:
-        return (a if scale is None else a * scale) @ W
-    return np.concatenate([(a * s) @ w for s, w in zip(scale, np.split(W, len(scale), axis=1))], axis=1)
-
-
-def product_da(d: Array, W: Array, scale: Array | None) -> Array:
-    """Undoes product(a, W, scale) towards a: d [N,G*H] -> [N,K]."""
-    if scale is None or scale.ndim == 2:
-        return d @ W.T if scale is None else (d @ W.T) * scale
-    G = len(scale)
-    return sum((dg @ w.T) * s for dg, w, s in zip(np.split(d, G, axis=1), np.split(W, G, axis=1), scale))
-
-
-def product_dW(a: Array, d: Array, scale: Array | None) -> Array:
-    """Undoes product(a, W, scale) towards W: a [N,K], d [N,G*H] -> [K,G*H]."""
-    if scale is None or scale.ndim == 2:
-        return (a if scale is None else a * scale).T @ d
-    return np.concatenate([(a * s).T @ dg for s, dg in zip(scale, np.split(d, len(scale), axis=1))], axis=1)
 
 
 def started_steps(live: Array, go_backwards: bool) -> Array:
@@ -137,14 +117,14 @@ def columns(W: Array, gates: list[int], G: int) -> Array:
 
 def forward(
     cell: Cell, params: dict[str, Array], x: Array, s0: Arrays, live: Array | None, go_backwards: bool, zero_masked_outputs: bool,
-    x_scale: Array | None, h_scale: Array | None, save: bool, backend: str = "reference"
+    x_scale: Array | None, h_scale: Array | None, save: bool, backend: str = "reference", precision: str | None = None
 ) -> tuple[Array, Arrays, Tape | None]:
     """Run the cell over x; see backends.forward for the arguments. Returns y [B,T,H], final states, Tape or None."""
     at = Layout(cell, x, live, go_backwards, h_scale)
     G, H = len(cell.gates), params["Wh"].shape[0]
     Wh = [columns(params["Wh"], g, G) for g in at.gates]
     p = tuple(params["p"]) if cell.extras else ()
-    xg = product(at.flat(x), params["Wx"], at.per_row(x_scale))
+    xg = product(at.flat(x), params["Wx"], at.per_row(x_scale), precision)
     if "b" in params or "bx" in params:
         xg += params["b" if cell.shared else "bx"]
     xg = at.unflat(xg).reshape(at.B, at.T, G, H)
@@ -161,7 +141,7 @@ def forward(
     for step, t in enumerate(at.steps):
         s_prev, operand, saved = s, s[0], ()
         for k, gates in enumerate(at.gates):
-            hg = product(operand, Wh[k], at.h_scale[k])
+            hg = product(operand, Wh[k], at.h_scale[k], precision)
             if bh[k] is not None:
                 hg += bh[k]
             by_gate = hg.reshape(at.B, len(gates), H).transpose(1, 0, 2)
@@ -183,7 +163,8 @@ def forward(
     state = tuple(np.array(a) for a in s)
     if not save:
         return y, state, None
-    return y, state, Tape(cell, params, x, states, kept, live, go_backwards, zero_masked_outputs, x_scale, h_scale, backend)
+    flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
+    return y, state, Tape(cell, params, x, states, kept, live, *flags, *scales, backend, precision=precision)
 
 
 def backward(tape: Tape, dy: Array | None, dstate: tuple[Array | None, ...], wrt: tuple[str, ...]) -> Gradients:
@@ -219,13 +200,14 @@ def backward(tape: Tape, dy: Array | None, dstate: tuple[Array | None, ...], wrt
                     side[:, t, gate] = value  # nobody reads the masked rows
             if dp:
                 dp_sum += [np.where(m, value, 0).sum(0) for value in dp]
-            back = product_da(columns(dhg[:, t].reshape(at.B, G * H), at.gates[k], G), Wh[k], at.h_scale[k])  # hg = operand Wh
+            d_hg = columns(dhg[:, t].reshape(at.B, G * H), at.gates[k], G)
+            back = product_da(d_hg, Wh[k], at.h_scale[k], tape.precision)  # hg = operand Wh
             d_operand = (back,)
         parts[0] = parts[0] + d_operand[0]  # phase 0's operand is h_prev
         ds = tuple(parts) if live is None else tuple(np.where(m, a, b) for a, b in zip(parts, d))  # a masked step copies s
 
     D = at.flat(dxg)
-    dx: Any = at.unflat(product_da(D, params["Wx"], at.per_row(tape.x_scale))) if "x" in wrt else None
+    dx: Any = at.unflat(product_da(D, params["Wx"], at.per_row(tape.x_scale), tape.precision)) if "x" in wrt else None
     grads: Any = param_gradients(tape, at, D, dhg, dp_sum) if "params" in wrt else None
     initial: Any = tuple(np.array(d) for d in ds) if "initial_state" in wrt else None
     return Gradients(dx, grads, initial)
@@ -240,9 +222,10 @@ def param_gradients(tape, at, D, dhg, dp_sum):
     dWh = np.empty((H, G, H), D.dtype)
     for k, gates in enumerate(at.gates):
         operand = s_prev[0] if k == 0 else cell.operand(k - 1, saved, s_prev)
-        rows = product_dW(at.flat(operand), at.flat(dhg[:, :, gates]), at.per_row(at.h_scale[k]))
+        rows = product_dW(at.flat(operand), at.flat(dhg[:, :, gates]), at.per_row(at.h_scale[k]), tape.precision)
         dWh[:, gates] = rows.reshape(H, len(gates), H)
-    grads = {"Wx": product_dW(at.flat(tape.x), D, at.per_row(tape.x_scale)), "Wh": dWh.reshape(H, G * H), "p": dp_sum}
+    dWx = product_dW(at.flat(tape.x), D, at.per_row(tape.x_scale), tape.precision)
+    grads = {"Wx": dWx, "Wh": dWh.reshape(H, G * H), "p": dp_sum}
     if "b" in params:
         grads["b"] = D.sum(0)
     elif "bx" in params:

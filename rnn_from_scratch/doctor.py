@@ -46,8 +46,18 @@ def report(console: Console) -> None:
         table.add_row(backend, "yes" if usable else "no", escape(why))
     console.print()
     console.print(table)
+    console.out(f"products in bfloat16 on native: {bfloat16()}", highlight=False)
     coverage.report(console)
     console.out(f"\n{os.cpu_count()} CPUs, {platform.machine()}, {platform.platform()}", highlight=False)
+
+
+def bfloat16() -> str:
+    """The instructions, or what is missing."""
+    native = backends.load("native")
+    if not native.available()[0]:
+        return "no, native is not usable"
+    why = native.lacks("bfloat16")
+    return f"no, {why}" if why else native.bfloat16()
 
 
 def installed(names: tuple[str, ...]) -> tuple[str, str]:

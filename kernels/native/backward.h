@@ -30,7 +30,7 @@ template <class Real> class Backward : Plan<Real> {
     int* first_live = nullptr;    // [B]
     int chunk;                    // steps
     const Gradients<Real> dgates;  // of a chunk: row (step - first step) * B + b
-    std::vector<Real*> product;    // of each thread: [ROWS][WIDTH]
+    std::vector<Real*> product;    // of each thread: [row of a tile][WIDTH]
     std::vector<Stage> stages;
     std::vector<std::unique_ptr<Barrier>> groups;
     std::vector<std::atomic<int>> reached;  // the step after which each part is
@@ -44,9 +44,10 @@ template <class Real> class Backward : Plan<Real> {
     explicit Backward(const Call& call)
         : P(call), chunk(chunk_steps()), dgates(gradients()), stages(count_stages()), reached(P::parts()),
           again(call.recompute_every ? new Forward<Real>(call, int(call.recompute_every), true) : nullptr),
-          tape(again ? again->tape : Tape<Real>(call, cell)), input(*this), weights(*this, tape, chunk) {
+          tape(again ? again->tape : Tape<Real>(call, cell)), input(*this), weights(*this, tape, chunk),
+          tiles(P::tiles()) {
         P::cut_time(chunk, 4);
-        W = take(ptrdiff_t(blocks) * G * H * L);
+        W = take(ptrdiff_t(blocks) * G * P::length(H) * L);
         if (call.tWh) tW = take(ptrdiff_t(blocks) * G * H * L);
         zeros = take(WIDTH);
         std::fill(zeros, zeros + WIDTH, Real(0));
@@ -57,8 +58,8 @@ template <class Real> class Backward : Plan<Real> {
         if (call.live && !call.zero_masked_outputs) first_live = scratch.template take<int>(B);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
         for (int id = 0; id < P::threads; id++) {
-            product.push_back(take(ROWS * WIDTH));
-            std::fill(product[id], product[id] + ROWS * WIDTH, Real(0));
+            product.push_back(take(P::height * WIDTH));
+            std::fill(product[id], product[id] + P::height * WIDTH, Real(0));
         }
         for (auto& step : reached) step = steps;
     }
@@ -76,9 +77,14 @@ template <class Real> class Backward : Plan<Real> {
                     stage++->run(count, [&](int i) { some_steps(id, i, piece, now); });
                     if (again) stage++->run(P::threads, [&](int i) { weights.keep(id, i, now, piece); });
                 }
-                if (weights.drops_masked()) {
-                    stage++->run(input.pieces(), [&](int i) { input.run(id, i, now, dgates); });
-                    stage++->run(P::threads, [&](int i) { weights.drop_masked(id, i, dgates); });
+                if (P::rounded || weights.drops_masked()) {
+                    const int count = weights.pairings();
+                    stage++->run(count + input.pieces(), [&](int i) {
+                        if (i < count) weights.pair_rows(id, i, dgates);
+                        else input.run(id, i - count, now, dgates);
+                    });
+                    if (weights.drops_masked())
+                        stage++->run(P::threads, [&](int i) { weights.drop_masked(id, i, dgates); });
                     stage++->run(weights.pieces(), [&](int i) { weights.run(id, i, now, dgates); });
                 } else {  // the smaller pieces last
                     const int count = weights.pieces();
@@ -88,6 +94,7 @@ template <class Real> class Backward : Plan<Real> {
                     });
                 }
             }
+            if (P::rounded) leave_tiles();
         });
     }
 
@@ -105,7 +112,13 @@ template <class Real> class Backward : Plan<Real> {
     Gradients<Real> gradients() {
         const ptrdiff_t rows = ptrdiff_t(P::halves) * chunk * B;
         const ptrdiff_t panels = (cell.columns() + cell.extras) * Gradients<Real>::panels(H);
-        return {take(panels * Gradients<Real>::panel_size(rows)), rows, H};
+        Gradients<Real> made = {take(panels * Gradients<Real>::panel_size(rows)), rows, H};
+        if (!P::rounded) return made;
+        made.operand_row = P::row(H), made.pairs_block = P::length(int(rows)) * L;
+        made.operands = take(cell.columns() * rows * made.operand_row);
+        made.pairs_column = blocks * made.pairs_block;
+        made.pairs = take(cell.columns() * made.pairs_column);
+        return made;
     }
 
     // At most: one for the weights, three for each chunk, three for each piece of a chunk.
@@ -121,7 +134,7 @@ template <class Real> class Backward : Plan<Real> {
         const int64_t usual[] = {ptrdiff_t(G) * H, 1};
         const auto pack = [&](Real* to, const void* w, const int64_t* stride) {
             const Real* Wh = static_cast<const Real*>(w);
-            pack_block(to + ptrdiff_t(i) * G * H * L, Wh, stride[1], stride[0], G * H, H, i);
+            P::pack_transposed(to, Wh, stride, H, i);
         };
         if (i < blocks) {
             pack(W, call.Wh, call.Wh_stride);
@@ -186,10 +199,11 @@ template <class Real> class Backward : Plan<Real> {
         const BackwardStep<Real> at = step_at(step, chunk);
         for (int phase = cell.phases - 1; phase >= 0; phase--) {
             cell.backward[phase](at, own.rows.begin, own.rows.end, own.blocks.begin * L, own.blocks.end * L);
+            if (P::rounded) round_gradients(own, at, phase);
             if (unit_parts > 1) group.arrive();
             for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                 for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
-                    n = tile_rows(own.rows.end - b);
+                    n = P::tile_rows(own.rows.end - b);
                     if (!phase && step && j == own.blocks.begin) prefetch_rows(own, step - 1, b, n);
                     const int rows = P::rows_to_last_live(step, b, n);  // the others' dgates are 0
                     if (rows) one_tile(own, at, phase, b, rows, j, std::min(P::cols, own.blocks.end - j));
@@ -197,6 +211,7 @@ template <class Real> class Backward : Plan<Real> {
         }
     }
 
+    void round_gradients(const ThreadScratch& own, const BackwardStep<Real>& at, int phase) const;
     void prefetch_rows(const ThreadScratch& own, int step, ptrdiff_t b, int n) const;
     void one_tile(const ThreadScratch& own, const BackwardStep<Real>& at, int phase, int b, int n, int j,
                   int cols);

@@ -9,7 +9,8 @@ void Backward<Real>::one_tile(const ThreadScratch& own, const BackwardStep<Real>
     const int width = std::min(cols * L, H - j * L);
     const auto tile = tiles.tile_of(n, width);
     const int count = cell.count[phase];
-    const ptrdiff_t place = (ptrdiff_t(j) * G + cell.first[phase]) * H * L, w_block = ptrdiff_t(G) * H * L;
+    const ptrdiff_t w_gate = ptrdiff_t(P::length(H)) * L, w_block = G * w_gate;
+    const ptrdiff_t place = j * w_block + cell.first[phase] * w_gate;
     const Real* next = P::next_weights(W + place, w_block, j, cols, own.blocks, (b - own.rows.begin) / ROWS,
                                          count * H);
     // first the gradients by the numbers, then those by their tangents
@@ -24,8 +25,8 @@ void Backward<Real>::one_tile(const ThreadScratch& own, const BackwardStep<Real>
         // (dhg Wh^T)' = dhg' Wh^T + dhg Wh'^T, where dhg, of first order, stands by the tangents
         const Real* tw = tW && !half ? tW + place : nullptr;
         const auto product = [&](int i, int gates, Rows<const Real> init, Rows<Real> out, const Real* next) {
-            tile(parts + i, gates, W + place + i * H * L, w_block, init, out, next);
-            if (tw) tile(far + i, gates, tw + i * H * L, w_block, {out.first, out.stride}, out, nullptr);
+            tile(parts + i, gates, W + place + i * w_gate, w_block, init, out, next);
+            if (tw) tile(far + i, gates, tw + i * w_gate, w_block, {out.first, out.stride}, out, nullptr);
         };
         if (!call.h_scale) {
             const Rows<const Real> init = phase ? Rows<const Real>{zeros, 0} : Rows<const Real>{to, padded};
@@ -43,6 +44,23 @@ void Backward<Real>::one_tile(const ThreadScratch& own, const BackwardStep<Real>
             }
         }
     }
+}
+
+// The gate gradients of a phase once more, as the left sides of products.
+template <class Real>
+void Backward<Real>::round_gradients(const ThreadScratch& own, const BackwardStep<Real>& at,
+                                     int phase) const {
+    const int u0 = own.blocks.begin * L, u1 = std::min(H, own.blocks.end * L);
+    const auto round = [&](int column) {
+        for (int b = own.rows.begin; b < own.rows.end; b++)
+            for (int u = u0, n; u < u1; u += n) {
+                const ptrdiff_t row = at.dgates_row + b;
+                n = std::min(PANEL<Real> - u % PANEL<Real>, u1 - u);
+                P::round(dgates.operand(column, row) + u / 2, dgates.at(column, row, u), n);
+            }
+    };
+    for (int i = 0; i < cell.count[phase]; i++) round(cell.first[phase] + i);
+    if (!cell.shared && phase + 1 == cell.phases) round(cell.recurrent_column(G - 1));
 }
 
 // What the cell will read in the next step, asked for while the products run.

@@ -15,6 +15,7 @@ struct Call {
     int64_t x_scale_gates, h_scale_gates;  // 1: one scale for all gates, else one for each gate
     // K: `states` are [B, ceil(T / K), H], those before steps 0, K, 2K, ...; 0: all of them
     int64_t recompute_every;
+    int64_t precision;  // of the products: Precision in bfloat16.h
 
     const void* x;  // [B, T, I]
     int64_t x_stride[3];

@@ -32,12 +32,21 @@ template <class Real> struct ForwardStep {
 // The gradients of the gate columns in some rows, in panels [column][panel][row][PANEL]: so what a product
 // with few columns reads is one stream. The panels do not begin at multiples of a power of two, which would
 // crowd them into one corner of the cache.
+//
+// Where products take words of bfloat16 (bfloat16.h) the gradients are there twice more: as the left side of
+// a product, [column][row][word of two units], and as the right side, [column][block of units][word of two
+// live rows][LANES].
 template <class Real> struct Gradients {
     Real* first;
     ptrdiff_t panel, column;  // from one to the next
+    ptrdiff_t rows;
+    Real *operands = nullptr, *pairs = nullptr;
+    ptrdiff_t operand_row = 0, pairs_block = 0, pairs_column = 0;
 
     Gradients(Real* first, ptrdiff_t rows, int H)
-        : first(first), panel(panel_size(rows)), column(panels(H) * panel) {}
+        : first(first), panel(panel_size(rows)), column(panels(H) * panel), rows(rows) {}
+    Real* operand(int c, ptrdiff_t row) const { return operands + (c * rows + row) * operand_row; }
+    Real* pairs_at(int c, int block) const { return pairs + c * pairs_column + block * pairs_block; }
     static ptrdiff_t panels(int H) { return (H + PANEL<Real> - 1) / PANEL<Real>; }
     static ptrdiff_t panel_size(ptrdiff_t rows) { return rows * PANEL<Real> + LINE<Real>; }
 

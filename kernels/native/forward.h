@@ -16,10 +16,11 @@ template <class Real> class Forward : Plan<Real> {
 
     struct ThreadScratch {  // what one thread works on, and its scratch
         Range rows, blocks;
-        Real* preact;  // [half][ROWS][column][WIDTH]
+        Real* preact;  // [half][row of a tile][column][WIDTH]
         Real* x;       // [half][copy][row][I]
         Real* h;       // [half][copy][row][H]
         Real* xg;      // [row][step ahead][gate][padded]
+        Real* row;     // before it is rounded
     };
     Real* W;                          // the packed weights
     Real* tW = nullptr;               // their tangents, packed alike
@@ -43,13 +44,14 @@ template <class Real> class Forward : Plan<Real> {
     // On the caller's tape, or (segment > 0) on one of its own for so many steps.
     Forward(const Call& call, int segment, bool save)
         : P(call), reached(P::parts()),
+          tiles(P::tiles()),
           tape(segment ? Tape<Real>(call, cell, scratch, segment, save || cell.phases > 1, B * P::halves)
                        : Tape<Real>(call, cell)) {
         const int most_rows = P::most_rows(), halves = P::halves;
         const ptrdiff_t rows = ptrdiff_t(halves) * B;
         ahead = most_rows < 4 && !call.dual ? std::min(steps, 24) : 0;
         preact_row = cell.columns() * WIDTH;
-        w_block = ptrdiff_t(I + H) * L;
+        w_block = ptrdiff_t(P::length(I) + P::length(H)) * L;
         W = take(G * blocks * w_block);
         bias = take(cell.columns() * padded);
         if (call.tWx || call.tWh) tW = take(G * blocks * w_block);
@@ -57,13 +59,15 @@ template <class Real> class Forward : Plan<Real> {
         for (int phase = 1; phase < cell.phases; phase++) operands[phase] = take(rows * padded);
         if (!call.y) unread = take(rows * H);
         for (int i = 0; i < row_parts; i++) groups.emplace_back(new Barrier(unit_parts));
-        const ptrdiff_t x_rows = std::max(most_rows, ROWS), h_rows = call.h_scale ? most_rows : 0;
+        const int height = P::height;
+        const ptrdiff_t x_rows = std::max(most_rows, height);
+        const ptrdiff_t h_rows = call.h_scale || P::rounded ? most_rows : 0;
         for (int id = 0; id < P::threads; id++) {
-            Real* preact = take(halves * ROWS * preact_row);
-            std::fill(preact, preact + halves * ROWS * preact_row, Real(0));
-            thread_scratch.push_back({{}, {}, preact, take(halves * call.x_scale_gates * x_rows * I),
-                            take(halves * call.h_scale_gates * h_rows * H),
-                            take(ptrdiff_t(most_rows) * ahead * G * padded)});
+            Real* preact = take(halves * height * preact_row);
+            std::fill(preact, preact + halves * height * preact_row, Real(0));
+            thread_scratch.push_back({{}, {}, preact, take(halves * call.x_scale_gates * x_rows * P::row(I)),
+                            take(halves * call.h_scale_gates * h_rows * P::row(H)),
+                            take(ptrdiff_t(most_rows) * ahead * G * padded), take(std::max(I, H))});
         }
     }
 
@@ -77,6 +81,7 @@ template <class Real> class Forward : Plan<Real> {
                 sequence(own(id, part), *groups[part / unit_parts], {begin, end});
                 reached[part].store(end, std::memory_order_release);
             });
+            if (P::rounded) leave_tiles();
         });
     }
 
@@ -88,9 +93,11 @@ template <class Real> class Forward : Plan<Real> {
         const int64_t usual[] = {ptrdiff_t(G) * H, 1};
         const auto pack = [&](Real* to, const void* given, const int64_t* stride, int K) {
             const Real* w = static_cast<const Real*>(given);
-            if (w) pack_block(to + i * w_block, w + gate * H * stride[1], stride[0], stride[1], K, H, block);
+            if (!w) return;
+            w += gate * H * stride[1];
+            P::pack_weights(to + i * w_block, w, stride[0], stride[1], K, H, block);
         };
-        pack(W, call.Wx, call.Wx_stride, I), pack(W + I * L, call.Wh, call.Wh_stride, H);
+        pack(W, call.Wx, call.Wx_stride, I), pack(W + P::length(I) * L, call.Wh, call.Wh_stride, H);
         if (tW) pack(tW, call.tWx, usual, I), pack(tW + I * L, call.tWh, usual, H);
         if (i) return;
         add_biases(bias, static_cast<const Real*>(call.bx), static_cast<const Real*>(call.bh));
@@ -146,14 +153,14 @@ template <class Real> class Forward : Plan<Real> {
         for (int step = range.begin; step < range.end; step++) {
             ForwardStep<Real> at = step_at(step);
             const int place = ahead ? (step - range.begin) % ahead : 0;  // in xg
-            if (!ahead && !P::x_as_it_is()) copy_x_of_step(own, step);
+            if (!ahead && (P::rounded || !P::x_as_it_is())) copy_x_of_step(own, step);
             if (ahead && place == 0) project_ahead(own, {step, std::min(step + ahead, range.end)});
             for (int phase = 0; phase < cell.phases; phase++) {
                 if (phase + 1 < cell.phases) at.operand = operands[phase + 1];
-                if (call.h_scale) scale_h(own, at, phase);
+                if (call.h_scale || P::rounded) copy_h(own, at, phase);
                 for (int j = own.blocks.begin; j < own.blocks.end; j += P::cols)
                     for (int b = own.rows.begin, n; b < own.rows.end; b += n) {
-                        n = tile_rows(own.rows.end - b);
+                        n = P::tile_rows(own.rows.end - b);
                         one_tile(own, at, step, place, phase, b, n, j, std::min(P::cols, own.blocks.end - j));
                     }
                 if (unit_parts > 1) group.arrive();
@@ -168,55 +175,9 @@ template <class Real> class Forward : Plan<Real> {
     void tangents(const Part<Real>* parts, const Part<Real>* t_parts, int gate, int n, int j, int width,
                   Real* preact_x, Real* preact_h) const;
     void prefetch_results(const ForwardStep<Real>& at, int phase, ptrdiff_t b, int n, int u, int count) const;
-    // x[copy][row] of one step.
-    void copy_x_of_step(const ThreadScratch& own, int step) {
-        Real* to = own.x;
-        for (int half = 0; half < (call.tx ? 2 : 1); half++)
-            for (int copy = 0; copy < call.x_scale_gates; copy++)
-                for (int b = own.rows.begin; b < own.rows.end; b++, to += I)
-                    P::copy_x(to, half * B + b, step, copy, {0, I});
-    }
-
-    // xg = bias + x Wx of the next steps: here the tiles run along time.
-    void project_ahead(const ThreadScratch& own, Range range) {
-        for (int b = own.rows.begin; b < own.rows.end; b++)
-            for (int i = 0, n; i < range.size(); i += n) {
-                n = tile_rows(range.size() - i);
-                for (int copy = 0; copy < call.x_scale_gates; copy++)
-                    for (int r = 0; r < n; r++)
-                        P::copy_x(own.x + (copy * ROWS + r) * I, b, range.begin + i + r, copy, {0, I});
-                for (int gate = 0; gate < G; gate++) {
-                    const Part<Real> x = {own.x + P::x_copy(gate) * ROWS * I, I, I};
-                    Real* xg = own.xg + ((ptrdiff_t(b - own.rows.begin) * ahead + i) * G + gate) * padded;
-                    for (int j = own.blocks.begin; j < own.blocks.end; j += TALL_COLS) {
-                        const int width = std::min(H, own.blocks.end * L) - j * L;
-                        const auto tile = tiles.tile_of(n, std::min(TALL_COLS * L, width));
-                        const Real* w = W + (ptrdiff_t(gate) * blocks + j) * w_block;
-                        const Rows<const Real> init = {bias + gate * padded + j * L, 0};
-                        tile(&x, 1, w, w_block, init, {xg + j * L, ptrdiff_t(G) * padded}, nullptr);
-                    }
-                }
-            }
-    }
-
-    void scale_h(const ThreadScratch& own, const ForwardStep<Real>& at, int phase) {
-        const int rows = own.rows.size();
-        for (int i = 0; i < (call.h_scale_gates > 1 ? cell.count[phase] : 1); i++) {
-            const int copy = P::h_copy(cell.first[phase] + i);
-            for (int r = 0; r < rows; r++) {
-                const ptrdiff_t b = own.rows.begin + r;
-                const Real* scale = P::h_scale(copy, int(b));
-                for (int half = 0; half < P::halves; half++) {
-                    const ptrdiff_t row = half * B + b;
-                    const Real* h =
-                        phase ? operands[phase] + row * padded : at.s_prev[0] + row * at.state_row;
-                    const ptrdiff_t place = (half * call.h_scale_gates + copy) * rows + r;
-                    scaled(own.h + place * H, h, scale, H);
-                }
-            }
-        }
-    }
-
+    void copy_x_of_step(const ThreadScratch& own, int step) const;
+    void copy_h(const ThreadScratch& own, const ForwardStep<Real>& at, int phase) const;
+    void project_ahead(const ThreadScratch& own, Range range);
     ForwardStep<Real> step_at(int step) const {
         ForwardStep<Real> at{};
         at.B = B, at.H = H;
@@ -247,4 +208,5 @@ template <class Real> class Forward : Plan<Real> {
     }
 };
 
+#include "forward_operands.h"
 #include "forward_tile.h"

@@ -14,7 +14,7 @@ void Forward<Real>::one_tile(const ThreadScratch& own, const ForwardStep<Real>& 
         const int gate = cell.first[phase] + i, column = cell.recurrent_column(gate);
         Part<Real> parts[2], t_parts[2];
         left_sides(own, at, step, phase, gate, b, parts);
-        const Real *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + I * L;
+        const Real *w = W + (ptrdiff_t(gate) * blocks + j) * w_block, *w_h = w + P::length(I) * L;
         Rows<const Real> init = {bias + gate * padded + j * L, 0};
         const ptrdiff_t xg_row = ptrdiff_t(ahead) * G * padded;
         if (ahead) init = {own.xg + r * xg_row + (place * G + gate) * padded + j * L, xg_row};
@@ -36,20 +36,6 @@ void Forward<Real>::one_tile(const ThreadScratch& own, const ForwardStep<Real>& 
                  t_preact + (column == gate ? i : count) * WIDTH);
     }
     cell.forward[phase](at, b, n, j * L, cols, own.preact, preact_row);
-}
-
-// What the products of a gate take: x and h_prev, or the operand of a later phase, in the rows from b on.
-template <class Real>
-void Forward<Real>::left_sides(const ThreadScratch& own, const ForwardStep<Real>& at, int step, int phase,
-                               int gate, int b, Part<Real>* parts) const {
-    const int half = b >= B, rows = own.rows.size(), r = b - half * B - own.rows.begin;
-    const ptrdiff_t x_copy = half * call.x_scale_gates + P::x_copy(gate);
-    const ptrdiff_t h_copy = half * call.h_scale_gates + P::h_copy(gate);
-    parts[0] = {own.x + (x_copy * rows + r) * I, I, I};
-    if (P::x_as_it_is() && (!half || call.tx)) parts[0] = {P::x(b, step), P::x_row(b), I};
-    if (call.h_scale) parts[1] = {own.h + (h_copy * rows + r) * H, H, H};
-    else if (phase) parts[1] = {operands[phase] + ptrdiff_t(b) * padded, padded, H};
-    else parts[1] = {at.s_prev[0] + b * at.state_row, at.state_row, H};
 }
 
 // Where numbers carry tangents: (x Wx + h Wh)' = x' Wx + h' Wh + x Wx' + h Wh', without what is 0.

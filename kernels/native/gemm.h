@@ -33,6 +33,11 @@ template <class Real> struct Rows {
     ptrdiff_t stride;
 };
 
+// What a term of a sum does, in each lane; bfloat16.h has another one.
+struct MultiplyAdd {
+    template <class Real, class V> static RNN_FN void add(V& sum, Real a, V b) { sum += a * b; }
+};
+
 // A row of C vectors in registers, from vectors that lie `stride` apart. HALF: of the last one only the first
 // half counts, which takes half the time where wide vectors are worked on in two halves.
 template <class Real, int C, bool HALF> struct Row {
@@ -57,14 +62,14 @@ template <class Real, int C, bool HALF> struct Row {
         each<FULL>([&](int c) RNN_INLINE { v[c] += b.v[c]; });
         last += b.last;
     }
-    RNN_FN void add(Real a, const Row& b) {
-        each<FULL>([&](int c) RNN_INLINE { v[c] += a * b.v[c]; });
-        last += a * b.last;
+    template <class Term> RNN_FN void add(Real a, const Row& b) {
+        each<FULL>([&](int c) RNN_INLINE { Term::add(v[c], a, b.v[c]); });
+        Term::add(last, a, b.last);
     }
 };
 
 // `next` is null, or what to ask for.
-template <class Real, int R, int C, bool HALF>
+template <class Real, int R, int C, bool HALF, class Term = MultiplyAdd>
 void tile(const Part<Real>* parts, int count, const Real* b, ptrdiff_t b_stride, Rows<const Real> init,
           Rows<Real> out, const Real* next) {
     static_assert(RUN % PANEL<Real> == 0);
@@ -76,7 +81,7 @@ void tile(const Part<Real>* parts, int count, const Real* b, ptrdiff_t b_stride,
         const ptrdiff_t stride = part->stride, leap = part->leap;
         const auto add_term = [&]() RNN_INLINE {
             w.load(b, b_stride);
-            each<R>([&](int r) RNN_INLINE { sums[r].add(a[r * stride], w); });
+            each<R>([&](int r) RNN_INLINE { sums[r].template add<Term>(a[r * stride], w); });
             a++, b += L;
         };
         for (int k = 0; k < part->k;) {
@@ -115,7 +120,7 @@ void block_sum(const Real* a, const Real* b, int K, Real* out) {
         w.load(b, L);
         if constexpr (!NARROW<Real>)  // else a block of rows stays in the first-level cache
             prefetch_lines<C * L>(b + 6 * PANEL<Real>);
-        each<R>([&](int r) RNN_INLINE { sums[r].add(a[r], w); });
+        each<R>([&](int r) RNN_INLINE { sums[r].template add<MultiplyAdd>(a[r], w); });
     }
     each<R>([&](int r) RNN_INLINE {
         Real* to = out + r * C * L;
@@ -125,18 +130,40 @@ void block_sum(const Real* a, const Real* b, int K, Real* out) {
     });
 }
 
+// As tile, for up to so many rows, and columns of LANES: what products in bfloat16.h look like.
+template <class Real>
+using AnyTile = void (*)(int rows, int cols, const Part<Real>* parts, int count, const Real* b,
+                         ptrdiff_t b_stride, Rows<const Real> init, Rows<Real> out);
+
+// A tile that fits a product.
+template <class Real> struct FittingTile {
+    decltype(&tile<Real, 1, 1, false>) tile;
+    AnyTile<Real> any;  // in place of tile, if it is there
+    int rows, cols;
+
+    RNN_FN void operator()(const Part<Real>* parts, int count, const Real* b, ptrdiff_t b_stride,
+                           Rows<const Real> init, Rows<Real> out, const Real* next) const {
+        if (any) any(rows, cols, parts, count, b, b_stride, init, out);
+        else tile(parts, count, b, b_stride, init, out, next);
+    }
+};
+
 // The functions for tiles that fit, for `rows` rows of `width` columns.
 template <class Real> class Tiles {
     static constexpr bool HALVES = BYTES == 64;
+    const AnyTile<Real> any;
     decltype(&tile<Real, 1, 1, false>) tiles[ROWS][COLS][2] = {};
     decltype(&block_sum<Real, 1, 1, false>) block_sums[ROWS][COLS][2] = {};
 
   public:
-    Tiles() { fill<ROWS * COLS>(); }
+    explicit Tiles(AnyTile<Real> any) : any(any) { fill<ROWS * COLS>(); }
 
     static int cols(int width) { return (width + LANES<Real> - 1) / LANES<Real>; }
     static bool half(int width) { return HALVES && (width - 1) % LANES<Real> < LANES<Real> / 2; }
-    auto tile_of(int rows, int width) const { return tiles[rows - 1][cols(width) - 1][half(width)]; }
+    FittingTile<Real> tile_of(int rows, int width) const {
+        if (any) return {nullptr, any, rows, cols(width)};
+        return {tiles[rows - 1][cols(width) - 1][half(width)], nullptr, rows, cols(width)};
+    }
     auto block_sum_of(int rows, int width) const {
         return block_sums[rows - 1][cols(width) - 1][half(width)];
     }
@@ -157,9 +184,6 @@ template <class Real> class Tiles {
 };
 
 inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
-// How many rows the next tile takes when `left` are left: tiles of nearly equal height, none above ROWS.
-inline int tile_rows(int left) { return ceil_div(left, ceil_div(left, ROWS)); }
 
 // W[k, n] = w[k * k_stride + n * n_stride], K x N, into block `block` of B: packed[k][lane], 0 beyond N.
 template <class Real>

@@ -14,14 +14,15 @@ template <class Real> class InputGradient {
 
   public:
     explicit InputGradient(Plan<Real>& plan)
-        : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)) {
+        : plan(plan), call(plan.call), B(plan.B), I(plan.I), H(plan.H), G(plan.G), blocks(ceil_div(I, L)),
+          tiles(plan.tiles()) {
         if (!call.dx) return;
-        W = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * H * L);
+        W = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * plan.length(H) * L);
         if (call.tWx) tW = plan.scratch.template take<Real>(ptrdiff_t(blocks) * G * H * L);
         zeros = plan.scratch.template take<Real>(WIDTH);
         std::fill(zeros, zeros + WIDTH, Real(0));
-        product = plan.scratch.template take<Real>(ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH);
-        std::fill(product, product + ptrdiff_t(plan.threads) * 2 * ROWS * WIDTH, Real(0));
+        product = plan.scratch.template take<Real>(ptrdiff_t(plan.threads) * 2 * plan.height * WIDTH);
+        std::fill(product, product + ptrdiff_t(plan.threads) * 2 * plan.height * WIDTH, Real(0));
     }
 
     // W[block][k: the units of gate 0, of gate 1, ...][lane]: Wx transposed, one block at a time.
@@ -30,7 +31,7 @@ template <class Real> class InputGradient {
         const int64_t usual[] = {ptrdiff_t(G) * H, 1};
         const auto pack = [&](Real* to, const void* w, const int64_t* stride) {
             const Real* Wx = static_cast<const Real*>(w);
-            pack_block(to + ptrdiff_t(i) * G * H * L, Wx, stride[1], stride[0], G * H, I, i);
+            plan.pack_transposed(to, Wx, stride, I, i);
         };
         pack(W, call.Wx, call.Wx_stride);
         if (tW) pack(tW, call.tWx, usual);
@@ -40,16 +41,17 @@ template <class Real> class InputGradient {
     // In thread `id`.
     int pieces() const { return call.dx ? plan.threads == 1 ? 1 : 4 * plan.threads : 0; }
     void run(int id, int i, Range steps, const Gradients<Real>& dgates) {
-        Real* own = product + ptrdiff_t(id) * 2 * ROWS * WIDTH;
-        Real* sums = call.x_scale ? own + ROWS * WIDTH : own;
+        Real* own = product + ptrdiff_t(id) * 2 * plan.height * WIDTH;
+        Real* sums = call.x_scale ? own + plan.height * WIDTH : own;
         const Range rows = share(steps.size() * B, i, pieces());
-        const ptrdiff_t w_block = ptrdiff_t(G) * H * L, far = ptrdiff_t(steps.size()) * B;
+        const ptrdiff_t w_gate = ptrdiff_t(plan.length(H)) * L, w_block = G * w_gate;
+        const ptrdiff_t far = ptrdiff_t(steps.size()) * B;
         // gates with one scale share a product
         const int groups = call.x_scale_gates > 1 ? G : 1, gates = G / groups;
         for (int j = 0; j < blocks; j += TALL_COLS) {
             const int cols = std::min(TALL_COLS, blocks - j), count = std::min(I - j * L, cols * L);
             for (int n = rows.begin, height; n < rows.end; n += height) {
-                height = tile_rows(rows.end - n);
+                height = plan.tile_rows(rows.end - n);
                 for (int r = 0; r < height; r++)
                     prefetch<true>(row_of((n + r) % B, steps.begin + (n + r) / B) + j * L, count);
                 if (call.x_scale) std::fill(sums, sums + height * WIDTH, Real(0));
@@ -59,7 +61,7 @@ template <class Real> class InputGradient {
                         return parts;
                     };
                     Part<Real> parts[MAX_GATES];
-                    const ptrdiff_t place = (ptrdiff_t(j) * G + gate) * H * L;
+                    const ptrdiff_t place = j * w_block + gate * w_gate;
                     const Real* next = plan.next_weights(W + place, w_block, j, TALL_COLS, {0, blocks},
                                                         (n - rows.begin) / ROWS, gates * H);
                     const auto tile = tiles.tile_of(height, count);

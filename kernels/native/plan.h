@@ -2,9 +2,9 @@
 #pragma once
 #include <algorithm>
 
+#include "bfloat16.h"
 #include "call.h"
 #include "cell.h"
-#include "gemm.h"
 #include "pool.h"
 #include "tape.h"
 
@@ -29,6 +29,8 @@ template <class Real> struct Plan {
     int segment;   // steps that a part runs in one go
     int cols;      // blocks in a panel
     bool streams;  // the weights are more than a core's own cache holds for sure
+    const bool rounded;  // the operands of the products are words of two bfloat16
+    const int height;    // rows in a tile, at most
     Scratch scratch;
 
     explicit Plan(const Call& call)
@@ -37,7 +39,9 @@ template <class Real> struct Plan {
                          : *static_cast<const Cell<Real>*>(call.form)),
           halves(call.dual ? 2 : 1), B(int(call.B)), steps(int(call.T)), I(int(call.I)), H(int(call.H)),
           G(cell.gates),
-          blocks(ceil_div(H, LANES<Real>)), padded(ceil_div(blocks, 2) * 2 * LANES<Real>) {
+          blocks(ceil_div(H, LANES<Real>)), padded(ceil_div(blocks, 2) * 2 * LANES<Real>),
+          rounded(ROUNDS && call.precision),
+          height(rounded ? tile_height(Precision(call.precision)) : ROWS) {
         // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units
         // are divided too, at the price of a barrier at each step, if a thread's share of the weights keeps
         // it busy for longer than that.
@@ -48,12 +52,12 @@ template <class Real> struct Plan {
         unit_parts = std::max(1, std::min(most / row_parts, most_units));
         threads = row_parts * unit_parts;
         segment = std::max(1, steps);
-        const double weights = double(G) * (I + H) * padded * sizeof(Real);
+        const double weights = double(G) * (length(I) + length(H)) * padded * sizeof(Real);
         streams = weights > 1 << 20;
         // While the weights stay in a core's own cache, many small parts cost no more than a few large ones,
         // and the threads share them out as they come free.
         if (unit_parts == 1 && row_parts > 1 && weights <= 512 << 10) {
-            row_parts *= ceil_div(most_rows(), ROWS);
+            row_parts *= ceil_div(most_rows(), height);
             cut_time(steps, 16);
         }
         cols = most_rows() <= FLAT ? COLS : TALL_COLS;
@@ -74,6 +78,44 @@ template <class Real> struct Plan {
     }
     int pieces(int steps) const { return parts() * std::max(1, ceil_div(steps, segment)); }
     int most_rows() const { return ceil_div(B, row_parts); }
+
+    // How many rows the next tile takes when `left` are left: tiles of nearly equal height, but full ones
+    // where they are made of whole tile registers.
+    int tile_rows(int left) const {
+        return height > ROWS ? std::min(left, height) : ceil_div(left, ceil_div(left, height));
+    }
+
+    // Operands as products take them, as they are or in words: the length of n values along k, from one row
+    // of n values to the next (not all in one corner of the cache), rows, and packed weights.
+    static constexpr bool ROUNDS = std::is_same_v<Real, float>;
+    int length(int n) const { return rounded ? words(n) : n; }
+    ptrdiff_t row(int n) const { return rounded ? words(n) + STEP : n; }
+    void round(Real* to, const Real* from, int n) const {
+        if constexpr (ROUNDS) round_row(to, from, n);
+    }
+    void round_pair(Real* to, const Real* a, const Real* b, int n) const {
+        if constexpr (ROUNDS) round_rows(to, a, b, n);
+    }
+    void turn(Real* to, ptrdiff_t to_row, const Real* from, ptrdiff_t from_row, int rows) const {
+        if constexpr (ROUNDS) turn_words(to, to_row, from, from_row, rows);
+    }
+    void pack_weights(Real* to, const Real* w, ptrdiff_t k_stride, ptrdiff_t n_stride, int K, int N,
+                      int block) const {
+        if constexpr (ROUNDS)
+            if (rounded) return pack_words(to, w, k_stride, n_stride, K, N, block);
+        pack_block(to, w, k_stride, n_stride, K, N, block);
+    }
+    // W[block][k: the units of gate 0, of gate 1, ...][lane], one block: of Wx or Wh transposed, with N rows.
+    void pack_transposed(Real* W, const Real* w, const int64_t* stride, int N, int block) const {
+        const ptrdiff_t w_gate = ptrdiff_t(length(H)) * LANES<Real>;
+        for (int gate = 0; gate < G; gate++)
+            pack_weights(W + (ptrdiff_t(block) * G + gate) * w_gate, w + gate * H * stride[1], stride[1],
+                         stride[0], H, N, block);
+    }
+    Tiles<Real> tiles() const {
+        if constexpr (ROUNDS) return Tiles<Real>(words_tile(Precision(call.precision)));
+        else return Tiles<Real>(nullptr);
+    }
 
     int time(int step) const { return call.go_backwards ? steps - 1 - step : step; }
     const uint8_t* live(int step) const {
@@ -119,8 +161,16 @@ template <class Real> struct Plan {
         const Real* plain = stride == 1 ? from : to;
         if (call.x_scale) scaled(to + begin, plain + begin, x_scale(copy, b) + begin, columns.size());
     }
+    // The row of x as products take it; `row` is scratch memory for one.
+    void x_operand(Real* to, Real* row, int b, int step, int copy) const {
+        if (!rounded) return copy_x(to, b, step, copy, {0, I});
+        if (!x_as_it_is()) copy_x(row, b, step, copy, {0, I});
+        round(to, x_as_it_is() ? x(b, step) : row, I);
+    }
+
     // One gate column of dgates as the left side of a product, from a row on.
     Part<Real> left_side(const Gradients<Real>& dgates, int column, ptrdiff_t row) const {
+        if (rounded) return {dgates.operand(column, row), dgates.operand_row, length(H)};
         return {dgates.at(column, row, 0), PANEL<Real>, H, dgates.panel - PANEL<Real>};
     }
 
@@ -129,7 +179,7 @@ template <class Real> struct Plan {
     // near anyway.
     const Real* next_weights(const Real* w, ptrdiff_t w_block, int j, int cols, Range blocks, int i,
                              int k) const {
-        if (!streams || !NARROW<Real> || i >= PREFETCHING) return nullptr;
+        if (!streams || !NARROW<Real> || rounded || i >= PREFETCHING) return nullptr;
         const int step = j + cols < blocks.end ? cols : blocks.begin - j;
         return w + step * w_block + ptrdiff_t(i) * (k / PANEL<Real>) * PREFETCHED<Real>;
     }

@@ -20,7 +20,7 @@
 // f(0), ..., f(N - 1), written out: an array that is indexed by such an argument can live in registers all
 // along, while a loop over it, although unrolled, would move it to memory and back around the loops within.
 template <class F, int... N> RNN_FN void each_of([[maybe_unused]] F f, std::integer_sequence<int, N...>) {
-    (f(N), ...);
+    (f(std::integral_constant<int, N>{}), ...);
 }
 template <int N, class F> RNN_FN void each(F f) { each_of(f, std::make_integer_sequence<int, N>{}); }
 

@@ -10,11 +10,12 @@
 
 template <class Real> class WeightGradients {
     static constexpr int L = LANES<Real>, BLOCK = 256, AHEAD = 8;
-    // the tiles are not all in one corner of the cache
-    static constexpr ptrdiff_t TILE = BLOCK * ROWS + LINE<Real>;
+    // the tiles, and rows of words, are not all in one corner of the cache
+    static constexpr ptrdiff_t TILE = BLOCK * ROWS + LINE<Real>, PAIRS = BLOCK / 2 + STEP;
 
     struct Product {  // dW[k, the units of `gates` gates from `gate` on]
         enum Source { X, STATE_SIDE, NOTHING } source;
+        enum Side { INPUT, RECURRENT, EXTRA } side;  // of the gates' gradients
         int phase;  // of STATE_SIDE: 0 takes h_prev, the others their operand
         int copy;   // which scaled copy of the source
         int k;      // the width of the source
@@ -30,8 +31,10 @@ template <class Real> class WeightGradients {
         int b, step, place;  // in the chunk: (step - first step) * B + b; b from B on: of the tangents
     };
     struct ThreadScratch {  // scratch of one thread
-        Real* A;     // [tile][row][ROWS]: k values and then the 1 of the bias
-        Real* row;   // one row of a left side
+        Real* A;     // [tile][row][ROWS]: k values and then the 1 of the bias; or [k][word of two rows]
+        Real* row;   // two rows of left sides
+        Real* words;  // [STEP][words_row]: the words of as many pairs of them
+        ptrdiff_t words_row;
         Live* rows;  // the live rows of the chunk
         int count = 0, numbers = 0;  // all rows; those that are not of tangents, which come first
     };
@@ -49,7 +52,8 @@ template <class Real> class WeightGradients {
 
   public:
     WeightGradients(Plan<Real>& plan, const Tape<Real>& tape, int chunk)
-        : plan(plan), tape(tape), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G) {
+        : plan(plan), tape(tape), call(plan.call), cell(plan.cell), B(plan.B), H(plan.H), G(plan.G),
+          tiles(plan.tiles()) {
         if (!call.dWx) return;
         list_products();
         const auto take = [&](ptrdiff_t count) { return plan.scratch.template take<Real>(count); };
@@ -62,8 +66,10 @@ template <class Real> class WeightGradients {
         for (const Product& p : products)
             for (int piece = 0; piece < pieces(); piece++)
                 most = std::max(most, ceil_div(own_rows(p, piece).size(), ROWS));
+        const ptrdiff_t words_row = most * ROWS + STEP;
         for (int id = 0; id < plan.threads; id++)
-            thread_scratch.push_back({take(most * TILE), take(std::max(plan.I, H) + 2 * L),
+            thread_scratch.push_back({take(most * TILE), take(2 * (std::max(plan.I, H) + 2 * L)),
+                                  take(plan.rounded ? STEP * words_row : 0), words_row,
                                   plan.scratch.template take<Live>(rows)});
     }
 
@@ -90,7 +96,7 @@ template <class Real> class WeightGradients {
         for (int phase = 0; phase < cell.phases && kept[phase]; phase++)
             for (int n = rows.begin; n < rows.end; n++) {
                 const Live row = {n % B, piece.begin + n / B, n + (piece.begin - steps.begin) * B};
-                const Real* from = state_side(phase, thread_scratch[id], row, {0, H});
+                const Real* from = state_side(phase, thread_scratch[id].row, row, {0, H});
                 std::copy(from, from + H, kept[phase] + ptrdiff_t(row.place) * H);
             }
     }
@@ -111,6 +117,10 @@ template <class Real> class WeightGradients {
     }
     bool drops_masked() const { return call.dWx && call.live; }
 
+    // The words of two live rows of dgates, for some of the columns and blocks of units.
+    int pairings() const { return plan.rounded && call.dWx ? 4 * plan.threads : 0; }
+    void pair_rows(int id, int i, const Gradients<Real>& dgates) const;
+
     // Add the products of the steps, for the rows of dW of one piece; only live rows are left in dgates.
     void run(int id, int piece, Range steps, const Gradients<Real>& dgates) {
         const ThreadScratch& own = thread_scratch[id];
@@ -123,10 +133,11 @@ template <class Real> class WeightGradients {
                 const bool last = steps.begin == 0 && n0 + BLOCK >= end;
                 const Range k = own_rows(p, piece);
                 if (!k.size() || (n0 && n0 >= end)) continue;
-                pack(p, own, k, n0, rows);
+                if (words_of(p)) pack_pairs(p, own, k, n0, rows);
+                else pack(p, own, k, n0, rows);
                 for (int i = 0; i < p.gates; i++)
                     for (int j = 0; j < plan.blocks; j += TALL_COLS)
-                        panel(p, own.A, k, i, j, dgates.at(column(p, i), n0, j * L), rows, first, last);
+                        panel(p, own.A, k, i, j, dgates, n0, rows, first, last);
             }
     }
 
@@ -134,25 +145,31 @@ template <class Real> class WeightGradients {
     void list_products() {
         const int copies = int(call.x_scale_gates);
         for (int i = 0; i < copies; i++)
-            list(Product::X, 0, i, copies > 1 ? i : 0, G / copies, call.dWx, call.dWx_stride, call.dbx);
+            list(Product::X, Product::INPUT, 0, i, copies > 1 ? i : 0, G / copies, call.dWx,
+                 call.dWx_stride, call.dbx);
         for (int phase = 0; phase < cell.phases; phase++) {
             // gates with one scale share a product
             const int groups = call.h_scale_gates > 1 ? cell.count[phase] : 1;
             for (int i = 0; i < groups; i++) {
                 const int gate = cell.first[phase] + i;
-                list(Product::STATE_SIDE, phase, plan.h_copy(gate), gate, cell.count[phase] / groups,
-                     call.dWh, call.dWh_stride, call.dbh);
+                list(Product::STATE_SIDE, Product::RECURRENT, phase, plan.h_copy(gate), gate,
+                     cell.count[phase] / groups, call.dWh, call.dWh_stride, call.dbh);
             }
         }
-        if (cell.extras) list(Product::NOTHING, 0, 0, 0, cell.extras, nullptr, nullptr, call.dp);
+        if (cell.extras)
+            list(Product::NOTHING, Product::EXTRA, 0, 0, 0, cell.extras, nullptr, nullptr, call.dp);
     }
 
-    void list(typename Product::Source source, int phase, int copy, int gate, int gates, void* dW,
-              const int64_t* dW_stride, void* db) {
+    // A bias is no factor of words: its sum stays exact, and by itself.
+    void list(typename Product::Source source, typename Product::Side side, int phase, int copy, int gate,
+              int gates, void* dW, const int64_t* dW_stride, void* db) {
         const int k = source == Product::X ? plan.I : source == Product::NOTHING ? 0 : H;
-        products.push_back({source, phase, copy, k, gate, gates, static_cast<Real*>(dW),
-                            static_cast<Real*>(db), dW_stride, nullptr});
+        const bool apart = plan.rounded && k && db;
+        products.push_back({source, side, phase, copy, k, gate, gates, static_cast<Real*>(dW),
+                            apart ? nullptr : static_cast<Real*>(db), dW_stride, nullptr});
+        if (apart) list(Product::NOTHING, side, 0, 0, gate, gates, nullptr, nullptr, db);
     }
+    bool words_of(const Product& p) const { return plan.rounded && p.source != Product::NOTHING; }
 
     // Small pieces even the threads out, but each of them has to read all of dgates, and a little of every
     // row of the left side.
@@ -172,73 +189,44 @@ template <class Real> class WeightGradients {
             total += double(p.gates) * p.width();
         }
         const auto begin_of = [&](int piece) {
-            const double tiles = (total * piece / count - before) / product.gates / ROWS;
-            return std::min(product.width(), int(std::min(std::max(0.0, tiles + 0.5), 1e6)) * ROWS);
+            const double tiles = (total * piece / count - before) / product.gates / plan.height;
+            return std::min(product.width(), int(std::min(std::max(0.0, tiles + 0.5), 1e6)) * plan.height);
         };
         return {begin_of(piece), piece + 1 == count ? product.width() : begin_of(piece + 1)};
     }
 
-    // Columns k of the rows from n0 on: ROWS of them into each tile, then the 1 of the bias (0 in a tangent).
-    void pack(const Product& p, const ThreadScratch& own, Range k, int n0, int rows) const {
-        for (int n = 0; n < rows; n++) {
-            if (n + AHEAD < rows) prefetch_row(p, own.rows[n0 + n + AHEAD], k);
-            const Live live = own.rows[n0 + n];
-            const Real* row = left_side(p, own, live, {k.begin, std::min(k.end, p.k)});
-            Real* to = own.A + n * ROWS;
-            int i = k.begin;
-            for (; i + ROWS <= std::min(k.end, p.k); i += ROWS, to += TILE)
-                std::memcpy(to, row + i, ROWS * sizeof(Real));
-            for (int r = 0; i + r < k.end; r++) to[r] = i + r < p.k ? row[i + r] : live.b < B;
-        }
-    }
-
-    void prefetch_row(const Product& p, Live row, Range k) const {
-        if (p.source == Product::X) prefetch(plan.x(row.b, row.step) + k.begin * call.x_stride[2], k.size());
-        else if (p.source != Product::NOTHING && !kept[0])
-            prefetch(tape.before(0, row.step) + row.b * tape.state_row + k.begin, k.size());
-    }
-
-    // Columns k of one contiguous row of the left side: of x, h_prev or the later phase's operand, times its
-    // scale.
-    const Real* left_side(const Product& p, const ThreadScratch& own, Live row, Range k) const {
-        if (p.source == Product::NOTHING) return own.row;
-        if (p.source == Product::X) {
-            if (plan.x_as_it_is()) return plan.x(row.b, row.step);
-            plan.copy_x(own.row, row.b, row.step, p.copy, k);
-            return own.row;
-        }
-        const Real* from = kept[p.phase] ? kept[p.phase] + ptrdiff_t(row.place) * H
-                                         : state_side(p.phase, own, row, k);
-        if (!call.h_scale) return from;
-        scaled(own.row + k.begin, from + k.begin, plan.h_scale(p.copy, row.b) + k.begin, k.size());
-        return own.row;
-    }
-
-    // h_prev (phase 0), or the operand of a later phase.
-    const Real* state_side(int phase, const ThreadScratch& own, Live row, Range k) const {
-        OperandRow<Real> at{B, H, tape.saved_at(row.step), {}, tape.saved_row, tape.state_row};
-        for (int s = 0; s < cell.states; s++) at.s_prev[s] = tape.before(s, row.step);
-        if (!phase) return at.s_prev[0] + row.b * tape.state_row;
-        cell.operand[phase](at, row.b, own.row, k.begin, k.end);
-        return own.row;
-    }
+    void pack(const Product& p, const ThreadScratch& own, Range k, int n0, int rows) const;
+    void pack_pairs(const Product& p, const ThreadScratch& own, Range k, int n0, int rows) const;
+    void prefetch_row(const Product& p, Live row, Range k) const;
+    const Real* left_side(const Product& p, Real* own_row, Live row, Range k) const;
+    const Real* state_side(int phase, Real* own_row, Live row, Range k) const;
 
     // The column of dgates for gate number i of a product.
     int column(const Product& p, int i) const {
-        if (p.source == Product::X) return p.gate + i;
-        if (p.source == Product::NOTHING) return cell.columns() + i;
-        return cell.recurrent_column(p.gate + i);
+        if (p.side == Product::EXTRA) return cell.columns() + i;
+        return p.side == Product::INPUT ? p.gate + i : cell.recurrent_column(p.gate + i);
     }
 
     // Rows k of one panel of dW: gate number i of the product, the TALL_COLS unit blocks from j on.
-    void panel(const Product& p, const Real* A, Range k, int i, int j, const Real* dgates, int rows,
-               bool first, bool last) const {
+    void panel(const Product& p, const Real* A, Range k, int i, int j, const Gradients<Real>& dgates, int n0,
+               int rows, bool first, bool last) const {
         const int cols = std::min(TALL_COLS, plan.blocks - j), width = cols * L;
         const int count = std::min(width, H - j * L);
         Real* sums = p.sums + (ptrdiff_t(i) * plan.blocks + j) * L * p.width() + k.begin * width;
         if (first) std::fill(sums, sums + k.size() * width, Real(0));
-        for (int q = 0; q < k.size(); q += ROWS, A += TILE)
-            tiles.block_sum_of(std::min(ROWS, k.size() - q), count)(A, dgates, rows, sums + q * width);
+        if (words_of(p)) {
+            const Real* pairs = dgates.pairs_at(column(p, i), j) + n0 / 2 * L;
+            for (int q = 0, n; q < k.size(); q += n) {
+                n = plan.tile_rows(k.size() - q);
+                const Part<Real> part = {A + q * PAIRS, PAIRS, words(rows)};
+                const Rows<Real> to = {sums + q * width, width};
+                tiles.tile_of(n, count)(&part, 1, pairs, dgates.pairs_block, {to.first, width}, to, nullptr);
+            }
+        } else {
+            const Real* right = dgates.at(column(p, i), n0, j * L);
+            for (int q = 0; q < k.size(); q += ROWS, A += TILE)
+                tiles.block_sum_of(std::min(ROWS, k.size() - q), count)(A, right, rows, sums + q * width);
+        }
         const ptrdiff_t column = ptrdiff_t(p.gate + i) * H + j * L;
         for (int q = k.begin; q < k.end && last; q++, sums += width) {
             const ptrdiff_t stride = q < p.k ? p.dW_stride[1] : 1;
@@ -248,3 +236,5 @@ template <class Real> class WeightGradients {
         }
     }
 };
+
+#include "weight_operands.h"

@@ -1,7 +1,6 @@
 """The public calls: check the arguments, choose a backend, call it.
 
-A backend is a module with available() -> (usable, why not), the two functions of bptt.py: forward(...) and backward(...), and the two
-of second_order.py: jvp(...) and backward_vjp(...).
+A backend is a module with available() -> (usable, why not), forward and backward of bptt.py, jvp and backward_vjp of second_order.py.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
 from .options import STORAGES as STORAGES  # the names that storage= takes
 from .options import check_out, check_recompute, check_storage
+from .precision import check_precision, rounds
 
-__all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "set_num_threads"]
+__all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "rounds", "set_num_threads"]
 
 # name -> module, in the order in which `doctor` lists them
 BACKENDS = {"reference": ".reference", "native": ".native", "cuda": ".gpu.cuda", "emulated": ".emulator"}
@@ -144,6 +144,7 @@ def forward(
     backend: str = "auto",
     storage: str | None = None,
     recompute_every: int | None = None,
+    precision: str | None = None,
     out: Array | None = None,
 ) -> tuple[Array, tuple[Array, ...], Tape | None]:
     """Run a cell over a batch of sequences.
@@ -167,6 +168,7 @@ def forward(
     recompute_every   K: the tape keeps the states before steps 0, K, 2K, ... and nothing else; backward runs each K steps forward
                     once more. Less memory for one more forward pass (K near the root of T is least), the same gradients bit for
                     bit (Chen et al. 2016, arXiv:1604.06174). native; on the reference, backward makes the whole tape again
+    precision       "bfloat16": factors of products are rounded to it, sums stay float32 (native where the CPU can, and reference)
     out             [B,T,H]: y is written there and returned, in whatever order its steps lie in memory
 
     Returns y [B,T,H] (fresh and contiguous without `out`), state (tuple of [B,H] after the last step) and the tape (None if save=False).
@@ -197,9 +199,10 @@ def forward(
     check_storage(storage, name, x)
     go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
     check_recompute(recompute_every, name, save)
+    check_precision(precision, name, backend, x)
     out = check_out(out, x, units, storage, *params.values(), *s0, live, x_scale, h_scale) if out is not None else None
-    asked = {"storage": storage, "recompute_every": recompute_every, "out": out if name == "native" else None}
-    extra = {option: value for option, value in asked.items() if value is not None}
+    asked = {"storage": storage, "recompute_every": recompute_every, "precision": precision, "out": out if name == "native" else None}
+    extra = {k: v for k, v in asked.items() if v is not None}
     y, state, tape = load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
     if out is not None and y is not out:
         out[...], y = y, out

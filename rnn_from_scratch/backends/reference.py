@@ -15,9 +15,10 @@ def available() -> tuple[bool, str]:
     return True, ""
 
 
-def forward(*args: Any, recompute_every: int | None = None) -> tuple:
+def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None, precision=None):
     """As bptt.forward; recompute_every as in backends.forward."""
-    y, state, tape = bptt.forward(*args)
+    flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
+    y, state, tape = bptt.forward(cell, params, x, s0, live, *flags, *scales, save, precision=precision)
     if tape is None or recompute_every is None:
         return y, state, tape
     ordered = (s[:, ::-1] if tape.go_backwards else s for s in tape.states)
@@ -30,7 +31,7 @@ def backward(tape: Any, dy: Any, dstate: tuple, wrt: tuple[str, ...]) -> Any:
     if tape.recompute_every is not None:  # all of it in one call: the products of a part of the rows may round otherwise
         s0 = tuple(s[:, 0] for s in tape.states)
         flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
-        tape = bptt.forward(tape.cell, tape.params, tape.x, s0, tape.live, *flags, *scales, True)[2]
+        tape = bptt.forward(tape.cell, tape.params, tape.x, s0, tape.live, *flags, *scales, True, precision=tape.precision)[2]
     return bptt.backward(tape, dy, dstate, wrt)
 
 

@@ -125,9 +125,12 @@ def rows_mask(rng: np.random.Generator, B: int, T: int) -> Array:
     return np.stack([patterns[b % len(patterns)] for b in range(B)]) if B else np.zeros((0, T), bool)
 
 
-def solve(p: Problem, backend: str = "reference", storage: str | None = None) -> dict[str, Array]:
-    """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0)."""
-    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend, storage=storage)
+def solve(p: Problem, backend: str = "reference", storage: str | None = None, **more: Any) -> dict[str, Array]:
+    """Run a problem on a backend: y, the final states, and every gradient by name (dx, dWx, ..., dh0, dc0).
+
+    storage, more: options of forward.
+    """
+    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend=backend, storage=storage, **more)
     return named(p, y, state, backends.backward(tape, p.dy, p.dstate))
 
 

@@ -6,15 +6,12 @@ makes at run time.
 
 from __future__ import annotations
 
-import ctypes
-import re
 import shutil
 
 import numpy as np
 import pytest
 
 from rnn_from_scratch import backends, backward_vjp
-from rnn_from_scratch.backends.native import loader
 from rnn_from_scratch.measure import EXACT, compare
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem, solve
 from rnn_from_scratch.verify.mutants.planted import of
@@ -22,8 +19,6 @@ from rnn_from_scratch.verify.mutants.planted import of
 from ..helpers import native_build, sample, steps
 from ..helpers.native_build import CXX
 from ..helpers.second_order import direction, flat, taped
-
-PLANTED_H = 'extern "C" { __attribute__((visibility("default"))) inline int planted = 0; }\n'
 
 MUTANTS = [
     *steps.MUTANTS,
@@ -106,10 +101,10 @@ MUTANTS = [
         ("the recurrent bias of n is that of its input side", "bias + column * padded + j * L", "bias + gate * padded + j * L"),
     ),
     *of(
-        "native/forward.h",
+        "native/forward_operands.h",
         ("dropout of h with another row's scale", "P::h_scale(copy, int(b))", "P::h_scale(copy, B - 1 - int(b))"),
-        ("Wh is read in the usual order, though its memory has another one", "call.Wh_stride", "usual"),
     ),
+    *of("native/forward.h", ("Wh is read in the usual order, though its memory has another one", "call.Wh_stride", "usual")),
     *of(
         "native/backward_tile.h",
         (
@@ -125,11 +120,14 @@ MUTANTS = [
         ("s_prev is s", "at.s_prev[s] = tape.before(s, step)", "at.s_prev[s] = tape.after(s, step)"),
     ),
     *of(
-        "native/weight_gradients.h",
+        "native/weight_operands.h",
         ("dWh from h, not h_prev", "tape.before(s, row.step)", "tape.after(s, row.step)"),
-        ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
         ("dropout of h in dWh with another row's scale", "plan.h_scale(p.copy, row.b)", "plan.h_scale(p.copy, B - 1 - row.b)"),
         ("a bias is the weight of 0", "live.b < B", "false"),
+    ),
+    *of(
+        "native/weight_gradients.h",
+        ("masked rows stay in the weight products", "!call.live || plan.live(step)[ptrdiff_t(b) * plan.steps]", "true"),
         ("the live rows of D are not moved together", "from != n", "false"),
         ("the last block of rows is left out", "std::min(BLOCK, end - n0)", "end - n0 > BLOCK ? BLOCK : 0"),
         ("dW of the last rows is nobody's", "piece + 1 == count", "false"),
@@ -157,9 +155,12 @@ SECOND_ORDER = [
         "native/forward_tile.h",
         ("the tangent of Wx is dropped", "call.tWx", "nullptr"),
         ("the tangent of Wh is dropped", "call.tWh", "nullptr"),
+        ("the tangents of biases are the biases", "tbias + j * L", "bias + j * L"),
+    ),
+    *of(
+        "native/forward_operands.h",
         ("the tangent of x is x, where it is scaled", "half * call.x_scale_gates + P::x_copy(gate)", "P::x_copy(gate)"),
         ("the tangent of h is h, where it is scaled", "half * call.h_scale_gates + P::h_copy(gate)", "P::h_copy(gate)"),
-        ("the tangents of biases are the biases", "tbias + j * L", "bias + j * L"),
     ),
     *of("native/forward.h", ("the tangents of the initial states are not on the tape", "half * B + own.rows.end", "own.rows.end")),
     *of(
@@ -184,26 +185,12 @@ SECOND_ORDER = [
 MUTANTS += SECOND_ORDER
 
 
-def code(text: str) -> str:
-    """The file without its comments, which may say the same as the code."""
-    return re.sub(r"//.*", "", text)
-
-
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """A library that holds every bug; the variable that chooses one, 0 for none."""
-    folder = tmp_path_factory.mktemp("planted")
-    kernels = native_build.copy_of_kernels(folder)
-    (folder / "planted.h").write_text(PLANTED_H)
-    for number, m in enumerate(MUTANTS, 1):
-        file = kernels / m.file
-        text = code(file.read_text())
-        assert text.count(m.before) == 1, f"{m.file}: {m.before} occurs {text.count(m.before)} times"
-        file.write_text(text.replace(m.before, f"(planted == {number} ? ({m.after}) : ({m.before}))"))
-    native_build.build(kernels, "-O1", "-include", str(folder / "planted.h"))
-    with native_build.in_use(kernels):
+    """The variable that chooses a bug, 0 for none."""
+    with native_build.with_bugs(tmp_path_factory.mktemp("planted"), MUTANTS) as planted:
         backends.set_num_threads(2)
-        yield ctypes.c_int.in_dll(loader.library(), "planted")
+        yield planted
         backends.set_num_threads(None)
 
 

@@ -19,9 +19,9 @@ CXX = {".cpp", ".h", ".cu", ".cuh"}
 WEB = {".js", ".css", ".html"}
 SOURCES = [p for p in SOURCES if p.suffix in {".py", *CXX, *WEB}]
 # imports only run to the left
-LAYERS = ["typing", ("array_kinds", "cells", "measure", "shown"), "params", "bptt", "second_order", "backends", ("data", "interop")]
+LAYERS = ["typing", ("array_kinds", "cells", "measure", "rounding", "shown"), ("params", "products"), "bptt", "second_order", "backends"]
 # the site of the lessons has the pages of the cells
-LAYERS += ["verify", "torch", "layers", "tasks", "explain", "lessons", "doctor", "cli"]
+LAYERS += [("data", "interop"), "verify", "torch", "layers", "tasks", "explain", "lessons", "doctor", "cli"]
 HEAVY = {"tensorflow", "keras", "tf_keras", "torch", "jax", "cupy", "matplotlib", "onnx", "onnxruntime"}
 
 

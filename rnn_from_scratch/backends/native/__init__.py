@@ -10,7 +10,7 @@ from typing import Any
 from ...bptt import Gradients, Tape
 from ...cells import is_listed
 from .call import Arguments, address, check
-from .loader import OtherSourcesError, entry, form, forms, isa, library, refusal
+from .loader import OtherSourcesError, bfloat16, entry, form, forms, isa, lacks, library, precision_of, refusal
 from .second_order import backward_vjp, jvp
 from .stepper import stepper
 from .threads import num_threads, set_num_threads
@@ -19,10 +19,12 @@ __all__ = [
     "available",
     "backward",
     "backward_vjp",
+    "bfloat16",
     "forms",
     "forward",
     "isa",
     "jvp",
+    "lacks",
     "num_threads",
     "outdated",
     "refusal",
@@ -65,11 +67,13 @@ def run(function: str, arguments: Arguments) -> None:
     check(entry(function, arguments.dtype)(arguments.packed()))
 
 
-def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None, out=None):
+def forward(
+    cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, recompute_every=None, out=None, precision=None
+):
     """As bptt.forward; recompute_every as in backends.forward. out [B,T,H]: y is written there, in whatever order its steps lie."""
     (B, T, _), H, S = x.shape, len(params["Wh"]), len(s0)
     flags, scales = (go_backwards, zero_masked_outputs), (x_scale, h_scale)
-    arguments = Arguments(form(cell, x.dtype), params, x, live, *flags, *scales, recompute_every)
+    arguments = Arguments(form(cell, x.dtype), params, x, live, *flags, *scales, recompute_every, precision_of(precision))
     arguments.give_states("initial", s0)
     if out is None:
         y, *final = arguments.new(("y", *STATES["final"]), (B, T, H), *[(B, H)] * S)
@@ -86,14 +90,15 @@ def forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scal
     run("forward", arguments)
     if not save:
         return y, tuple(final), None
-    return y, tuple(final), Tape(cell, params, x, tuple(states), saved, live, *flags, *scales, "native", recompute_every)
+    return y, tuple(final), Tape(cell, params, x, tuple(states), saved, live, *flags, *scales, "native", recompute_every, precision)
 
 
 def backward(tape, dy, dstate, wrt):
     """As bptt.backward."""
     x, params = tape.x, tape.params
     flags, scales = (tape.go_backwards, tape.zero_masked_outputs), (tape.x_scale, tape.h_scale)
-    arguments = Arguments(form(tape.cell, x.dtype), params, x, tape.live, *flags, *scales, tape.recompute_every)
+    precision = precision_of(tape.precision)
+    arguments = Arguments(form(tape.cell, x.dtype), params, x, tape.live, *flags, *scales, tape.recompute_every, precision)
     arguments.give_states("states", tape.states)
     arguments.give("saved", tape.saved)
     arguments.give_states("dfinal", dstate)

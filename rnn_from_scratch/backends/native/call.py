@@ -15,7 +15,7 @@ from .threads import num_threads
 # Field by field the Call of kernels/native/call.h; an array there is one field for each element here.
 LAYOUT = """
     form
-    B T I H threads go_backwards zero_masked_outputs x_scale_gates h_scale_gates recompute_every
+    B T I H threads go_backwards zero_masked_outputs x_scale_gates h_scale_gates recompute_every precision
     x x_stride0 x_stride1 x_stride2 Wx Wh Wx_stride0 Wx_stride1 Wh_stride0 Wh_stride1 bx bh p live x_scale h_scale
     states0 states1 states2 states3 saved initial0 initial1 initial2 initial3 y final0 final1 final2 final3 y_stride0 y_stride1
     dy dy_stride0 dy_stride1 dfinal0 dfinal1 dfinal2 dfinal3 dx dWx dWh dbx dbh dp dinitial0 dinitial1 dinitial2 dinitial3
@@ -86,7 +86,7 @@ class Arguments:
     and every line of it is then dear.
     """
 
-    def __init__(self, form, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every):
+    def __init__(self, form, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, recompute_every, precision=0):
         B, T, I = x.shape
         self.dtype, self.copies = x.dtype, []
         self.fields = fields = dict.fromkeys(FIELDS, 0)
@@ -97,6 +97,7 @@ class Arguments:
         fields["x_scale_gates"] = 1 if x_scale is None or x_scale.ndim == 2 else len(x_scale)
         fields["h_scale_gates"] = 1 if h_scale is None or h_scale.ndim == 2 else len(h_scale)
         fields["recompute_every"] = min(recompute_every or 0, T)
+        fields["precision"] = precision
         self.walk("x", x, 3)
         for name, a in params.items():
             if name in ("Wx", "Wh"):

@@ -1,6 +1,7 @@
 """The native library: which build runs here, whether it belongs to the sources beside it, and the forms of cells that it has.
 
-The environment variable RNN_NATIVE_ISA names the build to use (generic, x86-64-v3, x86-64-v4) instead of the best that runs here.
+The environment variable RNN_NATIVE_ISA names the build to use (generic, x86-64-v3, x86-64-v4) instead of the best that runs here,
+RNN_NATIVE_BFLOAT16 the instructions for products in bfloat16 (avx512, amx).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .sources import digest
 from .threads import read
 
 LEVELS = ("generic", "x86-64-v3", "x86-64-v4")  # of the instruction set, by the number that rnn_isa returns
+BFLOAT16 = ("", "avx512", "amx")  # instructions, by the number that rnn_best_precision returns
 PACKAGE = Path(__file__).parents[2]
 FLOAT32 = np.dtype("float32")
 KERNELS = PACKAGE / "kernels" if (PACKAGE / "kernels").is_dir() else PACKAGE.parent / "kernels"  # installed, or the source tree
@@ -117,7 +119,32 @@ def refusal(cell: Any) -> str:
     return ""
 
 
+@cache
+def bfloat16() -> str:
+    """The instructions for products in bfloat16 that are in use, '' if there are none. Raises OSError if those asked for are missing."""
+    best = library().rnn_best_precision()
+    wanted = os.environ.get("RNN_NATIVE_BFLOAT16", "")
+    if wanted and wanted not in BFLOAT16[: best + 1]:
+        known = ", ".join(BFLOAT16[1 : best + 1]) or "nothing"
+        raise OSError(f"RNN_NATIVE_BFLOAT16: expected {known} on this CPU in the build {isa()}, got {wanted!r}")
+    return wanted or BFLOAT16[best]
+
+
+def precision_of(precision: str | None) -> int:
+    """The field of a Call."""
+    return BFLOAT16.index(bfloat16()) if precision else 0
+
+
+def lacks(precision: str) -> str:
+    """What this machine lacks for products in this precision, or ''."""
+    if bfloat16():
+        return ""
+    if isa() != "x86-64-v4":
+        return f"the native build {isa()} has no instructions for it, x86-64-v4 with AVX512-BF16 has"
+    return "this processor lacks the instructions of AVX512-BF16"
+
+
 def forget() -> None:
     """Look for the library anew: the next call loads it as if it were the first."""
-    for function in (library, isa, digest_of, entry, form):
+    for function in (library, isa, digest_of, entry, form, bfloat16):
         function.cache_clear()

@@ -26,7 +26,7 @@ def rows(kernels: Path) -> dict[str, list[str]]:
 
 def units(kernels: Path) -> dict[str, list[str]]:
     """Translation unit -> its source under kernels, and the compiler's options for it."""
-    found = {name: [f"native/{name}.cpp"] for name in ("pool", "tensorflow_op")}
+    found = {name: [f"native/{name}.cpp"] for name in ("bfloat16", "pool", "tensorflow_op")}
     found["native"] = ["native.cpp"]
     found["xla_handler"] = ["xla_handler.cpp", f'-DDIGEST="{digest(kernels, ("xla_handler.cpp",))}"']
     found["digest"] = ["native/digest.cpp", f'-DDIGEST="{digest(kernels)}"']

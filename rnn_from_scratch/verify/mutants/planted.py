@@ -149,15 +149,10 @@ PLANTED = [
         ),
         ("a masked step computes", "s = tuple(np.where(m, new, old) for new, old in zip(s, s_prev))", "s = tuple(s)"),
         ("a masked step saves its gates", "saved = tuple(np.where(m, value, 0) for value in saved)", "saved = tuple(saved)"),
-        ("dropout of x not applied to dx", 'params["Wx"], at.per_row(tape.x_scale))', 'params["Wx"], None)'),
+        ("dropout of x not applied to dx", 'params["Wx"], at.per_row(tape.x_scale), tape', 'params["Wx"], None, tape'),
         ("dropout of x not applied to dWx", "at.flat(tape.x), D, at.per_row(tape.x_scale)", "at.flat(tape.x), D, None"),
-        ("dropout of h not applied to dh", "Wh[k], at.h_scale[k])  # hg", "Wh[k], None)  # hg"),
-        ("dropout of h not applied to dWh", "at.per_row(at.h_scale[k]))\n        dWh", "None)\n        dWh"),
-        (
-            "dropout of gates in another order on the way back",
-            "np.split(W, G, axis=1), scale))",
-            "np.split(W, G, axis=1), scale[::-1]))",
-        ),
+        ("dropout of h not applied to dh", "Wh[k], at.h_scale[k], tape", "Wh[k], None, tape"),
+        ("dropout of h not applied to dWh", "at.per_row(at.h_scale[k]), tape", "None, tape"),
         (
             "dropout on the carried state too",
             "s_prev, operand, saved = s, s[0], ()",
@@ -175,5 +170,13 @@ PLANTED = [
             "return states[0][:, at.after : at.T + at.after][:, :: -1 if go_backwards else 1], state, Tape(",
         ),
         ("the bias is added twice in a two-sided cell", "hg += bh[k]", "hg += 2 * bh[k]"),
+    ),
+    *of(
+        "products.py",
+        (
+            "dropout of gates in another order on the way back",
+            "np.split(W, G, axis=1), scale))",
+            "np.split(W, G, axis=1), scale[::-1]))",
+        ),
     ),
 ]

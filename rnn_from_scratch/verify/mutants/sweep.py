@@ -15,7 +15,7 @@ from . import CELLS_OF, PACKAGE, WEAK, Verdict, run, score
 from .harmless import HARMLESS
 from .planted import Mutant
 
-FILES = ("cells/activations.py", *CELLS_OF, "bptt.py")
+FILES = ("cells/activations.py", *CELLS_OF, "bptt.py", "products.py")
 SKIPPED = ("__post_init__", "check_names")  # argument checks, which tests/backends/test_errors.py holds word by word
 OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # operator -> its text, what it becomes
     ast.Add: ("+", ("-",)),
