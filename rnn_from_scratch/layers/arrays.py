@@ -73,23 +73,24 @@ def run_forward(cell: Any, a: Arrays, flags: dict[str, Any], save: bool, backend
     )
 
 
-def tape_of(cell: Any, a: Arrays, flags: dict[str, bool], backend: str) -> Tape:
+def tape_of(cell: Any, a: Arrays, flags: dict[str, Any], backend: str) -> Tape:
     """The tape as the forward op made it; from a second forward pass if that op saved nothing."""
     if "saved" not in a:
         return run_forward(cell, a, flags, True, backend)[2]
     params, states = params_of(cell, a), tuple(a[name] for name in tape_names(cell))
     name = backends.usable(backend, cell, params, a["x"])
     scales = (a.get("x_scale"), a.get("h_scale"))
-    return Tape(cell, params, a["x"], states, a["saved"], a.get("mask"), flags["go_backwards"], flags["zero_masked_outputs"], *scales, name)
+    order = (flags["go_backwards"], flags["zero_masked_outputs"])
+    return Tape(cell, params, a["x"], states, a["saved"], a.get("mask"), *order, *scales, name, precision=flags["precision"])
 
 
-def forward(cell: Any, a: Arrays, flags: dict[str, bool], sequences: bool, save: bool, backend: str) -> tuple[Any, ...]:
+def forward(cell: Any, a: Arrays, flags: dict[str, Any], sequences: bool, save: bool, backend: str) -> tuple[Any, ...]:
     """y if `sequences`, the final states, and if `save` what the tape holds: the states and saved values of all steps."""
     y, state, tape = run_forward(cell, a, flags, save, backend)
     return (*((y,) if sequences else ()), *state, *((*tape.states, tape.saved) if save else ()))
 
 
-def backward(cell: Any, a: Arrays, flags: dict[str, bool], wrt: tuple[str, ...], backend: str) -> list[Any]:
+def backward(cell: Any, a: Arrays, flags: dict[str, Any], wrt: tuple[str, ...], backend: str) -> list[Any]:
     """The gradients by the inputs of the groups in wrt, in their order, from the inputs, the tape and the upstream gradients."""
     dstate = tuple(a.get(name) for name in upstream_names(cell))
     grads = backends.backward(tape_of(cell, a, flags, backend), a.get("dy"), dstate, wrt=wrt)
@@ -99,7 +100,7 @@ def backward(cell: Any, a: Arrays, flags: dict[str, bool], wrt: tuple[str, ...],
     return [array for group in wrt for array in found[group]]
 
 
-def second_order(cell: Any, a: Arrays, v: Arrays, flags: dict[str, bool], wrt: tuple[str, ...], backend: str) -> list[Any]:
+def second_order(cell: Any, a: Arrays, v: Arrays, flags: dict[str, Any], wrt: tuple[str, ...], backend: str) -> list[Any]:
     """The gradients of <v, what backward returned> by the inputs of backward, for the groups in wrt: of input_groups, dy, dstate."""
     params = {name: none_if_zero(t) for name, t in params_of(cell, v).items()} if "kernel" in v else None
     states = tuple(none_if_zero(v[name]) for name in initial_names(cell) if name in v)

@@ -47,6 +47,7 @@ def recurrent(
     sequences: bool = True,
     save: bool = True,
     backend: str = "auto",
+    precision: str | None = None,
 ) -> tuple[Tensor | None, list[Tensor]]:
     """backends.forward on tensors of one dtype, differentiable by x, the weights and the initial state.
 
@@ -58,7 +59,7 @@ def recurrent(
     given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), map(tf.convert_to_tensor, initial_state)))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
     groups = input_groups(cell)
-    flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs}
+    flags = {"go_backwards": go_backwards, "zero_masked_outputs": zero_masked_outputs, "precision": precision}
     dtype, S, names = x.dtype, len(cell.states), tuple(given)
     eager, prunable = tf.executing_eagerly(), not wants_gpu(backend)
     asked = listeners(groups, given) if eager or prunable else tuple(groups)
@@ -112,7 +113,7 @@ def backward_op(
     groups: dict[str, tuple[str, ...]],
     wrt: tuple[str, ...],
     tensors: dict[str, Tensor],
-    flags: dict[str, bool],
+    flags: dict[str, Any],
     backend: str,
     native: bool,
 ) -> dict[str, Tensor]:
@@ -153,7 +154,7 @@ def second_order_op(
     groups: dict[str, tuple[str, ...]],
     tensors: dict[str, Tensor],
     cotangents: dict[str, Tensor],
-    flags: dict[str, bool],
+    flags: dict[str, Any],
     backend: str,
 ) -> dict[str, Tensor]:
     """The gradients of <cotangents, what backward_op returned>, by input name, for the groups of backward_op's inputs."""

@@ -38,6 +38,7 @@ def recurrent(
     sequences: bool = True,
     save: bool = True,
     backend: str = "auto",
+    precision: str | None = None,
 ) -> tuple[Tensor | None, list[Tensor]]:
     """backends.forward on JAX's arrays, differentiable twice: the arguments and results of `recurrent` in bridge.py.
 
@@ -45,7 +46,7 @@ def recurrent(
     """
     given = {"x": x, **dict(zip(weight_names(cell), weights)), **dict(zip(initial_names(cell), initial_state))}
     given.update({name: t for name, t in (("mask", mask), ("x_scale", x_scale), ("h_scale", h_scale)) if t is not None})
-    flags = (("go_backwards", go_backwards), ("zero_masked_outputs", zero_masked_outputs))
+    flags = (("go_backwards", go_backwards), ("zero_masked_outputs", zero_masked_outputs), ("precision", precision))
     results = forward(Call(cell, flags, sequences, backend, tuple(given)), False, list(given.values()))
     y, state = (results[0] if sequences else None), list(results[-len(cell.states) :])
     if sequences and mask is not None and not zero_masked_outputs:

@@ -22,7 +22,7 @@ class Call(NamedTuple):
     """What is the same at every call, hashable: JAX knows a traced function by it."""
 
     cell: Any
-    flags: tuple[tuple[str, bool], ...]
+    flags: tuple[tuple[str, Any], ...]
     sequences: bool
     backend: str
     names: tuple[str, ...]  # of the arrays

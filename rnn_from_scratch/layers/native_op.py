@@ -58,12 +58,12 @@ def registered() -> bool:
     return True
 
 
-def forward(cell: Any, given: dict[str, Tensor], flags: dict[str, bool], sequences: bool, save: bool) -> list[Tensor]:
+def forward(cell: Any, given: dict[str, Tensor], flags: dict[str, Any], sequences: bool, save: bool) -> list[Tensor]:
     """y (with sequences), the final states, and (with save) the tape's states and saved values; `given` by the names of bridge.py."""
     return call(False, cell, given, native_plan.results_of(cell, sequences, save), flags)
 
 
-def backward(cell: Any, tensors: dict[str, Tensor], wanted: tuple[str, ...], flags: dict[str, bool]) -> list[Tensor]:
+def backward(cell: Any, tensors: dict[str, Tensor], wanted: tuple[str, ...], flags: dict[str, Any]) -> list[Tensor]:
     """The gradients by the `wanted` inputs of forward; `tensors` are its inputs, the tape and the upstream gradients.
 
     Without a tape, which forward did not save, the forward pass runs once more.
@@ -76,7 +76,7 @@ def backward(cell: Any, tensors: dict[str, Tensor], wanted: tuple[str, ...], fla
     return call(True, cell, tensors, native_plan.gradients_of(cell, wanted), flags)
 
 
-def call(backward: bool, cell: Any, inputs: dict[str, Tensor], outputs: dict[str, str], flags: dict[str, bool]) -> list[Tensor]:
+def call(backward: bool, cell: Any, inputs: dict[str, Tensor], outputs: dict[str, str], flags: dict[str, Any]) -> list[Tensor]:
     """One RnnCall. outputs: name of the shape -> field of Call."""
     sizes = native_plan.shapes(cell, inputs, B, T, T_PLUS_1)
     fields = native_plan.constants(cell, inputs, flags)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backends.native import call
+from ..backends.native import call, loader
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -62,11 +62,12 @@ def pointers(cell: Any, inputs: dict[str, Any], outputs: dict[str, str]) -> list
     return found
 
 
-def constants(cell: Any, inputs: dict[str, Any], flags: dict[str, bool]) -> dict[str, int]:
+def constants(cell: Any, inputs: dict[str, Any], flags: dict[str, Any]) -> dict[str, int]:
     """The fields of a Call without its form, its arrays and what hangs on the sizes B and T."""
     fields = dict.fromkeys(call.FIELDS, 0)
     fields["I"], fields["H"] = inputs["kernel"].shape[0], inputs["recurrent_kernel"].shape[0]
-    fields.update({name: int(value) for name, value in flags.items()})
+    fields.update({name: int(flags[name]) for name in ("go_backwards", "zero_masked_outputs")})
+    fields["precision"] = loader.precision_of(flags["precision"])
     for name in ("Wx", "Wh", "dWx", "dWh"):
         fields[f"{name}_stride0"], fields[f"{name}_stride1"] = inputs["kernel"].shape[1], 1
     for name in ("x_scale", "h_scale"):

@@ -37,7 +37,9 @@ def explain(cell: Any, batch: int) -> Explanation:
         name, reason = backends.usable(cell.backend, maths, params, x), "asked for by name"
     if name == "native":
         reason += f"; {backends.load(name).isa()} kernels"
-    elif name in ("cuda", "emulated"):
+    if cell.precision:
+        reason += f"; products in {cell.precision}"
+    if name in ("cuda", "emulated"):
         plan = backends.load(name).plan
         reason += f"; {plan(maths, batch, cell.units, dtype)}"
         if 0 < cell.recurrent_dropout < 1 and len(maths.gates) > 1:  # while training, h has a mask for each gate

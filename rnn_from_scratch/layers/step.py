@@ -101,6 +101,11 @@ class Step:
         """float64 stays float64, all else is float32 inside."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
+    @property
+    def precision(self) -> str | None:
+        """Of the products: under the policy mixed_bfloat16 they are bfloat16, where the backend has them."""
+        return "bfloat16" if self.compute_dtype == "bfloat16" and backends.rounds("bfloat16", self.backend) else None
+
     def params(self) -> dict[str, Any]:
         """The weights as NumPy arrays under this package's names, in inner_dtype."""
         weights = {name: np.asarray(getattr(self, name)).astype(self.inner_dtype) for name in weight_names(self.maths)}
@@ -112,7 +117,8 @@ class Step:
             slow_path.warn_without_kernels(self.maths)
         scales = [bridge.stack(scale) if isinstance(scale, list) else scale for scale in self.scales(x[:, 0], states, training)]
         weights, x, states, scales = self.as_inner([getattr(self, name) for name in weight_names(self.maths)], x, states, scales)
-        return bridge.recurrent(self.maths, weights, x, states, mask, *scales, save=bool(training), backend=self.backend, **flags)
+        options = {"save": bool(training), "backend": self.backend, "precision": self.precision}
+        return bridge.recurrent(self.maths, weights, x, states, mask, *scales, **options, **flags)
 
     def scales(self, x: Tensor, states: list[Tensor], training: bool) -> list[Any]:
         """Keras' dropout masks for x and for h, each [B,K], or a list with one per gate, or None."""

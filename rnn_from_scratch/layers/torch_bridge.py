@@ -33,6 +33,7 @@ def recurrent(
     sequences: bool = True,
     save: bool = True,
     backend: str = "auto",
+    precision: str | None = None,
 ) -> tuple[Tensor | None, list[Tensor]]:
     """backends.forward on tensors, differentiable twice: the arguments and results of `recurrent` in bridge.py.
 
@@ -43,17 +44,17 @@ def recurrent(
         weights = [*weights[:2], *weights[2].unbind(), *weights[3:]]  # both biases of a GRU
     # a stateful layer writes its new states into the tensors of the old ones, which backward wants as they were
     states = [s if s.requires_grad else s.clone() for s in initial_state]
-    text = call_text(cell, go_backwards, backend, zero_masked_outputs)
+    text = call_text(cell, go_backwards, backend, zero_masked_outputs, precision)
     y, *state = sequence(text, 1 + len(states), x, states, weights, mask, x_scale, h_scale)
     return (y if sequences else None), state
 
 
 @lru_cache
-def call_text(cell: Any, go_backwards: bool, backend: str, zero_masked: bool) -> str:
+def call_text(cell: Any, go_backwards: bool, backend: str, zero_masked: bool, precision: str | None) -> str:
     """The Call of a layer."""
     name = next(name for name, known in CELLS.items() if type(cell) is known)
     options = tuple((field.name, getattr(cell, field.name)) for field in fields(cell))
-    return Call(name, options, False, go_backwards, backend, own=True, zero_masked=zero_masked).text()
+    return Call(name, options, False, go_backwards, backend, own=True, zero_masked=zero_masked, precision=precision).text()
 
 
 def check_device(x: Tensor) -> None:

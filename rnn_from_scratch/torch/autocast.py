@@ -1,4 +1,5 @@
-"""torch.autocast: the kernels compute in float32, and results leave in the dtype that torch.nn's modules give."""
+"""torch.autocast: products in bfloat16 where the backend has them, all else in float32; results leave in the dtype that torch.nn's
+modules give."""
 
 from __future__ import annotations
 
@@ -9,6 +10,11 @@ Tensor = torch.Tensor
 
 def active() -> bool:
     return torch.is_autocast_enabled("cpu")
+
+
+def rounded(x: Tensor, on: bool) -> bool:
+    """Whether autocast asks for products in bfloat16."""
+    return on and torch.get_autocast_dtype("cpu") == torch.bfloat16 and x.dtype == torch.float32
 
 
 def computed(tensors: list[Tensor], on: bool) -> list[Tensor]:

@@ -35,6 +35,7 @@ class Call(NamedTuple):
     backend: str
     own: bool = False  # weights, x and y stand as this package has them
     zero_masked: bool = False  # y is 0 where the mask is false
+    precision: str | None = None  # of the products
 
     def text(self) -> str:
         return json.dumps(self)
@@ -45,6 +46,7 @@ class Layer:
 
     def __init__(self, call: Call):
         self.time_major, self.reverse, self.backend, self.zero_masked = call.time_major, call.reverse, call.backend, call.zero_masked
+        self.precision = call.precision
         self.cell: ListedCell = cells.by_name(call.cell, **dict(call.options))
 
     @cached_property

@@ -39,7 +39,7 @@ def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Seq
     live, x_scale, h_scale = map(maybe, scales)
     s0 = tuple(map(maybe, states)) or None
     options = {"x_scale": x_scale, "h_scale": h_scale, "save": save, "backend": layer.backend, "out": layer.steps(y)}
-    options.update(go_backwards=layer.reverse, zero_masked_outputs=layer.zero_masked)
+    options.update(go_backwards=layer.reverse, zero_masked_outputs=layer.zero_masked, precision=layer.precision)
     params, a = layer.params(weights), layer.sequence(x)
     _, state, tape = backends.forward(layer.cell, params, a, s0, mask=live, **options)
     kept = () if tape is None else (*tape.states, tape.saved)
@@ -74,7 +74,8 @@ def backward(
     live, x_scale, h_scale = map(maybe, scales)
     backend = backends.usable(layer.backend, cell, params, a)
     *kept, saved = map(maybe, tape)
-    made = Tape(cell, params, a, tuple(kept), saved, live, layer.reverse, layer.zero_masked, x_scale, h_scale, backend)
+    options = (layer.reverse, layer.zero_masked, x_scale, h_scale, backend)
+    made = Tape(cell, params, a, tuple(kept), saved, live, *options, precision=layer.precision)
     grads = backends.backward(made, layer.upstream(dy), tuple(map(maybe, dfinal)), wrt=groups)
     return flat(layer, grads)
 
@@ -112,7 +113,8 @@ def start(layer: Layer, x: Tensor, states: Tensors, weights: Tensors, scales: Se
     zeros = np.zeros((len(a), len(params["Wh"])), a.dtype)
     s0 = tuple(s[:, None] for s in map(maybe, states)) or (zeros[:, None],) * len(cell.states)
     backend = backends.usable(layer.backend, cell, params, a)
-    return Tape(cell, params, a, s0, None, live, layer.reverse, layer.zero_masked, x_scale, h_scale, backend, recompute_every=a.shape[1])
+    options = (layer.reverse, layer.zero_masked, x_scale, h_scale, backend)
+    return Tape(cell, params, a, s0, None, live, *options, recompute_every=a.shape[1], precision=layer.precision)
 
 
 def tangents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import Module, Parameter
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from .. import cells
+from .. import backends, cells
 from ..typing import ListedCell
 from . import autocast, checks
 from .function import sequence
@@ -83,10 +84,11 @@ class Recurrent(Module):
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bool(bidirectional)
         self.dropout, self.recurrent_dropout, self.backend = float(dropout), float(recurrent_dropout), backend
         self.cell = cells.by_name(cell, use_bias=bias, **options)
+        call = Call(cell, (("use_bias", bias), *options.items()), False, False, backend)
+        words = "bfloat16" if backends.rounds("bfloat16", backend) else None
         self.calls = {
-            (time_major, reverse): Call(cell, (("use_bias", bias), *options.items()), time_major, reverse, backend).text()
-            for time_major in (True, False)
-            for reverse in (False, True)
+            key: call._replace(time_major=key[0], reverse=key[1], precision=words if key[2] else None).text()
+            for key in product((False, True), repeat=3)  # time-major, backwards in time, products in bfloat16 wanted
         }
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * self.directions
@@ -153,7 +155,7 @@ class Recurrent(Module):
             states = autocast.computed(checks.check_hx(self.cell.states, hx, expected, batched), on)
             if rows:
                 states = [s.index_select(1, rows.order) for s in states]
-        y, finals = self.run(x, states, rows and rows.live, time_major)
+        y, finals = self.run(x, states, rows and rows.live, time_major, autocast.rounded(x, on))
         if rows:
             finals = [s.index_select(1, rows.back) for s in finals]
         if not batched:
@@ -161,7 +163,9 @@ class Recurrent(Module):
         y, *finals = autocast.returned([y, *finals], on, self.in_autocast_dtype)
         return pack(y, rows, input) if rows else y, finals[0] if len(finals) == 1 else tuple(finals)
 
-    def run(self, x: Tensor, states: list[Tensor], live: Tensor | None, time_major: bool) -> tuple[Tensor, list[Tensor]]:
+    def run(
+        self, x: Tensor, states: list[Tensor], live: Tensor | None, time_major: bool, rounded: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         """All layers: y, and the final states of all of them."""
         finals: list[list[Tensor]] = [[] for _ in self.cell.states]
         B = x.shape[1 if time_major else 0]
@@ -171,7 +175,7 @@ class Recurrent(Module):
                 s0, h_scale = [s[len(finals[0])] for s in states], None
                 if self.recurrent_dropout and self.training:
                     h_scale = dropout(x.new_ones(B, self.hidden_size), self.recurrent_dropout)
-                call = self.calls[time_major, direction == 1]
+                call = self.calls[time_major, direction == 1, rounded]
                 y, *final = sequence(call, 1 + len(finals), x, s0, self.weights(suffix), live, None, h_scale)
                 outputs.append(y)
                 for all_layers, s in zip(finals, final):

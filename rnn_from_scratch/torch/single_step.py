@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-from .. import cells
+from .. import backends, cells
 from . import autocast, checks
 from .function import sequence
 from .layout import Call
@@ -35,7 +35,9 @@ class SingleStep(Module):
         checks.check_size("hidden_size", hidden_size)
         self.input_size, self.hidden_size, self.bias, self.backend = input_size, hidden_size, bool(bias), backend
         self.cell = cells.by_name(cell, use_bias=self.bias, **options)
-        self.call = Call(cell, (("use_bias", self.bias), *options.items()), False, False, backend).text()
+        call = Call(cell, (("use_bias", self.bias), *options.items()), False, False, backend)
+        words = "bfloat16" if backends.rounds("bfloat16", backend) else None
+        self.calls = [call._replace(precision=precision).text() for precision in (None, words)]
         register_weights(self, self.cell, input_size, hidden_size, "", factory)
         self.reset_parameters()
 
@@ -55,7 +57,7 @@ class SingleStep(Module):
         checks.check_tensors(weights[0], input, on)
         batched = input.dim() == 2
         x, *states = autocast.computed([t if batched else t.unsqueeze(0) for t in (input, *states)], on)
-        _, *final = sequence(self.call, 1 + len(self.cell.states), x.unsqueeze(1), states, weights)
+        _, *final = sequence(self.calls[autocast.rounded(x, on)], 1 + len(self.cell.states), x.unsqueeze(1), states, weights)
         final = autocast.returned(final if batched else [s.squeeze(0) for s in final], on, self.in_autocast_dtype)
         return final[0] if len(final) == 1 else tuple(final)
 

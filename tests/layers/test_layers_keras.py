@@ -1,4 +1,4 @@
-"""The layers inside of Keras: wrappers, masks, states, mixed precision, weights files, training; and what they refuse."""
+"""The layers inside of Keras: wrappers, masks, states, weights files, training; and what they refuse."""
 
 import warnings
 
@@ -89,27 +89,6 @@ def test_stateful_and_reset_state():
     assert error(first, again) == 0 < error(first, second)
     with pytest.raises(ValueError, match="batch size"):
         pair("LSTM", stateful=True)[0](random(B + 1, T, I))
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
-@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU after"])
-def test_low_precision_is_float32_inside(kind, policy):
-    layer, _ = pair(kind, dtype=policy, return_sequences=True)
-    x = tf.cast(random(B, T, I), layer.compute_dtype)
-    with tf.GradientTape() as tape:
-        y = layer(x, training=True)
-        loss = tf.reduce_sum(tf.cast(y, tf.float32))
-    gradients = tape.gradient(loss, layer.trainable_weights)
-    exact, _ = pair(kind, dtype="float32", return_sequences=True)
-    exact.set_weights([w.astype("float32") for w in layer.get_weights()])
-    with tf.GradientTape() as tape:
-        y32 = exact(tf.cast(x, tf.float32), training=True)
-        loss = tf.reduce_sum(y32)
-    assert y.dtype == layer.compute_dtype
-    assert error(y, tf.cast(y32, y.dtype)) == 0  # the same numbers, rounded once
-    for gradient, g32, w in zip(gradients, tape.gradient(loss, exact.trainable_weights), layer.trainable_weights):
-        assert gradient.dtype == w.dtype
-        assert error(gradient, tf.cast(g32, gradient.dtype)) == 0
 
 
 def test_weights_files_go_both_ways_with_keras(tmp_path):

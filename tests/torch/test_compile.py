@@ -62,3 +62,9 @@ def test_export():
     module, x = ours.LSTM(3, 5).eval(), random(7, 2, 3, grad=False, dtype=torch.float32)
     exported = torch.export.export(module, (x,))
     assert torch.equal(exported.module()(x)[0], module(x)[0])
+
+
+def test_products_in_bfloat16_are_in_the_graph():
+    module, x = ours.GRU(3, 5, backend="reference"), torch.randn(4, 2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(torch.compile(module, fullgraph=True, backend="aot_eager")(x)[0], module(x)[0])

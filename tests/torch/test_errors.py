@@ -86,7 +86,7 @@ def test_single_steps_raise_as_torch_does(name, wrong):
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"])
 def test_autocast_returns_the_dtypes_of_torch(name):
-    """LSTM, RNN and RNNCell bfloat16, the others float32; the arithmetic is float32."""
+    """LSTM, RNN and RNNCell bfloat16, the others float32."""
     module = getattr(ours, name)(3, 5)
     x = torch.randn(2, 3) if "Cell" in name else torch.randn(7, 2, 3)
     first = lambda result: result[0] if isinstance(result, tuple) else result  # noqa: E731
