@@ -65,6 +65,19 @@ EXPORT const char* rnn_forms() {
     return names.c_str();
 }
 
+// How the recurrence of a call is divided among threads: parts of the rows, and of the units.
+template <class Real> static void parts(const Call* call, int64_t* rows, int64_t* units) {
+    const Plan<Real> plan(*call);
+    *units = plan.unit_parts;
+    *rows = plan.threads / plan.unit_parts;
+}
+EXPORT void rnn_parts_float32(const Call* call, int64_t* rows, int64_t* units) {
+    parts<float>(call, rows, units);
+}
+EXPORT void rnn_parts_float64(const Call* call, int64_t* rows, int64_t* units) {
+    parts<double>(call, rows, units);
+}
+
 // How this build and this machine multiply words of two bfloat16, at best: a Precision of native/bfloat16.h.
 EXPORT int rnn_best_precision() { return best_precision(); }
 

@@ -44,15 +44,18 @@ template <class Real> struct Plan {
           height(rounded ? tile_height(Precision(call.precision)) : ROWS) {
         // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units
         // are divided too, at the price of a barrier at each step, if a thread's share of the weights keeps
-        // it busy for longer than that.
+        // it busy for longer than that. Weights beyond a core's own caches stream through it at every step,
+        // and few rows do not keep it busy meanwhile: so the units are divided first, and each thread streams
+        // its own part.
         const double work = double(B) * steps * G * H * (I + H);
         const int most = int(std::min(double(call.threads), 1 + work / 250e3));
-        row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / 2));
+        const double weights = double(G) * (length(I) + length(H)) * padded * sizeof(Real);
+        const int fewest = weights > 2 << 20 ? 16 : 2;  // rows of a part
+        row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / fewest));
         const int most_units = std::min(ceil_div(blocks, 2), int(double(G) * H * H / 16e3));
         unit_parts = std::max(1, std::min(most / row_parts, most_units));
         threads = row_parts * unit_parts;
         segment = std::max(1, steps);
-        const double weights = double(G) * (length(I) + length(H)) * padded * sizeof(Real);
         streams = weights > 1 << 20;
         // While the weights stay in a core's own cache, many small parts cost no more than a few large ones,
         // and the threads share them out as they come free.

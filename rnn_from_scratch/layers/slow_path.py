@@ -12,6 +12,8 @@ from .. import backends
 from ..cells import is_listed
 from .framework import NAME, TITLE
 
+STEPS = 100  # of the call that is explained
+
 
 class Explanation(NamedTuple):
     """What layer.explain() returns."""
@@ -36,7 +38,11 @@ def explain(cell: Any, batch: int) -> Explanation:
     else:
         name, reason = backends.usable(cell.backend, maths, params, x), "asked for by name"
     if name == "native":
-        reason += f"; {backends.load(name).isa()} kernels"
+        native = backends.load(name)
+        rows, units = native.parts(maths, params, x, batch, STEPS, cell.precision)
+        shared = {(1, 1): "one thread"}.get((rows, units)) or f"{rows * units} threads"
+        divided = [f"{what} in {n} parts" for what, n in (("rows", rows), ("units", units)) if n > 1]
+        reason += f"; {native.isa()} kernels; {batch} rows: {', '.join([shared, *divided])}"
     if cell.precision:
         reason += f"; products in {cell.precision}"
     if name in ("cuda", "emulated"):

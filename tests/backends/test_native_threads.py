@@ -11,6 +11,7 @@ import pytest
 from rnn_from_scratch import backends, backward_vjp, cells
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import threads as counts
+from rnn_from_scratch.measure import error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
 from ..conftest import ROOT
@@ -53,6 +54,25 @@ def test_the_same_bits_for_any_number_of_threads(name, situation, sizes):
         for key, value in results[0].items():
             assert np.isfinite(value).all()
             assert np.array_equal(value, other[key]), key
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMS)
+def test_large_weights_divide_the_units_among_threads(name, dtype):
+    """Each thread streams its own part of the weights; the bits are those of one thread, which has all of them."""
+    sizes = (20, 3, 5, {"SimpleRNN": 810, "LSTM": 430}.get(name, 520) if dtype == "float32" else 590)
+    p = problem(CELLS[name], "any mask", dtype, sizes)
+    p = p._replace(params={key: a * a.dtype.type(0.05) for key, a in p.params.items()})
+    results = []
+    for count in (1, 2, 5, 16):
+        backends.set_num_threads(count)
+        rows, units = native.parts(p.cell, p.params, p.x, len(p.x), 3)
+        assert rows == 1 and (units > 1) == (count > 1), (rows, units, count)
+        assert native.parts(p.cell, p.params, p.x, 64, 100)[0] == min(count, 4)
+        results.append(solve(p, "native"))
+    assert error(results[0]["dWh"], solve(p)["dWh"]) < (1e-5 if dtype == "float32" else 1e-12)
+    for other in results[1:]:
+        assert all(np.isfinite(value).all() and np.array_equal(value, other[key]) for key, value in results[0].items())
 
 
 @pytest.mark.parametrize("situation", ["plain", "scale per gate, any mask"])

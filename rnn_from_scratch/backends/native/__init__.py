@@ -5,6 +5,7 @@ loader.py says which build is used; threads.py, how many threads there are.
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 from ...bptt import Gradients, Tape
@@ -27,6 +28,7 @@ __all__ = [
     "lacks",
     "num_threads",
     "outdated",
+    "parts",
     "refusal",
     "set_num_threads",
     "stepper",
@@ -65,6 +67,15 @@ def outdated(cell: Any) -> bool:
 def run(function: str, arguments: Arguments) -> None:
     """Raises MemoryError or RuntimeError."""
     check(entry(function, arguments.dtype)(arguments.packed()))
+
+
+def parts(cell: Any, params: Any, x: Any, batch: int, steps: int, precision: str | None = None) -> tuple[int, int]:
+    """How the threads divide the recurrence of so many rows and steps like those of x: (parts of the rows, parts of the units)."""
+    arguments = Arguments(form(cell, x.dtype), params, x, None, False, False, None, None, None, precision_of(precision))
+    arguments.fields.update(B=batch, T=steps)
+    rows, units = ctypes.c_int64(), ctypes.c_int64()
+    entry("parts", x.dtype)(arguments.packed(), ctypes.byref(rows), ctypes.byref(units))
+    return rows.value, units.value
 
 
 def forward(

@@ -69,6 +69,8 @@ def load(level: str) -> ctypes.CDLL:
     for dtype in ("float32", "float64"):
         for name in ("forward", "backward"):
             getattr(found, f"rnn_{name}_{dtype}").argtypes = [ctypes.c_char_p]
+        getattr(found, f"rnn_parts_{dtype}").argtypes = [ctypes.c_char_p, *[ctypes.POINTER(ctypes.c_int64)] * 2]
+        getattr(found, f"rnn_parts_{dtype}").restype = None
         getattr(found, f"rnn_form_{dtype}").restype = ctypes.c_void_p
         getattr(found, f"rnn_stepper_{dtype}").argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]
         getattr(found, f"rnn_step_{dtype}").argtypes = [ctypes.c_void_p]
