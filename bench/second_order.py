@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,11 +23,10 @@ from rnn_from_scratch.verify.cases import Problem
 from rnn_from_scratch.verify.oracles import keras_layers, torch_nn
 from rnn_from_scratch.verify.table import rewrite
 
-from . import machine
+from . import machine, processes
 from .cases import problem
 
 PASSES = ("first order", "by x", "all")
-SECONDS = 1.0  # of timing of a pass
 Run = Callable[[], Any]
 
 
@@ -94,28 +89,9 @@ CASES = [f"{cell}, {shape}" for cell in ("LSTM", "GRU") for shape in ("mid", "bi
 
 
 def one(library: str, case: str) -> dict[str, float]:
-    """Milliseconds of each pass: the fastest within SECONDS."""
-    found = {}
+    """Milliseconds of each pass."""
     p = problem(*case.split(", "))
-    for what in PASSES:
-        run, times = LIBRARIES[library](p, what), list[float]()
-        run()
-        end = time.perf_counter() + SECONDS
-        while time.perf_counter() < end or len(times) < 3:
-            start = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - start)
-        found[what] = min(times) * 1e3
-    return found
-
-
-def process(library: str, case: str) -> dict[str, float]:
-    command = [sys.executable, "-m", __spec__.name, "--one", library, "--cases", case]
-    env = {**os.environ, **machine.thread_settings(), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{library}, {case}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return {what: processes.fastest(LIBRARIES[library](p, what)) for what in PASSES}
 
 
 def table(cases: list[str], libraries: list[str], rounds: int) -> str:
@@ -123,11 +99,7 @@ def table(cases: list[str], libraries: list[str], rounds: int) -> str:
     heads = ["case", *PASSES, "by x / first", "all / first", *(f"{name}, all" for name in peers), *(f"{name} / ours" for name in peers)]
     lines = [f"| {' | '.join(heads)} |", "|---" + "|--:" * (len(heads) - 1) + "|"]
     for case in cases:
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in libraries}
-        for k in range(rounds):
-            for name in libraries[:: 1 if k % 2 == 0 else -1]:
-                found[name].append(process(name, case))
-        best = {name: {what: min(times[what] for times in found[name]) for what in PASSES} for name in libraries}
+        best = processes.best(__spec__.name, libraries, case, rounds)
         first, by_x, both = (best["ours"][what] for what in PASSES)
         cells = [f"{first:.0f} ms", f"{by_x:.0f} ms", f"{both:.0f} ms", f"{by_x / first:.2f}", f"{both / first:.2f}"]
         cells += [f"{best[name]['all']:.0f} ms" for name in peers] + [f"{best[name]['all'] / both:.2f}" for name in peers]
