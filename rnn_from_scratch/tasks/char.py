@@ -40,7 +40,7 @@ def prepare(settings: dict[str, Any]) -> Program:
     def measure(x, y):
         logits, *states = model([x, *map(tf.convert_to_tensor, carried)], training=True)
         for variable, state in zip(carried, states):
-            variable.assign(state)
+            variable.assign(tf.cast(state, variable.dtype))
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
         return loss, loss / np.log(2)
 
