@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from rnn_from_scratch import backends
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import sources
 
@@ -16,6 +17,7 @@ from ..conftest import ROOT
 from ..helpers import native_build
 from ..helpers.native_build import CXX
 
+ROUNDS = backends.rounds("bfloat16", "native")
 RUN = """
 import sys, pytest
 from pathlib import Path
@@ -107,9 +109,9 @@ def change(file):
 
 
 def sanitized(folder, flags):
-    """Build the generic level with a sanitizer, wide vectors on x86; where it is."""
+    """Build the generic level with a sanitizer, wide vectors on x86, those with products in bfloat16 where they run; where it is."""
     kernels = native_build.copy_of_kernels(folder)
-    wide = ["-march=x86-64-v3"] if platform.machine() == "x86_64" else []
+    wide = [f"-march=x86-64-v{4 if ROUNDS else 3}"] if platform.machine() == "x86_64" else []
     native_build.build(kernels, "-O1", "-g1", *wide, *flags)
     return kernels
 
@@ -129,6 +131,9 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
     tests = [f"tests/backends/test_{name}.py" for name in ("native", "recompute", "stepper")]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *tests)
+    if ROUNDS:
+        rounded = ["tests/backends/test_bfloat16.py", "-k", "whole or odd or order"]
+        run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *rounded)
     second_order = ["tests/backends/test_second_order.py", "-k", "native and (differences or none)"]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *second_order)
 
@@ -137,5 +142,5 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
 def test_thread_sanitizer(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=thread"])
     names = "same_bits_for_any or callers_at_once or steppers_at_once"
-    files = [f"tests/backends/test_{name}.py" for name in ("native_threads", "stepper")]
+    files = [f"tests/backends/test_{name}.py" for name in ("native_threads", "stepper", *(["bfloat16"] if ROUNDS else []))]
     run_tests(kernels, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, *files, "-k", names)
