@@ -56,7 +56,10 @@ def bfloat16() -> str:
     native = backends.load("native")
     if not native.available()[0]:
         return "no, native is not usable"
-    why = native.lacks("bfloat16")
+    try:
+        why = native.lacks("bfloat16")
+    except OSError as error:  # RNN_NATIVE_BFLOAT16 asks for what is not there
+        why = str(error)
     return f"no, {why}" if why else native.bfloat16()
 
 

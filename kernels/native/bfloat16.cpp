@@ -48,7 +48,7 @@ void round_rows(float* to, const float* a, const float* b, int n) {
 
 // In four rounds words, twos, fours and eights of them change places with those of a row beside. All lanes
 // are asked for by masks: without these GCC warns of its own header.
-void turn_words(float* to, ptrdiff_t to_row, const float* from, ptrdiff_t from_row, int rows) {
+void transpose_words(float* to, ptrdiff_t to_row, const float* from, ptrdiff_t from_row, int rows) {
     constexpr auto low = [](__m512i a, __m512i b) { return _mm512_maskz_unpacklo_epi32(0xffff, a, b); };
     constexpr auto high = [](__m512i a, __m512i b) { return _mm512_maskz_unpackhi_epi32(0xffff, a, b); };
     constexpr auto low2 = [](__m512i a, __m512i b) { return _mm512_maskz_unpacklo_epi64(0xff, a, b); };
@@ -176,7 +176,7 @@ AnyTile<float> words_tile(Precision precision) {
 Precision best_precision() { return AS_THEY_ARE; }
 void round_row(float*, const float*, int) { std::abort(); }
 void round_rows(float*, const float*, const float*, int) { std::abort(); }
-void turn_words(float*, ptrdiff_t, const float*, ptrdiff_t, int) { std::abort(); }
+void transpose_words(float*, ptrdiff_t, const float*, ptrdiff_t, int) { std::abort(); }
 AnyTile<float> words_tile(Precision) { return nullptr; }
 void leave_tiles() {}
 #endif

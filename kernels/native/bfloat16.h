@@ -24,7 +24,7 @@ void round_row(float* to, const float* from, int n);
 void round_rows(float* to, const float* a, const float* b, int n);
 
 // to[i][j] = from[j][i] for STEP values j and the first `rows` values i, at most STEP.
-void turn_words(float* to, ptrdiff_t to_row, const float* from, ptrdiff_t from_row, int rows);
+void transpose_words(float* to, ptrdiff_t to_row, const float* from, ptrdiff_t from_row, int rows);
 
 // As pack_block, in words: packed[word of k][lane], words(K) of them.
 void pack_words(float* packed, const float* w, ptrdiff_t k_stride, ptrdiff_t n_stride, int K, int N,

@@ -99,8 +99,8 @@ template <class Real> struct Plan {
     void round_pair(Real* to, const Real* a, const Real* b, int n) const {
         if constexpr (ROUNDS) round_rows(to, a, b, n);
     }
-    void turn(Real* to, ptrdiff_t to_row, const Real* from, ptrdiff_t from_row, int rows) const {
-        if constexpr (ROUNDS) turn_words(to, to_row, from, from_row, rows);
+    void transpose(Real* to, ptrdiff_t to_row, const Real* from, ptrdiff_t from_row, int rows) const {
+        if constexpr (ROUNDS) transpose_words(to, to_row, from, from_row, rows);
     }
     void pack_weights(Real* to, const Real* w, ptrdiff_t k_stride, ptrdiff_t n_stride, int K, int N,
                       int block) const {

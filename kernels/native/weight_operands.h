@@ -35,8 +35,8 @@ void WeightGradients<Real>::pack_pairs(const Product& p, const ThreadScratch& ow
             plan.round_pair(own.words + i * own.words_row, a, b, k.size());
         }
         for (int i = 0; i < k.size(); i += STEP)
-            plan.turn(own.A + i * PAIRS + n / 2, PAIRS, own.words + i, own.words_row,
-                      std::min(STEP, k.size() - i));
+            plan.transpose(own.A + i * PAIRS + n / 2, PAIRS, own.words + i, own.words_row,
+                           std::min(STEP, k.size() - i));
     }
 }
 

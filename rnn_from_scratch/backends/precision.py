@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..rounding import PRECISIONS
@@ -9,8 +11,10 @@ from ..typing import Array
 from . import native
 
 
-def rounds(precision: str, backend: str = "auto") -> bool:
-    """Whether forward(precision=precision, backend=backend) runs here, for a cell of this package.
+def rounds(precision: str, backend: str = "auto", cell: Any = None) -> bool:
+    """Whether forward(precision=precision, backend=backend) runs NumPy arrays here.
+
+    cell   the cell that is to run; None: any whose kernel was built
 
     >>> from rnn_from_scratch import backends
     >>> backends.rounds("bfloat16", "reference")
@@ -18,7 +22,8 @@ def rounds(precision: str, backend: str = "auto") -> bool:
     """
     if backend == "reference":
         return True
-    return backend in ("auto", "native") and native.available()[0] and not native.lacks(precision)
+    runs = backend in ("auto", "native") and native.available()[0] and not native.lacks(precision)
+    return runs and (cell is None or native.supports(cell))
 
 
 def check_precision(precision: str | None, name: str, asked: str, x: Array) -> None:

@@ -40,9 +40,9 @@ def explain(cell: Any, batch: int) -> Explanation:
     if name == "native":
         native = backends.load(name)
         rows, units = native.parts(maths, params, x, batch, STEPS, cell.precision)
-        shared = {(1, 1): "one thread"}.get((rows, units)) or f"{rows * units} threads"
+        threads = f"{rows * units} threads" if rows * units > 1 else "one thread"
         divided = [f"{what} in {n} parts" for what, n in (("rows", rows), ("units", units)) if n > 1]
-        reason += f"; {native.isa()} kernels; {batch} rows: {', '.join([shared, *divided])}"
+        reason += f"; {native.isa()} kernels; {batch} rows: {', '.join([threads, *divided])}"
     if cell.precision:
         reason += f"; products in {cell.precision}"
     if name in ("cuda", "emulated"):

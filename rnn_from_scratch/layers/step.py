@@ -103,8 +103,9 @@ class Step:
 
     @property
     def precision(self) -> str | None:
-        """Of the products: under the policy mixed_bfloat16 they are bfloat16, where the backend has them."""
-        return "bfloat16" if self.compute_dtype == "bfloat16" and backends.rounds("bfloat16", self.backend) else None
+        """Of the products: under the policy mixed_bfloat16 they are bfloat16, where the kernels on the CPU have them."""
+        asked = self.compute_dtype == "bfloat16" and not bridge.wants_gpu(self.backend)
+        return "bfloat16" if asked and backends.rounds("bfloat16", self.backend, self.maths) else None
 
     def params(self) -> dict[str, Any]:
         """The weights as NumPy arrays under this package's names, in inner_dtype."""

@@ -85,7 +85,7 @@ class Recurrent(Module):
         self.dropout, self.recurrent_dropout, self.backend = float(dropout), float(recurrent_dropout), backend
         self.cell = cells.by_name(cell, use_bias=bias, **options)
         call = Call(cell, (("use_bias", bias), *options.items()), False, False, backend)
-        words = "bfloat16" if backends.rounds("bfloat16", backend) else None
+        words = "bfloat16" if backends.rounds("bfloat16", backend, self.cell) else None
         self.calls = {
             key: call._replace(time_major=key[0], reverse=key[1], precision=words if key[2] else None).text()
             for key in product((False, True), repeat=3)  # time-major, backwards in time, products in bfloat16 wanted

@@ -36,7 +36,7 @@ class SingleStep(Module):
         self.input_size, self.hidden_size, self.bias, self.backend = input_size, hidden_size, bool(bias), backend
         self.cell = cells.by_name(cell, use_bias=self.bias, **options)
         call = Call(cell, (("use_bias", self.bias), *options.items()), False, False, backend)
-        words = "bfloat16" if backends.rounds("bfloat16", backend) else None
+        words = "bfloat16" if backends.rounds("bfloat16", backend, self.cell) else None
         self.calls = [call._replace(precision=precision).text() for precision in (None, words)]
         register_weights(self, self.cell, input_size, hidden_size, "", factory)
         self.reset_parameters()

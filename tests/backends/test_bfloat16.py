@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnn_from_scratch import backends, backward, backward_vjp, cells, forward, init_params, jvp
+from rnn_from_scratch import backends, backward, backward_vjp, cells, doctor, forward, init_params, jvp
 from rnn_from_scratch.backends import native
 from rnn_from_scratch.backends.native import loader
 from rnn_from_scratch.bptt import Gradients
@@ -196,4 +196,5 @@ def test_instructions_that_are_not_there_are_refused(monkeypatch):
     loader.bfloat16.cache_clear()
     with pytest.raises(OSError, match="RNN_NATIVE_BFLOAT16: expected .* got 'neon'"):
         loader.bfloat16()
+    assert doctor.bfloat16().startswith("no, RNN_NATIVE_BFLOAT16: expected")
     loader.bfloat16.cache_clear()

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from rnn_from_scratch import backends, layers
+from rnn_from_scratch.backends import native
+from rnn_from_scratch.layers import bridge
 from rnn_from_scratch.measure import error
 
 from ..helpers.layer_pairs import KINDS, B, H, I, T, fill, pair, random
@@ -57,3 +59,18 @@ def test_mixed_bfloat16_multiplies_in_bfloat16(kind, backend):
         assert y.dtype == "bfloat16" and all(g.dtype == w.dtype == "float32" for g, w in zip(gradients, layer.trainable_weights))
         assert error(y, tf.cast(wanted, y.dtype)) == 0 < error(tf.cast(plain, tf.float32), wanted)
         assert error(found, tf.cast(dx, found.dtype)) == 0
+
+
+def test_a_gpu_and_a_cell_without_a_kernel_are_left_in_float32(monkeypatch):
+    """The CUDA kernels have no products in bfloat16, nor has NumPy unasked: the policy must not turn such a call into an error."""
+    layer = layers.LSTM(H, dtype="mixed_bfloat16")
+    monkeypatch.setattr(native, "available", lambda: (True, ""))
+    monkeypatch.setattr(native, "lacks", lambda precision: "")
+    monkeypatch.setattr(native, "supports", lambda cell: True)
+    assert layer.cell.precision == "bfloat16"
+    with monkeypatch.context() as patch:
+        patch.setattr(bridge, "wants_gpu", lambda backend: True)
+        assert layer.cell.precision is None
+    monkeypatch.setattr(native, "supports", lambda cell: False)
+    assert layer.cell.precision is None
+    assert layers.LSTM(H, dtype="mixed_bfloat16", backend="reference").cell.precision == "bfloat16"
