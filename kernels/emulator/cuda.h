@@ -136,6 +136,8 @@ inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __float_as_int(float x) { int bits; memcpy(&bits, &x, 4); return bits; }
 inline float __int_as_float(int x) { float value; memcpy(&value, &x, 4); return value; }
 
+#include "mma.h"
+
 #define EMU_VECTOR(Value, name)                                                                     \
     struct __align__(2 * sizeof(Value)) name##2 { Value x, y; };                                    \
     struct __align__(sizeof(Value) == 8 ? 16 : 4 * sizeof(Value)) name##4 { Value x, y, z, w; };    \

@@ -18,6 +18,12 @@ int block_barrier(int value, const char* file, int line);
 // -1. `ordered` (of __syncwarp) makes their memory accesses known to each other; a shuffle does not.
 uint64_t warp_exchange(unsigned mask, uint64_t value, int source, bool ordered, const char* file, int line);
 
+// All 32 lanes of a warp meet and multiply the matrices of their fragments: ../mma.h says which lane holds
+// what.
+enum Format { F16, BF16, TF32 };
+void mma(Format format, int depth, float* sum, const uint32_t* a, const uint32_t* b, const char* file,
+         int line);
+
 enum Order { RELAXED = 0, RELEASE = 1 };
 void fence();
 void pause();

@@ -24,6 +24,13 @@ struct Site {
 struct Block;
 enum State { READY, AT_BARRIER, AT_WARP, DONE };
 
+struct Operands {  // of an mma.sync: what one lane brings
+    Format format;
+    int depth;
+    const uint32_t *a, *b;
+    float* sum;
+};
+
 struct Thread {
     Dim index;
     Block* block;
@@ -39,6 +46,7 @@ struct Thread {
     uint64_t value = 0, result = 0;
     int source = 0;
     bool ordered = false;
+    Operands* operands = nullptr;
     uint32_t interval = 1;  // grows with everything that others can be ordered after
     // known now; at its last fence; read by relaxed atomics and known from the next fence on
     Clock seen, released, pending;

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..gpu import source
 
-MACHINE = '#include "machine.cpp"\n#include "barriers.cpp"\n#include "memory.cpp"\n'
+MACHINE = '#include "machine.cpp"\n#include "barriers.cpp"\n#include "mma.cpp"\n#include "memory.cpp"\n'
 COMMON = ["-std=c++17", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
 KERNELS = ["-gdwarf-4", "-fsanitize=thread,alignment", "--param=tsan-distinguish-volatile=1"]
 KERNELS += ["-Werror=frame-larger-than=49152"]  # a fibre's stack is 64 KiB
