@@ -3,7 +3,7 @@
 # make mutants all planted bugs, of which `make check` draws a part
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make docs    the guides and the API reference as static pages, in build/docs
-# make tables  write the tables of the guides again    make gpu-check   all checks and times of the CUDA kernels; PYTHON needs CuPy
+# make tables  write the tables of the guides again    make gpu-check MINUTES=8   checks and times of the CUDA kernels; PYTHON needs CuPy
 # make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE WORDS=FILE PAIRS=FILE   train every program of the books (hours), write their table
 PYTHON ?= python3
 VENV   ?= .venv
@@ -45,7 +45,7 @@ docs: $(VENV)/.installed
 	$(BIN)/python -W error .ci/docs.py build/docs
 
 gpu-check:
-	$(PYTHON) -m bench.gpu_check
+	$(PYTHON) -m bench.gpu_check $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench

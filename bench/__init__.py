@@ -15,7 +15,8 @@
     second_order.py     gradients of gradients: the ratio to the first order, torch and tf.keras beside it
     report.py           JSON -> tables, plots (plots.py), the table in README.md
     compare.py          what became slower, beside a file or beside an older checkout;  run.py: the command `rnn-from-scratch bench`
-    gpu_check.py        all that a GPU can tell: gpu_parity.py, gpu_timing.py;  gpu_model.py: what is predicted without one
+    gpu_check.py        all that a GPU can tell: its sections are in gpu_sections.py, gpu_parity.py, gpu_timing.py, its report in
+                        gpu_report.py;  gpu_model.py: what is predicted without a GPU
     ptx.py              every launch of a call, for emulators and cards of others; nvrtc.py: CUDA's compiler from PyPI
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)

@@ -1,8 +1,12 @@
 """Everything that only a GPU can tell, in one command: `make gpu-check`, or python -m bench.gpu_check. Needs CuPy, no TensorFlow.
 
-Right first: every cell, option and dtype, and gradients of gradients, against the float64 reference; planted bugs, which must
-be seen; 100 runs bit for bit. Then times beside torch (cuDNN) and beside what the model predicted. Writes gpu_report.json and
-gpu_report.md; exit code 1 if anything is wrong.
+    make gpu-check MINUTES=8 PYTHON=...        stop after 8 minutes; the sections of gpu_sections.py run in the order of their worth
+    python -m bench.gpu_check --plan           which sections there are and how long they may take; needs no GPU
+    python -m bench.gpu_check --only constants "six shapes"
+
+gpu_report.json and gpu_report.md are written again after every piece of work. So they hold what was found when the time is up, when
+somebody presses Ctrl-C, when a section crashes, and even when the process dies. Exit code 0: all is right; 1: something is wrong;
+2: nothing could run; 3: right as far as it came.
 """
 
 from __future__ import annotations
@@ -10,66 +14,117 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
-import subprocess
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rnn_from_scratch
 from rnn_from_scratch.backends.gpu import cuda
-from rnn_from_scratch.backends.gpu.planner import TIERS
-from rnn_from_scratch.measure import EXACT, error
 
-from . import gpu_parity, gpu_timing
-from .gpu_timing import tier
+from . import gpu_parity, gpu_report, gpu_sections
+from .gpu_sections import SECTIONS, Section
 
-SANITIZER_SECONDS = 120  # for each tool of compute-sanitizer
+BETWEEN_WRITES = 1.0  # seconds
 
 
-def bridge() -> str:
-    """A layer on this GPU beside tf.keras', in float64; "" if they agree, else what is wrong or missing."""
+class Stopped(BaseException):
+    """No more time, or somebody wants an end. Not an Exception, so that nothing on the way takes it for a fault."""
+
+
+class Run:
+    """What one run has found so far, where it is written, and how long it may still take."""
+
+    def __init__(self, cupy: Any, report: dict[str, Any], out: Path, seconds: float):
+        self.cupy, self.report, self.out = cupy, report, out
+        self.began, self.seconds, self.written, self.why = time.perf_counter(), seconds, 0.0, ""
+
+    def taken(self) -> float:
+        return time.perf_counter() - self.began
+
+    def left(self) -> float:
+        """Seconds; inf if no limit was given."""
+        return self.seconds - self.taken()
+
+    def go_on(self) -> None:
+        """Raises Stopped if this is the end."""
+        if self.left() <= 0:
+            self.why = self.why or "the time was up"
+        if self.why:
+            raise Stopped(self.why)
+
+    def stop(self, number: int, frame: Any) -> None:
+        """A signal: Ctrl-C, SIGTERM, or the alarm. The next one of its kind does what it always does."""
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGALRM else signal.SIG_DFL)
+        self.why = "the time was up" if number == signal.SIGALRM else f"stopped by {signal.Signals(number).name}"
+        raise Stopped(self.why)
+
+    def write(self, now: bool = False) -> None:
+        """Both files, whole or not at all, unless they were written a moment ago."""
+        if not now and time.perf_counter() - self.written < BETWEEN_WRITES:
+            return
+        self.report["seconds"] = round(self.taken(), 1)
+        self.out.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("gpu_report.json", json.dumps(self.report, indent=1) + "\n"),
+            ("gpu_report.md", gpu_report.markdown(self.report)),
+        ):
+            draft = self.out / f"{name}.draft"
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self.out / name)
+        self.written = time.perf_counter()
+
+
+@contextmanager
+def heard(run: Run) -> Iterator[None]:
+    """Signals stop the run, and so does the clock, in the middle of a piece of work too."""
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+    kept = {number: signal.signal(number, run.stop) for number in numbers}
+    if hasattr(signal, "setitimer") and run.seconds < float("inf"):
+        signal.setitimer(signal.ITIMER_REAL, max(run.left(), 1e-3))
     try:
-        import tensorflow as tf
-
-        from rnn_from_scratch import layers
-    except ImportError:
-        return "skipped: no TensorFlow"
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        return "skipped: TensorFlow sees no GPU"
-    x = tf.random.stateless_normal([6, 7, 3], [0, 1], dtype=tf.float64)
-    ours = layers.LSTM(5, return_sequences=True, dtype="float64", backend="cuda")
-    theirs = tf.keras.layers.LSTM(5, return_sequences=True, dtype="float64", use_cudnn=False)
-    found = []
-    for layer in (ours, theirs):
-        layer.build(x.shape)
-        layer.set_weights(ours.get_weights())
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x)
-            loss = tf.reduce_sum(y * tf.cast(tf.range(5), tf.float64))
-        found.append([y, *tape.gradient(loss, [x, *layer.trainable_weights])])
-    worst = max(error(a, b) for a, b in zip(*found))
-    return "" if worst <= EXACT else f"off by {worst:.2g}"
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
-def sanitizer() -> dict[str, str]:
-    """What compute-sanitizer says of a small run, by tool; nothing where it is not installed."""
-    tool = shutil.which("compute-sanitizer")
-    found = {}
-    for check in ("memcheck", "racecheck") if tool else ():
-        command = [str(tool), "--tool", check, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu_check", "--tiny"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SANITIZER_SECONDS)
-        except subprocess.TimeoutExpired:
-            found[check] = f"skipped: no end in {SANITIZER_SECONDS} s"
-            continue
-        found[check] = "clean" if done.returncode == 0 else f"exit code {done.returncode}: {done.stdout[-500:]}"
-    return found
+def carry_out(run: Run, sections: tuple[Section, ...]) -> None:
+    """One section after another; what each has found goes into the report piece by piece."""
+    rows = run.report["sections"] = {s.name: {"state": "not reached", "seconds": 0.0, "expected": s.seconds} for s in sections}
+    try:
+        with heard(run):
+            for section in sections:
+                run.go_on()
+                one(run, section, rows[section.name])
+    except Stopped:
+        pass
+    run.write(now=True)
+
+
+def one(run: Run, section: Section, row: dict[str, Any]) -> None:
+    """A section, to its end or as far as it comes."""
+    print(f"{section.name} ...", file=sys.stderr, flush=True)
+    began, row["state"] = time.perf_counter(), "begun"
+    run.write(now=True)
+    try:
+        for _ in section.run(run):
+            row["seconds"] = round(time.perf_counter() - began, 1)
+            run.write()
+            run.go_on()
+        row["state"] = "done"
+    except Stopped as why:
+        row["state"] = f"cut short: {why}"
+        raise
+    except Exception as fault:  # whatever it is, the next sections may still have something to say
+        row["state"] = f"crashed: {type(fault).__name__}: {fault}"[:500]
+    finally:
+        row["seconds"] = round(time.perf_counter() - began, 1)
 
 
 def facts(cupy: Any) -> dict[str, Any]:
@@ -85,41 +140,33 @@ def facts(cupy: Any) -> dict[str, Any]:
     }
 
 
-def milliseconds(ms: tuple[float, float] | None, predicted: tuple[float, float] | None = None) -> str:
-    """Of both passes, with the predicted ones in brackets."""
-    if ms is None:
-        return "-"
-    brackets = [f" ({p:.3g})" for p in predicted] if predicted else ["", ""]
-    return "; ".join(f"{value:.3g}{p}" for value, p in zip(ms, brackets))
-
-
-def markdown(report: dict[str, Any]) -> str:
-    """The report to read."""
-    failed = [row for row in report["parity"] if not row["error"] <= row["allowed"]]
-    lines = [f"# {report['facts']['gpu']}", "", f"{len(report['parity'])} comparisons with the reference, {len(failed)} failed."]
-    for row in failed:
-        lines.append(f"- {row['tier']}, {row['cell']}, {row['situation']}, {row['kind']}: {row['error']:.2g}, allowed {row['allowed']:.2g}")
-    lines += [f"Planted bugs: {sum(report['planted'].values())} of {len(report['planted'])} seen."]
-    lines += [f"{report['runs']} runs {'gave the same bits' if report['same bits'] else 'DIFFERED'}."]
-    lines += [f"Layers beside tf.keras: {report['bridge'] or 'equal'}."]
-    lines += [f"compute-sanitizer {tool}: {said}" for tool, said in report["sanitizer"].items()]
-    both = [row for row in report["timings"] if row["step"] and row["sequence"]]
-    right = sum((row["step"][1] > row["sequence"][1]) == (row["planned"] == "sequence") for row in both)
-    lines += [f"The planner took the quicker tier in {right} of {len(both)} cases where both can run."]
-    lines += ["", "ms of inference; of forward + backward. Predicted in brackets.", ""]
-    lines += ["| shape | cell | planned | step | sequence | torch |", "|---|---|---|---|---|---|"]
-    for row in report["timings"]:
-        cells = [milliseconds(row[name], row["predicted"].get(name)) for name in TIERS]
-        lines.append(f"| {row['shape']} | {row['cell']} | {row['planned']} | {cells[0]} | {cells[1]} | {milliseconds(row['torch'])} |")
-    lines += ["", "| what | us |", "|---|--:|", *(f"| {what} | {us:.3g} |" for what, us in report["micro"].items())]
-    return "\n".join(lines) + "\n"
+def chosen(names: list[str] | None) -> tuple[Section, ...]:
+    """The sections of these names, all if there are none. Raises ValueError for a name that no section has."""
+    known = {section.name: section for section in SECTIONS}
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"--only: expected some of {', '.join(known)}, got {name!r}")
+    return tuple(section for section in SECTIONS if not names or section.name in names)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu_check", description="Check and time the CUDA kernels on this GPU.")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for gpu_report.json and gpu_report.md")
-    parser.add_argument("--tiny", action="store_true", help="a few comparisons and nothing else")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, with what has been found")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="these sections and no others")
+    parser.add_argument("--plan", action="store_true", help="say which sections there are and how long they may take, and run nothing")
+    parser.add_argument("--tiny", action="store_true", help="a few comparisons and nothing else: what compute-sanitizer looks at")
     options = parser.parse_args(arguments)
+    try:
+        sections = chosen(options.only)
+        if not options.minutes > 0:
+            raise ValueError(f"--minutes: expected a number above 0, got {options.minutes}")
+    except ValueError as fault:
+        print(f"gpu-check: {fault}", file=sys.stderr)
+        return 2
+    if options.plan:
+        print(gpu_sections.schedule(sections, options.minutes * 60))
+        return 0
     usable, why_not = cuda.available()
     if not usable:
         print(f"gpu-check: {why_not}", file=sys.stderr)
@@ -128,22 +175,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.tiny:
         return int(any(not row["error"] <= row["allowed"] for row in gpu_parity.in_both_tiers(gpu_parity.FEW)))
-    start = time.perf_counter()
-    report: dict[str, Any] = {"facts": facts(cupy), "limits": cuda.limits(0)._asdict(), "runs": gpu_parity.RUNS, "bridge": bridge()}
-    report |= {"parity": [*gpu_parity.in_both_tiers(tuple(gpu_parity.CELLS)), *gpu_parity.many_blocks()], "planted": {}, "same bits": True}
-    for name in TIERS:
-        with tier(name):
-            report["planted"] |= {f"{name}: {what}": seen for what, seen in gpu_parity.planted("cuda", gpu_parity.PLANTED[name]).items()}
-            report["same bits"] &= gpu_parity.same_bits("cuda", gpu_parity.RUNS)
-    report |= {"sanitizer": sanitizer(), "timings": list(gpu_timing.timings(cupy, report["facts"]["gpu"]))}
-    report |= {"micro": gpu_timing.micro_costs(cupy), "seconds": round(time.perf_counter() - start, 1)}
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "gpu_report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (options.out / "gpu_report.md").write_text(markdown(report), encoding="utf-8")
-    print(markdown(report))
-    right = all(row["error"] <= row["allowed"] for row in report["parity"]) and all(report["planted"].values())
-    said = [report["bridge"] or "clean", *report["sanitizer"].values()]
-    return int(not (right and report["same bits"] and all(s == "clean" or s.startswith("skipped") for s in said)))
+    print(gpu_sections.schedule(sections, options.minutes * 60), file=sys.stderr)
+    run = Run(cupy, {"facts": facts(cupy), "limits": cuda.limits(0)._asdict()}, options.out, options.minutes * 60)
+    carry_out(run, sections)
+    print(gpu_report.markdown(run.report))
+    return gpu_report.verdict(run.report)
 
 
 if __name__ == "__main__":

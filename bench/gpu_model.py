@@ -74,22 +74,22 @@ def whole(alone: tuple[float, float], us: tuple[float, float] | None, T: int) ->
     return None if us is None else (alone[0] + us[0] * T / 1e3, alone[1] + us[1] * T / 1e3)
 
 
-def predict(device: str, shape: str, cell: str, costs: Costs | None = None) -> Prediction:
+def predict(limits: Limits, shape: str, cell: str, costs: Costs | None = None) -> Prediction:
     """The model's word on one shape in float32."""
     costs = costs or Costs()
-    limits, (B, T, _, H), G = DEVICES[device], sizes(shape), gates(cell)
+    (B, T, _, H), G = sizes(shape), gates(cell)
     plan, alone = planner.plan(limits, CELLS[cell], B, H, "float32", costs=costs), apart(limits, costs, shape, cell)
     step = whole(alone, plan.us["step"], T)
     assert step is not None
     operations, moved = 2 * B * H * G * H, 4 * (G * H * H + 3 * B * G * H)
-    return Prediction(device, shape, cell, operations, moved, plan, step, whole(alone, plan.us["sequence"], T))
+    return Prediction(limits.name, shape, cell, operations, moved, plan, step, whole(alone, plan.us["sequence"], T))
 
 
 def predictions(device: str, costs: Costs | None = None) -> Iterator[Prediction]:
     """Every shape and cell on one device."""
     for shape in NAMES:
         for cell in SHAPES[shape].cells:
-            yield predict(device, shape, cell, costs)
+            yield predict(DEVICES[device], shape, cell, costs)
 
 
 def markdown(costs: Costs | None = None) -> str:
@@ -127,6 +127,11 @@ def expected(costs: Costs, limits: Limits, shape: str, cell: str) -> dict[str, t
     return {tier: (ms[0], sum(ms)) for tier, ms in both.items() if ms}
 
 
+def timed(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """All timings of a report of gpu-check, which may have come to an end before the last of them."""
+    return [row for name in ("crossover", "timings", "more timings") for row in report.get(name, ())]
+
+
 def errors(costs: Costs, limits: Limits, rows: list[dict[str, Any]]) -> float:
     """Mean square of log(predicted / measured) of both tiers: forward alone, and with backward."""
     logs = [
@@ -143,7 +148,7 @@ def fit(report: dict[str, Any], limits: Limits) -> Costs:
 
     What the report says nothing of stays where it was: a constant far from its first guess counts as a little error.
     """
-    rows, micro, costs = report["timings"], report.get("micro", {}), Costs()
+    rows, micro, costs = timed(report), report.get("micro", {}), Costs()
     barriers = [us for what, us in micro.items() if what.startswith("barrier of")]
     if barriers:
         costs = costs._replace(barrier=float(np.median(barriers)))
@@ -213,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
         report = json.loads(options.fit.read_text(encoding="utf-8"))
         limits = Limits(**{**report["limits"], "threads": tuple(report["limits"]["threads"])})
         costs = fit(report, limits)
-        print(f"{costs}\nerror {errors(costs, limits, report['timings']):.3g}, before {errors(Costs(), limits, report['timings']):.3g}")
+        print(f"{costs}\nerror {errors(costs, limits, timed(report)):.3g}, before {errors(Costs(), limits, timed(report)):.3g}")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "gpu_model.md").write_text(markdown(costs), encoding="utf-8")

@@ -17,11 +17,15 @@ from rnn_from_scratch.measure import EXACT, budget, compare, error
 from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, Problem, cast, problem, solve, solve_rounded
 from rnn_from_scratch.verify.second_order import SecondCheck
 
-from .gpu_timing import tier
+from . import cases
+from .gpu_timing import both_passes, tier
 
 RUNS, REPEATS, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
 WAITING = tuple(cells.forms())  # run in as many blocks as there is room for, which wait for each other
 FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
+# kind -> options of forward: numbers narrower than float32, beside it
+NARROW: dict[str, dict[str, Any]] = {"float32": {}, "float16": {"storage": "float16"}, "bfloat16": {"storage": "bfloat16"}}
+NARROW_SHAPES, NARROW_CELLS = ("char", "mid", "big"), ("LSTM", "GRU")
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
     "step": {
         "masks ignored": ("bool on = is_live(live, b, step, T, rev);", "bool on = true;"),
@@ -39,9 +43,9 @@ PLANTED = {  # tier -> what, what is replaced by what: none of these is right on
 }
 
 
-def judged(p: Problem, ours: dict[str, Any], storage: str | None = None) -> dict[str, Any]:
-    """The worst array beside the reference in float64, and what its dtype and storage allow."""
-    truth, own = solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage)) if storage else solve(p)
+def judged(p: Problem, ours: dict[str, Any], storage: str | None = None, truth: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The worst array beside the reference in float64 (truth, if it is known), and what its dtype and storage allow."""
+    truth, own = truth or solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage)) if storage else solve(p)
     exact = p.x.dtype.itemsize == 8
     budgets = {k: EXACT if exact else budget(k, error(own[k], truth[k])) for k in truth}
     worst, e, allowed = compare(ours, truth, budgets)
@@ -102,6 +106,16 @@ def many_blocks() -> Iterator[dict[str, Any]]:
             if len({b"".join(a.tobytes() for a in run.values()) for run in every}) > 1:
                 row |= {"array": "the bits of one run and another", "error": float("inf")}
             yield row
+
+
+def narrow(cupy: Any) -> Iterator[dict[str, Any]]:
+    """Numbers narrower than float32 in the tier that the planner takes: the worst array, and ms of both passes."""
+    for shape, name in product(NARROW_SHAPES, NARROW_CELLS):
+        p = cases.problem(name, shape)
+        truth = solve(cast(p, "float64"))
+        for kind, options in NARROW.items():
+            row = judged(p, solve(p, "cuda", **options), options.get("storage"), truth)
+            yield {"shape": shape, "cell": name, **row, "kind": kind, "ms": both_passes(cupy, p, **options)}
 
 
 def planted(backend: str, bugs: dict[str, tuple[str, str]]) -> dict[str, bool]:

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,12 @@ from rnn_from_scratch.backends.gpu import cuda, planner, sequence, source
 from rnn_from_scratch.verify.oracles import torch_nn
 
 from . import gpu_model
-from .cases import CELLS, SHAPES, SIX, problem, sizes
+from .cases import CELLS, SHAPES, SIX, Problem, problem, sizes
 
-SHAPES_TIMED = (*SIX, *(name for name in SHAPES if name.startswith("deepbench")))
+MORE = tuple(name for name in SHAPES if name.startswith("deepbench"))
+# about where a launch for each step becomes as quick as one for all: few units, then more rows, then weights that hardly fit
+CROSSOVER: tuple[str, ...] = ("1,50,64,64", "16,50,64,128", "256,50,64,128", "16,50,256,256", "128,50,256,256", "16,50,512,512", "128,50,512,512")
+CROSSOVER += ("1,50,1024,1024", "16,50,1024,1024", "64,50,1024,1024")
 BARRIER_BLOCKS = (2, 8, 32, 64, 128)
 
 
@@ -54,44 +56,45 @@ def median_ms(run: Callable[[], Any], wait: Callable[[], Any], seconds: float = 
     return float(np.median(samples))
 
 
-def predicted(gpu: str, cell: str, shape: str) -> dict[str, tuple[float, float] | None]:
-    """Tier -> (forward, forward + backward) in ms by the model; nothing for a GPU that it does not know."""
-    device = next((name for name in gpu_model.DRAWN if name in gpu), None)
-    if device is None:
-        return {}
-    found = gpu_model.predict(device, shape, cell)
+def predicted(limits: planner.Limits, cell: str, shape: str) -> dict[str, tuple[float, float] | None]:
+    """Tier -> (forward, forward + backward) in ms by the model."""
+    found = gpu_model.predict(limits, shape, cell)
     both = {"step": found.step, "sequence": found.sequence}
     return {name: ms and (ms[0], sum(ms)) for name, ms in both.items()}
 
 
-def timings(cupy: Any, gpu: str, names: tuple[str, ...] = SHAPES_TIMED) -> Iterator[dict[str, Any]]:
+def both_passes(cupy: Any, p: Problem, **options: Any) -> tuple[float, float]:
+    """ms of inference, and of forward and backward. options: of backends.forward."""
+    wait = cupy.cuda.get_current_stream().synchronize
+    params, x, dy = {n: cupy.asarray(a) for n, a in p.params.items()}, cupy.asarray(p.x), cupy.asarray(p.dy)
+
+    def forward(save: bool) -> Any:
+        return backends.forward(p.cell, params, x, save=save, backend="cuda", **options)
+
+    return median_ms(lambda: forward(False), wait), median_ms(lambda: backends.backward(forward(True)[2], dy), wait)
+
+
+def timings(cupy: Any, shapes: tuple[str, ...], names: tuple[str, ...] = (), beside: bool = True) -> Iterator[dict[str, Any]]:
     """One row for each shape and cell: ms of forward, and of forward and backward, of each tier that can run it and of torch.
 
-    planned: the tier that the planner takes. predicted: the model's word.
+    names: of cells, if not those of the shape. beside: is torch timed too? planned: the tier that the planner takes. predicted:
+    the model's word.
     """
-    wait = cupy.cuda.get_current_stream().synchronize
-    for shape in names:
-        for cell in SHAPES[shape].cells:
+    limits = cuda.limits(0)
+    for shape in shapes:
+        for cell in names or SHAPES[shape].cells:
             p = problem(cell, shape)
-            params, x, dy = {n: cupy.asarray(a) for n, a in p.params.items()}, cupy.asarray(p.x), cupy.asarray(p.dy)
-
-            def forward(save=True, kind=CELLS[cell], params=params, x=x):
-                return backends.forward(kind, params, x, save=save, backend="cuda")
-
-            def train(dy=dy, forward=forward):
-                backends.backward(forward()[2], dy)
-
-            plan = planner.plan(cuda.limits(0), CELLS[cell], p.x.shape[0], sizes(shape)[3], "float32")
-            row: dict[str, Any] = {"shape": shape, "cell": cell, "planned": plan.tier, "predicted": predicted(gpu, cell, shape)}
+            plan = planner.plan(limits, CELLS[cell], p.x.shape[0], sizes(shape)[3], "float32")
+            row: dict[str, Any] = {"shape": shape, "cell": cell, "planned": plan.tier, "predicted": predicted(limits, cell, shape)}
             for name in planner.TIERS:
                 row[name] = None
                 if plan.us[name] is not None:
                     with tier(name):
-                        row[name] = median_ms(partial(forward, False), wait), median_ms(train, wait)
-            yield {**row, "torch": torch_ms(p)}
+                        row[name] = both_passes(cupy, p)
+            yield {**row, "torch": torch_ms(p) if beside else None}
 
 
-def torch_ms(p: Any) -> tuple[float, float] | None:
+def torch_ms(p: Problem) -> tuple[float, float] | None:
     """The same of torch.nn in float32 without TF32; None where torch, its GPU part or the cell is missing."""
     try:
         import torch
@@ -115,8 +118,8 @@ def micro_text() -> str:
     return source.assemble(["barrier.h"], {}) + (Path(__file__).parent / "micro.cu").read_text(encoding="utf-8")
 
 
-def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
-    """Microseconds of a launch, of a small product, and of a barrier among some blocks."""
+def micro_costs(cupy: Any, rounds: int = 2000) -> Iterator[tuple[str, float]]:
+    """What, and its microseconds: a launch, a small product, a barrier among some blocks, the compiler."""
     wait = cupy.cuda.get_current_stream().synchronize
     module = cupy.RawModule(code=micro_text(), options=cuda.OPTIONS, enable_cooperative_groups=True)
     nothing, barrier, device = module.get_function("nothing"), module.get_function("barrier"), cuda.CupyDevice()
@@ -125,8 +128,8 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
     def many(run: Callable[[], Any], count: int = 200) -> float:
         return median_ms(lambda: [run() for _ in range(count)], wait) / count * 1e3
 
-    costs = {"launch": many(lambda: nothing((1, 1, 1), (32, 1, 1), (np.int32(0),)))}
-    costs["product of 32 x 32"] = many(lambda: device.product(a, a, out, False))
+    yield "launch", many(lambda: nothing((1, 1, 1), (32, 1, 1), (np.int32(0),)))
+    yield "product of 32 x 32", many(lambda: device.product(a, a, out, False))
     for blocks in BARRIER_BLOCKS:
 
         def ping(count: int, blocks: int = blocks) -> float:
@@ -135,10 +138,9 @@ def micro_costs(cupy: Any, rounds: int = 2000) -> dict[str, float]:
 
             return median_ms(run, wait) * 1e3
 
-        costs[f"barrier of {blocks} blocks"] = (ping(rounds) - ping(1)) / (rounds - 1)
+        yield f"barrier of {blocks} blocks", (ping(rounds) - ping(1)) / (rounds - 1)
     for what in ("first", "from the cache on disk"):
-        costs[f"compile sequence.cu, {what}"] = compile_us(cupy)
-    return costs
+        yield f"compile sequence.cu, {what}", compile_us(cupy)
 
 
 def compile_us(cupy: Any) -> float:

@@ -18,7 +18,7 @@ def no_override(monkeypatch):
 
 
 def test_a_prediction_by_hand():
-    p = predict("H100", "char", "LSTM")
+    p = predict(DEVICES["H100"], "char", "LSTM")
     B, T, I, H = sizes("char")
     assert (p.operations, p.bytes) == (8 * B * H * H, 4 * (4 * H * H + 12 * B * H))
     peak = 132 * 128 * 2 * 1.755e9 * gpu_model.LARGE
@@ -30,9 +30,9 @@ def test_a_prediction_by_hand():
 
 def test_the_sequence_tier_wins_small_and_middle_sizes_by_2_to_8():
     for name in ("char", "mid"):
-        p = predict("H100", name, "LSTM")
+        p = predict(DEVICES["H100"], name, "LSTM")
         assert 2 < sum(p.step) / sum(p.sequence) < 8, name
-    assert predict("T4", "big", "LSTM").sequence is None
+    assert predict(DEVICES["T4"], "big", "LSTM").sequence is None
 
 
 @pytest.mark.check

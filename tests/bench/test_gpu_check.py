@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
-from bench import gpu_check, gpu_model, gpu_parity, gpu_timing
+from bench import gpu_check, gpu_model, gpu_parity, gpu_sections, gpu_timing
 from bench.cases import PLAIN
 from rnn_from_scratch.backends import emulator as emulated
 from rnn_from_scratch.backends.emulator.program import Program
@@ -41,9 +42,12 @@ def small(monkeypatch):
     monkeypatch.setattr(gpu_parity, "RUN_SIZES", (3, 2, 2, 4))
     monkeypatch.setattr(gpu_parity, "WAITING", ("GRU reset after",))
     monkeypatch.setattr(gpu_parity, "REPEATS", 2)
-    monkeypatch.setattr(gpu_check, "sanitizer", dict)
-    monkeypatch.setattr(gpu_check.gpu_timing, "timings", lambda cupy, gpu: list(TIMINGS(cupy, gpu, ("load",))))
-    monkeypatch.setattr(gpu_check.gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
+    monkeypatch.setattr(gpu_parity, "NARROW_SHAPES", ("load",))
+    monkeypatch.setattr(gpu_parity, "NARROW_CELLS", ("LSTM",))
+    monkeypatch.setattr(gpu_sections, "SANITIZER_SECONDS", 0)
+    for name in ("SIX", "MORE", "CROSSOVER"):
+        monkeypatch.setattr(gpu_timing, name, ("load",))
+    monkeypatch.setattr(gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
     monkeypatch.setattr(gpu_timing, "BARRIER_BLOCKS", (2, 4))
     monkeypatch.setattr(gpu_timing, "median_ms", lambda run, wait, seconds=0: (run(), wait(), 1.0)[2])
     yield
@@ -52,29 +56,48 @@ def small(monkeypatch):
     cuda.kernel.cache_clear()
 
 
-TIMINGS, MICRO = gpu_timing.timings, gpu_timing.micro_costs
+MICRO = gpu_timing.micro_costs
 
 
 @pytest.mark.check
 def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_check.main(["--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu_report.json").read_text())
-    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2 + 3) + 2 * 4
-    met = [row["situation"].removeprefix("any mask, ") for row in report["parity"][-4:]]
+    assert {row["state"] for row in report["sections"].values()} == {"done"}
+    assert list(report["sections"]) == [section.name for section in gpu_sections.SECTIONS]
+    assert len(report["parity"]) == 2 * (3 * 2 * 2 + 3 * 2 + 3)
+    assert len(report["many blocks"]) == 2 * 4
+    met = [row["situation"].removeprefix("any mask, ") for row in report["many blocks"][-4:]]
     assert [where.split(" blocks")[0] for where in met] == ["4 x 1", "4 x 1", "2 x 3", "2 x 3"]
     assert [where.endswith("registers") for where in met] == [False, True, False, True]
     assert report["limits"]["multiprocessors"] == 6
-    assert report["same bits"]
+    assert report["same bits"] == {"step": True, "sequence": True}
     assert all(report["planted"].values())
     assert len(report["planted"]) == 9
     assert {"launch", "product of 32 x 32", "barrier of 4 blocks", "compile sequence.cu, first"} <= set(report["micro"])
+    assert [row["kind"] for row in report["narrow"]] == ["float32", "float16", "bfloat16"]
+    assert 1e-3 > report["narrow"][1]["error"] > 100 * report["narrow"][0]["error"] > 0
     shown = (tmp_path / "gpu_report.md").read_text()
-    assert shown.startswith("# no H100 but a stand-in\n\n50 comparisons with the reference, 0 failed.\nPlanted bugs: 9 of 9 seen.")
+    first = "# no H100 but a stand-in\n\n50 comparisons with the reference.\n2 runs in the step and sequence tier: the same bits.\n"
+    assert shown.startswith(first + "Planted bugs: 9 of 9 seen.")
+    assert "\nNothing wrong was found.\n" in shown
     assert "| load | LSTM | step | 1 (" in shown
-    assert "The planner took the quicker tier in 1 of 1 cases where both can run." in shown
-    assert capsys.readouterr().out == shown + "\n"
+    assert "The planner took the quicker tier in 3 of 3 cases where both can run." in shown
+    said = capsys.readouterr()
+    assert said.out == shown + "\n"
+    assert said.err.startswith("  0.0 min  parity ")
+    costs = gpu_model.Costs(**report["costs"])
     gpu_model.main(["--fit", str(tmp_path / "gpu_report.json")])
-    assert capsys.readouterr().out.startswith("Costs(call=")
+    assert capsys.readouterr().out.startswith(f"{costs}\nerror")
+
+
+def test_one_section_can_be_chosen(small, tmp_path, capsys):
+    assert gpu_check.main(["--out", str(tmp_path), "--only", "narrow numbers"]) == 0
+    assert list(json.loads((tmp_path / "gpu_report.json").read_text())["sections"]) == ["narrow numbers"]
+    assert gpu_check.main(["--only", "speed"]) == 2
+    assert capsys.readouterr().err.endswith("more shapes, got 'speed'\n")
+    assert gpu_check.main(["--minutes", "0"]) == 2
+    assert capsys.readouterr().err == "gpu-check: --minutes: expected a number above 0, got 0.0\n"
 
 
 def test_it_fails_if_something_is_wrong(small, monkeypatch):
@@ -105,20 +128,23 @@ def test_blocks_that_meet_and_are_wrong_are_seen(small, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("script", "says"),
+    ("script", "says", "left"),
     [
-        ("exit 0", "clean"),
-        ("echo ERROR SUMMARY: 1 error; exit 9", "exit code 9: ERROR SUMMARY: 1 error\n"),
-        ("exec sleep 9", "skipped: no end in 0.5 s"),
+        ("exit 0", "clean", 9),
+        ("echo ERROR SUMMARY: 1 error; exit 9", "exit code 9: ERROR SUMMARY: 1 error\n", 9),
+        ("exec sleep 9", "skipped: no end in 0.5 s", 9),
+        ("exec sleep 9", "skipped: no end in 0.25 s", 0.25),
     ],
 )
-def test_what_compute_sanitizer_says_is_passed_on(monkeypatch, tmp_path, script, says):
-    monkeypatch.setattr(gpu_check, "SANITIZER_SECONDS", 0.5)
+def test_what_compute_sanitizer_says_is_passed_on(monkeypatch, tmp_path, script, says, left):
+    monkeypatch.setattr(gpu_sections, "SANITIZER_SECONDS", 0.5)
     tool = tmp_path / "compute-sanitizer"
     tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{script}\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert gpu_check.sanitizer() == {"memcheck": says, "racecheck": says}
+    run = SimpleNamespace(report={}, left=lambda: left)
+    assert len(list(gpu_sections.sanitizer(run))) == 2
+    assert run.report["sanitizer"] == {"memcheck": says, "racecheck": says}
     asked = (tmp_path / "asked").read_text().splitlines()
     assert [line.partition(" --error")[0] for line in asked] == ["--tool memcheck", "--tool racecheck"]
     assert all(line.endswith("-m bench.gpu_check --tiny") for line in asked)
@@ -128,18 +154,18 @@ def test_layers_are_held_to_keras(small, monkeypatch):
     tf = pytest.importorskip("tensorflow")
     from rnn_from_scratch.layers import cuda_bridge
 
-    assert gpu_check.bridge() == "skipped: TensorFlow sees no GPU"
+    assert gpu_sections.bridge() == "skipped: TensorFlow sees no GPU"
     grown = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a stand-in"])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
     monkeypatch.setattr(cuda_bridge, "check_memory_growth", lambda: None)
     monkeypatch.setattr(cuda_bridge, "is_on_gpu", lambda tensor: True)
     cuda_bridge.stream.cache_clear()
-    assert gpu_check.bridge() == ""
+    assert gpu_sections.bridge() == ""
     assert grown == [("a stand-in", True)]
     real = call.step_text
     monkeypatch.setattr(call, "step_text", lambda *a: real(*a).replace("1 - y * y", "1 - y"))
-    assert gpu_check.bridge().startswith("off by ")
+    assert gpu_sections.bridge().startswith("off by ")
     cuda_bridge.stream.cache_clear()
 
 
@@ -183,11 +209,10 @@ def test_without_a_gpu_it_says_so(capsys, monkeypatch):
     assert capsys.readouterr().err == "gpu-check: needs CuPy\n"
 
 
-def test_the_model_knows_three_gpus_and_says_so():
-    assert gpu_timing.predicted("NVIDIA GeForce", "LSTM", "mnist") == {}
-    found = gpu_timing.predicted("NVIDIA H100 80GB HBM3", "LSTM", "mid")
+def test_the_model_says_what_to_expect_of_a_gpu():
+    found = gpu_timing.predicted(gpu_model.DEVICES["H100"], "LSTM", "mid")
     assert 0.3 < found["sequence"][0] < 0.8 < found["sequence"][1] < 1.5 < found["step"][0] < 2.5 < found["step"][1] < 5.5
-    assert gpu_timing.predicted("Tesla T4", "LSTM", "big")["sequence"] is None
+    assert gpu_timing.predicted(gpu_model.DEVICES["T4"], "LSTM", "big")["sequence"] is None
 
 
 def test_blocks_that_meet():
