@@ -21,10 +21,11 @@ from rnn_from_scratch.verify.oracles import torch_nn
 from . import gpu_model
 from .cases import CELLS, SHAPES, SIX, Problem, problem, sizes
 
+BESIDE_TORCH = SIX
 MORE = tuple(name for name in SHAPES if name.startswith("deepbench"))
 # about where a launch for each step becomes as quick as one for all: few units, then more rows, then weights that hardly fit
-CROSSOVER: tuple[str, ...] = ("1,50,64,64", "16,50,64,128", "256,50,64,128", "16,50,256,256", "128,50,256,256", "16,50,512,512", "128,50,512,512")
-CROSSOVER += ("1,50,1024,1024", "16,50,1024,1024", "64,50,1024,1024")
+CROSSOVER: tuple[str, ...] = ("1,50,64,64", "16,50,64,128", "256,50,64,128", "16,50,256,256", "128,50,256,256")
+CROSSOVER += ("16,50,512,512", "128,50,512,512", "1,50,1024,1024", "16,50,1024,1024", "64,50,1024,1024")
 BARRIER_BLOCKS = (2, 8, 32, 64, 128)
 
 

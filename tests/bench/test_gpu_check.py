@@ -45,7 +45,7 @@ def small(monkeypatch):
     monkeypatch.setattr(gpu_parity, "NARROW_SHAPES", ("load",))
     monkeypatch.setattr(gpu_parity, "NARROW_CELLS", ("LSTM",))
     monkeypatch.setattr(gpu_sections, "SANITIZER_SECONDS", 0)
-    for name in ("SIX", "MORE", "CROSSOVER"):
+    for name in ("BESIDE_TORCH", "MORE", "CROSSOVER"):
         monkeypatch.setattr(gpu_timing, name, ("load",))
     monkeypatch.setattr(gpu_timing, "micro_costs", lambda cupy: MICRO(cupy, 3))
     monkeypatch.setattr(gpu_timing, "BARRIER_BLOCKS", (2, 4))
