@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_from_scratch.backends.gpu import planner
+from rnn_from_scratch.backends.gpu.model import SOURCES, span
 from rnn_from_scratch.backends.gpu.planner import Costs, Limits, Plan
 
 from .cases import CELLS, SHAPES, SIX, gates, sizes
+from .gpu_fit import apart, errors, fit, timed, whole
 
 MB, KB = 1 << 20, 1 << 10
 DEVICES = {
@@ -32,7 +34,6 @@ DEVICES = {
 }
 DRAWN = ("T4", "A100", "H100")
 NAMES = (*SIX, *(name for name in SHAPES if name.startswith(("deepbench", "flashrnn"))))
-LARGE = 0.8  # of the peak, by a product over all steps at once
 
 # What others published: device, who (the last word is the dtype), shape (B, T, H), us of a step forward, and of one backward with
 # the weight gradients
@@ -46,7 +47,32 @@ PUBLISHED = [
     ("V100", "cuDNN 2017 fp32", (64, 25, 1024), 88.4, 128.0),
 ]
 BESIDE = {"A100": "V100", "H100": "H100"}  # whose published points are drawn where: nobody published any for an A100 or a T4
-SOURCES = "FlashRNN's README plot head_dim--lstm (B 16, T 1024, H 768); DeepBench's training sheet for V100, x Wx left out"
+PUBLISHED_IN = "FlashRNN's README plot head_dim--lstm (B 16, T 1024, H 768); DeepBench's training sheet for V100, x Wx left out"
+
+
+class Simulated(NamedTuple):
+    """us of a step of an LSTM forward and backward, in a cycle simulator (GPGPU-Sim 4.2, its settings for an RTX 2060)."""
+
+    B: int
+    H: int
+    tiles: planner.Tiles
+    ahead: float
+    back: float
+
+
+TWO_THOUSAND = Limits("RTX 2060", 30, 64 * KB, 1.365, 64, 2, 3 * MB, 0.336)
+SIMULATED = (  # the second one with all loads of a tile on their way at once
+    Simulated(16, 128, planner.Tiles(43, 2, 256, 512, True), 3.72, 3.34),
+    Simulated(32, 128, planner.Tiles(19, 8, 256, 128, False), 4.64, 5.63),
+)
+
+
+def simulated(row: Simulated, costs: Costs | None = None) -> tuple[tuple[float, float], float]:
+    """The model's word on what was simulated, and the factor by which it may be off."""
+    case = TWO_THOUSAND, costs or Costs(), CELLS["LSTM"], row.H, 4, row.tiles
+    passes = [planner.pass_sizes(CELLS["LSTM"], row.H, False, row.tiles, backward) for backward in (False, True)]
+    ahead, back = (planner.sequence_us(*case, s, s is passes[1]) for s in passes if s)
+    return (ahead, back), planner.uncertain(*case[:3], row.B, *case[3:5], False, row.tiles)
 
 
 class Prediction(NamedTuple):
@@ -60,18 +86,6 @@ class Prediction(NamedTuple):
     plan: Plan
     step: tuple[float, float]
     sequence: tuple[float, float] | None
-
-
-def apart(limits: Limits, costs: Costs, shape: str, cell: str) -> tuple[float, float]:
-    """ms of all but the time loop, forward and backward: Python's work, and the products over all steps at once."""
-    (B, T, I, H), G = sizes(shape), gates(cell)
-    peak = 2e9 * limits.multiprocessors * limits.lanes * limits.clock * LARGE  # operations in a second
-    return costs.call / 1e3 + 2e3 * B * T * I * G * H / peak, costs.call / 1e3 + 2e3 * B * T * (2 * I + H) * G * H / peak
-
-
-def whole(alone: tuple[float, float], us: tuple[float, float] | None, T: int) -> tuple[float, float] | None:
-    """ms of both passes, of a loop of so many us a step."""
-    return None if us is None else (alone[0] + us[0] * T / 1e3, alone[1] + us[1] * T / 1e3)
 
 
 def predict(limits: Limits, shape: str, cell: str, costs: Costs | None = None) -> Prediction:
@@ -94,81 +108,32 @@ def predictions(device: str, costs: Costs | None = None) -> Iterator[Prediction]
 
 def markdown(costs: Costs | None = None) -> str:
     """The predictions as a table."""
-    lines = ["# Predicted times, float32; no GPU has run this", "", f"Constants: {costs or Costs()}", ""]
-    lines += ["f: forward, b: backward with the weight gradients, both with the products over all steps.", ""]
-    head = "| GPU | shape | cell | MFLOP a step | KB a step | launches, barriers a step | step ms f, b | sequence ms f, b | plan |"
-    lines += [head, "|---|---|---|--:|--:|---|---|---|---|"]
+    lines = ["# Predicted times, float32; no GPU has run this", "", "| constant | | may be off by | from | |", "|---|--:|--:|---|---|"]
+    for name, value in (costs or Costs())._asdict().items():
+        source = SOURCES[name]
+        lines.append(f"| {name} | {value:.3g} | {source.off:g} times | {source.kind if costs is None else 'fitted'} | {source.why} |")
+    lines += ["", "| simulated LSTM | tiles | us a step forward | backward | the model |", "|---|---|--:|--:|---|"]
+    for row in SIMULATED:
+        us, off = simulated(row, costs)
+        said = ", ".join(span(each, off) for each in us)
+        lines.append(f"| {row.B} x {row.H} | {', '.join(map(str, row.tiles))} | {row.ahead} | {row.back} | {said} |")
+    lines += ["", "f: forward, b: backward with the weight gradients, both with the products over all steps. The factors say how far"]
+    lines += ["a step's time may be off, up or down, if the constants are off as far as the first table says.", ""]
+    head = "| GPU | shape | cell | MFLOP a step | KB a step | launches, barriers a step "
+    lines += [head + "| step ms f, b | off | sequence ms f, b | off | plan |", "|---|---|---|--:|--:|---|---|--:|---|--:|---|"]
     for device in DRAWN:
         for p in predictions(device, costs):
             phases = len(CELLS[p.cell].phases)
             ours = "-" if p.sequence is None else f"{p.sequence[0]:.2f}, {p.sequence[1]:.2f}"
             barriers = 0 if p.plan.grid[0] == 1 else phases
             work = f"{p.operations / 1e6:.1f} | {p.bytes / 1024:.0f} | {2 * phases}, {barriers if p.sequence else '-'}"
-            lines.append(f"| {device} | {p.shape} | {p.cell} | {work} | {p.step[0]:.2f}, {p.step[1]:.2f} | {ours} | {p.plan} |")
-    lines += ["", f"Published: {SOURCES}", "", "| GPU | who | B, T, H | us a step forward | us a step backward |", "|---|---|---|--:|--:|"]
+            step, sequence = (f"{(p.plan.off or {}).get(tier, 1):.2f}" for tier in planner.TIERS)
+            times = f"{p.step[0]:.2f}, {p.step[1]:.2f} | {step} | {ours} | {sequence if p.sequence else '-'}"
+            lines.append(f"| {device} | {p.shape} | {p.cell} | {work} | {times} | {p.plan} |")
+    lines += ["", f"Published: {PUBLISHED_IN}", ""]
+    lines += ["| GPU | who | B, T, H | us a step forward | us a step backward |", "|---|---|---|--:|--:|"]
     lines += [f"| {device} | {who} | {B}, {T}, {H} | {ahead:.3g} | {back:.3g} |" for device, who, (B, T, H), ahead, back in PUBLISHED]
     return "\n".join(lines) + "\n"
-
-
-# ---- the constants, from what was measured
-
-
-def expected(costs: Costs, limits: Limits, shape: str, cell: str) -> dict[str, tuple[float, float]]:
-    """Tier -> ms of forward, and of forward and backward, as gpu-check measures them: with the tiles that the planner takes now."""
-    (B, T, _, H), maths = sizes(shape), CELLS[cell]
-    us = {"step": (planner.step_us(limits, costs, maths, B, H, 4, False), planner.step_us(limits, costs, maths, B, H, 4, True))}
-    if best := planner.best_tiles(limits, Costs(), maths, B, H, 4, False):
-        ahead, back = (planner.pass_sizes(maths, H, False, best[1], backward) for backward in (False, True))
-        assert ahead is not None and back is not None
-        times = (planner.sequence_us(limits, costs, maths, H, 4, best[1], s, s is back) for s in (ahead, back))
-        us["sequence"] = next(times), next(times)
-    alone = apart(limits, costs, shape, cell)
-    both = {tier: whole(alone, loop, T) for tier, loop in us.items()}
-    return {tier: (ms[0], sum(ms)) for tier, ms in both.items() if ms}
-
-
-def timed(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """All timings of a report of gpu-check, which may have come to an end before the last of them."""
-    return [row for name in ("crossover", "timings", "more timings") for row in report.get(name, ())]
-
-
-def errors(costs: Costs, limits: Limits, rows: list[dict[str, Any]]) -> float:
-    """Mean square of log(predicted / measured) of both tiers: forward alone, and with backward."""
-    logs = [
-        np.log(predicted / measured)
-        for row in rows
-        for tier, both in expected(costs, limits, row["shape"], row["cell"]).items()
-        for predicted, measured in zip(both, row.get(tier) or ())
-    ]
-    return float(np.mean(np.square(logs))) if logs else 0.0
-
-
-def fit(report: dict[str, Any], limits: Limits) -> Costs:
-    """The Costs that fit a report of gpu-check: the barrier as measured alone, the others by going downhill one by one.
-
-    What the report says nothing of stays where it was: a constant far from its first guess counts as a little error.
-    """
-    rows, micro, costs = timed(report), report.get("micro", {}), Costs()
-    barriers = [us for what, us in micro.items() if what.startswith("barrier of")]
-    if barriers:
-        costs = costs._replace(barrier=float(np.median(barriers)))
-    free = [name for name in Costs._fields if name != "barrier" or not barriers]
-
-    def worth(tried: Costs) -> float:
-        far = np.log(np.array([getattr(tried, name) for name in free]) / [getattr(Costs(), name) for name in free])
-        return errors(tried, limits, rows) + 1e-4 * float(np.mean(far**2))
-
-    best, factor = worth(costs), 2.0
-    while factor > 1.01:
-        before = best
-        for name in free:
-            for times in (factor, 1 / factor):
-                tried = costs._replace(**{name: getattr(costs, name) * times})
-                if (e := worth(tried)) < best - 1e-9:
-                    costs, best = tried, e
-        if best == before:
-            factor **= 0.5
-    return costs
 
 
 def roofline(costs: Costs | None = None) -> Any:
@@ -181,15 +146,18 @@ def roofline(costs: Costs | None = None) -> Any:
         peak = 2e-3 * limits.multiprocessors * limits.lanes * limits.clock  # TFLOP/s
         x = np.logspace(-1, 3, 50)
         axes.plot(x, np.minimum(peak, x * limits.memory), color="black", linewidth=1.5)
-        axes.plot(x, np.minimum(peak, x * 20e-3 * limits.multiprocessors * limits.clock), color="0.6", linewidth=1.5, linestyle="--")
-        marks: dict[str, list[tuple[float, float]]] = {"step": [], "sequence": []}
+        level2 = 1e-3 * (costs or Costs()).level2 * limits.multiprocessors * limits.clock  # TB/s
+        axes.plot(x, np.minimum(peak, x * level2), color="0.6", linewidth=1.5, linestyle="--")
+        marks: dict[str, list[tuple[float, float, float]]] = {"step": [], "sequence": []}
         for p in predictions(device, costs):
             for tier, us in p.plan.us.items():
                 if us is not None:
-                    marks[tier].append((p.operations / p.bytes, p.operations / us[0] / 1e6))
+                    marks[tier].append((p.operations / p.bytes, p.operations / us[0] / 1e6, (p.plan.off or {}).get(tier, 1.0)))
         for (tier, places), colour, marker in zip(marks.items(), ("#D55E00", "#0072B2"), "so"):
             if places:
-                axes.plot(*zip(*places), marker, markerfacecolor="none", color=colour, label=f"{tier} tier, predicted")
+                at, speed, off = map(np.array, zip(*places))
+                label, bars = f"{tier} tier, predicted, and how far that may be off", [speed - speed / off, speed * off - speed]
+                axes.errorbar(at, speed, bars, fmt=marker, markerfacecolor="none", color=colour, elinewidth=0.8, label=label)
         for where, who, (B, _, H), ahead, _ in PUBLISHED:
             if where == BESIDE.get(device):
                 item = 4 if who.endswith("fp32") else 2

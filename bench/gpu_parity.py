@@ -19,13 +19,14 @@ from rnn_from_scratch.verify.second_order import SecondCheck
 
 from . import cases
 from .gpu_timing import both_passes, tier
+from .gpu_timing import planned as by_plan
 
 RUNS, REPEATS, RUN_SIZES = 100, 20, (37, 20, 24, 50)  # of one problem, which must give the same bits every time; its B, T, I, H
 WAITING = tuple(cells.forms())  # run in as many blocks as there is room for, which wait for each other
 FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
 # kind -> options of forward: numbers narrower than float32, beside it
 NARROW: dict[str, dict[str, Any]] = {"float32": {}, "float16": {"storage": "float16"}, "bfloat16": {"storage": "bfloat16"}}
-NARROW_SHAPES, NARROW_CELLS = ("char", "mid", "big"), ("LSTM", "GRU")
+NARROW_SHAPES, NARROW_CELLS = ("char", "mid", "big"), cases.PLAIN
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
     "step": {
         "masks ignored": ("bool on = is_live(live, b, step, T, rev);", "bool on = true;"),
@@ -91,16 +92,13 @@ def most_blocks(limits: planner.Limits, cell: Any, B: int, H: int, dtype: str) -
 
 def many_blocks() -> Iterator[dict[str, Any]]:
     """The sequence tier where many blocks wait for each other, which no emulator can prove: right, and always the same bits?"""
-    planned, (B, _, _, H) = cuda.CupyDevice.plan, RUN_SIZES
+    B, _, _, H = RUN_SIZES
     for name, dtype in product(WAITING, ("float64", "float32")):
         p = problem(CELLS[name], "any mask", dtype, RUN_SIZES)
         for tiles in most_blocks(cuda.limits(0), p.cell, B, H, dtype):
             plan = planner.with_tiles(tiles, p.cell, B, H, dtype, False)
-            cuda.CupyDevice.plan = lambda *_, plan=plan: plan  # type: ignore[method-assign]
-            try:
+            with by_plan(plan):
                 every = [solve(p, "cuda") for _ in range(REPEATS)]
-            finally:
-                cuda.CupyDevice.plan = planned  # type: ignore[method-assign]
             where = f"any mask, {plan.grid[0]} x {plan.grid[1]} blocks, weights in {'registers' if tiles.held else 'shared memory'}"
             row = {"tier": "sequence", "cell": name, "situation": where, **judged(p, every[0])}
             if len({b"".join(a.tobytes() for a in run.values()) for run in every}) > 1:

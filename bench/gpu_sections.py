@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rnn_from_scratch.backends.gpu.planner import TIERS, Limits
 from rnn_from_scratch.measure import EXACT, error
 
-from . import gpu_model, gpu_parity, gpu_timing
+from . import gpu_fit, gpu_parity, gpu_timing
 from .gpu_timing import tier
 
 SANITIZER_SECONDS = 120  # for each tool of compute-sanitizer
@@ -40,14 +40,17 @@ def determinism(run: Any) -> Iterator[None]:
 
 
 def constants(run: Any) -> Iterator[None]:
-    run.report |= {"micro": {}, "crossover": [], "costs": {}}
+    run.report |= {"micro": {}, "crossover": [], "tile timings": [], "costs": {}}
     for what, us in gpu_timing.micro_costs(run.cupy):
         run.report["micro"][what] = us
         yield
     for row in gpu_timing.timings(run.cupy, gpu_timing.CROSSOVER, ("LSTM",), beside=False):
         run.report["crossover"].append(row)
         yield
-    run.report["costs"] = gpu_model.fit(run.report, Limits(**run.report["limits"]))._asdict()
+    for row in gpu_timing.tile_timings(run.cupy):
+        run.report["tile timings"].append(row)
+        yield
+    run.report["costs"] = gpu_fit.fit(run.report, Limits(**run.report["limits"]))._asdict()
     yield
 
 
@@ -143,9 +146,9 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("parity", 110, "every cell, option, dtype and tier, gradients of gradients, beside the float64 reference", parity),
     Section("determinism", 45, "100 runs bit for bit; many blocks that wait for each other", determinism),
-    Section("constants", 60, "launch, product, barrier, the sizes about which the tiers change places; the model's constants", constants),
+    Section("constants", 75, "launch, product, barrier, the sizes about which the tiers change places; the model's constants", constants),
     Section("six shapes", 110, "every cell in both tiers, beside torch (cuDNN) and what the model predicted", six_shapes),
-    Section("narrow numbers", 45, "16-bit storage: error and speed beside float32", narrow),
+    Section("narrow numbers", 60, "16-bit storage: error and speed beside float32", narrow),
     Section("compute-sanitizer", 240, "memcheck and racecheck of a small run", sanitizer),
     Section("planted bugs", 15, "the comparisons can fail", planted),
     Section("layers", 20, "a Keras layer on this GPU beside tf.keras'", beside_keras),

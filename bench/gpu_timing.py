@@ -26,6 +26,7 @@ MORE = tuple(name for name in SHAPES if name.startswith("deepbench"))
 # about where a launch for each step becomes as quick as one for all: few units, then more rows, then weights that hardly fit
 CROSSOVER: tuple[str, ...] = ("1,50,64,64", "16,50,64,128", "256,50,64,128", "16,50,256,256", "128,50,256,256")
 CROSSOVER += ("16,50,512,512", "128,50,512,512", "1,50,1024,1024", "16,50,1024,1024", "64,50,1024,1024")
+TILED = ("64,50,256,256", "16,50,512,512")
 BARRIER_BLOCKS = (2, 8, 32, 64, 128)
 
 
@@ -40,6 +41,17 @@ def tier(name: str) -> Iterator[None]:
         del os.environ["RNN_GPU_TIER"]
         if kept is not None:
             os.environ["RNN_GPU_TIER"] = kept
+
+
+@contextmanager
+def planned(plan: planner.Plan) -> Iterator[None]:
+    """Make the cuda backend run every call by this plan."""
+    kept = cuda.CupyDevice.plan
+    cuda.CupyDevice.plan = lambda *_: plan  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        cuda.CupyDevice.plan = kept  # type: ignore[method-assign]
 
 
 def median_ms(run: Callable[[], Any], wait: Callable[[], Any], seconds: float = 0.3) -> float:
@@ -93,6 +105,25 @@ def timings(cupy: Any, shapes: tuple[str, ...], names: tuple[str, ...] = (), bes
                     with tier(name):
                         row[name] = both_passes(cupy, p)
             yield {**row, "torch": torch_ms(p) if beside else None}
+
+
+def other_tiles(limits: planner.Limits, B: int, H: int, count: int = 6) -> list[planner.Tiles]:
+    """Of an LSTM, the model's quickest choices that differ in their rows or in where the weights are: these tell its constants apart."""
+    best: dict[tuple[bool, int], tuple[float, planner.Tiles]] = {}
+    for tiles, _, *both in planner.candidates(limits, CELLS["LSTM"], B, H, 4, False):
+        passes = [(s, backward) for s, backward in zip(both, (False, True))]
+        us = sum(planner.sequence_us(limits, planner.Costs(), CELLS["LSTM"], H, 4, tiles, s, backward) for s, backward in passes)
+        best[tiles.held, tiles.rows] = min(best.get((tiles.held, tiles.rows), (us, tiles)), (us, tiles))
+    return [tiles for _, tiles in sorted(best.values())[:count]]
+
+
+def tile_timings(cupy: Any) -> Iterator[dict[str, Any]]:
+    """The sequence tier of an LSTM with tiles that the planner would not take: ms of forward, and of forward and backward."""
+    for shape in TILED:
+        p, (B, _, _, H) = problem("LSTM", shape), sizes(shape)
+        for tiles in other_tiles(cuda.limits(0), B, H):
+            with planned(planner.with_tiles(tiles, p.cell, B, H, "float32", False)):
+                yield {"shape": shape, "cell": "LSTM", "tiles": tiles, "sequence": both_passes(cupy, p)}
 
 
 def torch_ms(p: Problem) -> tuple[float, float] | None:

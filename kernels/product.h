@@ -2,7 +2,8 @@
 // [K,COLUMNS] weights.
 //
 // The weights stay on chip for the whole sequence: in shared memory, or (HELD) spread over the registers of
-// the threads. The operand comes from memory, a chunk of k at a time, into a tile in shared memory. A thread
+// the threads. The operand comes from memory, a chunk of k at a time, into a tile in shared memory: a thread
+// asks for its part of the next tile before it adds up this one, all of it at once, and waits only then. It
 // adds up RM rows x 4 columns over every SPLIT-th group of four k; its 128-bit loads bring four k of a row,
 // or four columns of a weight row. The SPLIT partial sums lie in `sums`, and whoever needs one adds them up
 // in one order.
@@ -46,9 +47,15 @@ struct Product {
     static constexpr int KC = least(CHUNK, K), PITCH = KC + 4, CHUNKS = (K + KC - 1) / KC;
     static constexpr int TURNS = (KC / 4 + SPLIT - 1) / SPLIT;
 
+    // The tiles of a run: a chunk is brought once for all passes if it is the only one. A thread brings LOADS
+    // groups of four, AT_ONCE of them on their way together, so that they take the time of one.
+    static constexpr int OF_PART = CHUNKS > 1 ? PASSES * CHUNKS : 1, TILES = PARTS * OF_PART;
+    static constexpr int LOADS = (ROWS * (KC / 4) + THREADS - 1) / THREADS;
+    static constexpr int AT_ONCE = least(LOADS, 32 / sizeof(REAL));
+
     // Elements of shared memory. Lines are so long, and weights lie so, that at most two lanes of a warp want
     // different words of one bank: hence SUM_LINE, and what layers next to each other read lies side by side.
-    static constexpr int SUM_LINE = WIDTH % 8 == 0 ? WIDTH + 4 : WIDTH;
+    static constexpr int SUM_LINE = WIDTH + 4 * (WIDTH % 8 == 0) + 8 * (WIDTH % 32 == 0);
     static constexpr int WEIGHTS = HELD ? 0 : PARTS * K * WIDTH;
     static constexpr int TILE = ROWS * PITCH;
     static constexpr int SUMS = PARTS * SPLIT * ROWS * SUM_LINE;
@@ -88,6 +95,9 @@ struct Product {
     // operand: a line for each of B rows, which holds [PARTS,K]; rows begin .. begin+ROWS-1 are ours. tile
     // and sums are in shared memory.
     RNN_FN void run(const REAL* operand, int line, REAL* tile, REAL* sums, int begin, int B) const {
+        Four next[AT_ONCE];
+        int number = 0;  // of the tile
+        ask(next, operand, line, number, 0, begin, B);
 #pragma unroll
         for (int part = 0; part < PARTS; part++)
 #pragma unroll(HELD ? 1 : PASSES)
@@ -97,9 +107,15 @@ struct Product {
                 REAL sum[RM][4] = {};
                 for (int chunk = 0; chunk < CHUNKS; chunk++) {
                     if (CHUNKS > 1 || pass == 0) {
-                        if (part + pass + chunk > 0) __syncthreads();  // all have read the last tile
-                        load_tile(operand + part * K, line, tile, chunk * KC, begin, B);
+                        if (number > 0) __syncthreads();  // all have read the last tile
+                        put(next, tile, 0);
+                        for (int from = AT_ONCE; from < LOADS; from += AT_ONCE) {
+                            ask(next, operand, line, number, from, begin, B);
+                            put(next, tile, from);
+                        }
                         __syncthreads();
+                        number++;
+                        if (number < TILES) ask(next, operand, line, number, 0, begin, B);
                     }
                     if (busy) add(part, chunk, group, tile, sum);
                 }
@@ -114,12 +130,24 @@ struct Product {
         __syncthreads();
     }
 
-    RNN_FN void load_tile(const REAL* operand, int line, REAL* tile, int from, int begin, int B) const {
-        for (int e = threadIdx.x; e < ROWS * (KC / 4); e += THREADS) {
-            int row = e / (KC / 4), k = 4 * (e % (KC / 4));
-            bool inside = begin + row < B && from + k < K;
-            four(&tile[row * PITCH + k]) =
-                inside ? fetch(&operand[size_t(begin + row) * line + from + k]) : Four{};
+    // What this thread brings of a tile, from its load number `from` on: on its way after ask, there after
+    // put.
+    RNN_FN void ask(Four (&next)[AT_ONCE], const REAL* operand, int line, int number, int from, int begin,
+                    int B) const {
+        int part = number / OF_PART, start = number % CHUNKS * KC;
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            int e = (from + i) * THREADS + threadIdx.x, row = e / (KC / 4), k = start + 4 * (e % (KC / 4));
+            bool inside = row < ROWS && begin + row < B && k < K;
+            next[i] = inside ? fetch(&operand[size_t(begin + row) * line + part * K + k]) : Four{};
+        }
+    }
+
+    RNN_FN void put(const Four (&next)[AT_ONCE], REAL* tile, int from) const {
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            int e = (from + i) * THREADS + threadIdx.x, row = e / (KC / 4);
+            if (row < ROWS) four(&tile[row * PITCH + 4 * (e % (KC / 4))]) = next[i];
         }
     }
 

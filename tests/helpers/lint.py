@@ -12,6 +12,7 @@ STATIC_SHARED = 48 << 10
 FAST_MATH = re.compile(r"__(exp|exp10|log|log2|log10|pow|sin|cos|tan|tanh|sincos|fdivide|saturate)f\(|use_fast_math|approx")
 FLOAT_ATOMICS = re.compile(r"(RED|ATOM)\S*\.(F16|F32|F64|BF16)")
 RELEASE, LOOK = r"REDG?\.E\.ADD\.STRONG\.GPU", r"LDG\.E\.STRONG\.GPU"
+WIDE = r"LDG\.E\.128\.STRONG\.GPU"  # what the blocks exchange
 DOUBLES = re.compile(r"^D(ADD|MUL|FMA|SETP|MNMX)|F64|64H")
 
 
@@ -39,9 +40,12 @@ def code(name: str, kernel: Kernel, dtype: str, registers: int = 0) -> list[str]
     return [f"{name}: {complaint}" for complaint in complaints]
 
 
-def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
-    """Complaints about a kernel of sequence.cu that has so many barriers between blocks."""
-    complaints = []
+def sequence(name: str, kernel: Kernel, dtype: str, barriers: int, loads: int = 1, several: bool = False) -> list[str]:
+    """Complaints about a kernel of sequence.cu that has so many barriers between blocks.
+
+    loads: wide ones that must be on their way together; several: tiles, the next of which is to be fetched while one is used.
+    """
+    complaints = tile_loop(kernel.instructions, loads, several)
 
     def count(pattern: str) -> int:
         return sum(bool(re.match(pattern, i)) for i in kernel.instructions)
@@ -58,7 +62,7 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     complaints += around_release(kernel.instructions)
     if count(r"LDG\S*(CONSTANT|\.NC)"):
         complaints.append("loads past the coherent caches: what other blocks write could be missed")
-    if not count(r"LDG\.E\.128\.STRONG\.GPU"):
+    if not count(WIDE):
         complaints.append("what the blocks exchange is not loaded 128 bits at a time from the level 2 cache")
     if count(r"LDG\.E\.128(?!\.STRONG\.GPU)"):
         complaints.append("a wide load that may come from the level 1 cache")
@@ -75,8 +79,22 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int) -> list[str]:
     return [f"{name}: {complaint}" for complaint in complaints]
 
 
+def tile_loop(instructions: tuple[str, ...], loads: int, several: bool) -> list[str]:
+    """Complaints about the loads of a tile: how many are on their way before the first is waited for, and what is done meanwhile."""
+    together, most, ahead = 0, 0, False
+    for instruction in instructions:
+        if re.match(WIDE, instruction):
+            together += 1
+        elif instruction.startswith(("STS", "BAR")):
+            together = 0
+        ahead |= together > 0 and instruction.startswith(("FFMA", "DFMA"))
+        most = max(most, together)
+    complaints = [f"{most} loads of a tile on their way at once, {loads} wanted"] if most < loads else []
+    return [*complaints, "the next tile is not fetched while one is used"] if several and not ahead else complaints
+
+
 def around_release(instructions: tuple[str, ...]) -> list[str]:
-    """Complaints about what stands before a release and between it and the wait, where the next step's numbers are to be fetched."""
+    """Complaints about what stands before a release, between it and the wait (where the next step's numbers are fetched), and after."""
     complaints, fetched = [], 0
     releases = [i for i, instruction in enumerate(instructions) if re.match(RELEASE, instruction)]
     for at in releases:
@@ -87,6 +105,9 @@ def around_release(instructions: tuple[str, ...]) -> list[str]:
             )
         look = next((i for i in range(at, len(instructions)) if re.match(LOOK, instructions[i])), at)
         fetched += sum(i.startswith("LDG") for i in instructions[at:look])
+        end = next((i for i in releases if i > look), len(instructions))
+        late = [i for i in instructions[look + 1 : end] if i.startswith("LDG") and not re.match(WIDE, i)]
+        complaints += [f"{load} after the wait, when it could have been on its way" for load in sorted(set(late))]
     if releases and not fetched:
         complaints.append("nothing is fetched between a release and the wait")
     return complaints

@@ -32,7 +32,7 @@ from .sequence_cases import DESERTED, PATIENCE_IN_TESTS, SMALL, Broken, on_devic
 UNSET = "-ftrivial-auto-var-init=pattern"
 FILES = ("sequence.cu", "sequence_backward.cu", "row_group.h", "product.h")
 LOCAL = {"state", "bias", "bias_h", "extras", "kept", "last_output", "xgs", "hgs", "s_new", "s_prev", "ds_prev", "d", "ds_sum", "dps"}
-LOCAL |= {"factor", "dy_step", "tapes", "on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held"}
+LOCAL |= {"factor", "dy_step", "tapes", "on", "later", "dxgs", "dhgs", "dp_step", "sum", "h", "v", "held", "next"}
 SELECTIONS = MASKS | {  # what is replaced by what
     # who waits for whom
     r"__syncthreads_or\(late\)": ["late"],
@@ -77,14 +77,22 @@ SELECTIONS = MASKS | {  # what is replaced by what
     r"scales \?": ["false ?"],
     r"K == 0 && step > 0": ["step > 0", "K == LAST && step > 0"],
     # the product
-    r"begin \+ row < B && from \+ k < K": ["from + k < K", "begin + row < B"],
+    r"row < ROWS && begin \+ row < B && k < K": ["begin + row < B && k < K", "row < ROWS && k < K", "row < ROWS && begin + row < B"],
+    r"if \(row < ROWS\)": ["if (true)"],
+    r"number > 0": ["number > 1", "number < 1"],
+    r"number < TILES": ["true", "number + 1 < TILES"],
+    r"number\+\+;": [";"],
+    r"number / OF_PART": ["0", "number"],
+    r"number % CHUNKS": ["0", "number"],
+    r"\(from \+ i\)": ["i"],
+    r"from < LOADS": ["from + 1 < LOADS", "from < 0"],
+    r"from \+= AT_ONCE": ["from += AT_ONCE + 1"],
     r"k >= KC \|\| at >= K": ["at >= K", "k >= KC"],
     r"layer < SPLIT && group < GROUPS": ["layer < SPLIT", "group < GROUPS"],
     r"if \(busy\)": ["if (true)"],
     r"column < COLUMNS \?": ["true ?"],
     r"layer < SPLIT && k < K \?": ["k < K ?"],
     r"CHUNKS > 1 \|\| pass == 0": ["pass == 0", "CHUNKS > 1"],
-    r"part \+ pass \+ chunk > 0": ["part > 0", "chunk > 0"],
     r"layer = 0; layer < SPLIT": ["layer = 1; layer < SPLIT", "layer = 0; layer < SPLIT - 1"],
     r"m \* GROUPS": ["m"],
 }
@@ -103,7 +111,6 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ("if (!lost) -> if (true)", "if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
     ("BLOCKS > 1 && threadIdx.x == 0 -> BLOCKS > 1", "if (BLOCKS > 1 && threadIdx.x == 0) {"): "all threads look, where one would do",
-    ("if (busy) -> if (true)", "if (busy) add(part, chunk, group, tile, sum);"): "what a thread adds up and does not store",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",
     ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + (rev ? T : 0)) * H + j], state[i][k]);"): ALL_OR_NONE,
     ("k -> 0", "if (tapes[k]) store(&tapes[k][(size_t(b) * (T + 1) + after) * H + j], state[i][k]);"): ALL_OR_NONE,
@@ -120,7 +127,7 @@ RUNS = [
     ("GRU reset after", "one scale", Tiles(2, 4, 32, 64, True), (6, 3, 2, 5)),
     ("GRU reset before", "any mask", Tiles(3, 16, 32, 8, False), (18, 3, 2, 5)),
     ("LSTM", "scale per gate, reversed", Tiles(5, 32, 32, 4, False), (26, 2, 2, 5)),
-    ("GRU reset after", "any mask", Tiles(3, 16, 32, 20, False), (18, 3, 2, 5)),
+    ("GRU reset after", "any mask", Tiles(3, 56, 32, 20, False), (58, 2, 2, 5)),  # a thread brings nine groups of four, four at once
     ("SimpleRNN", "lengths", Tiles(2, 1, 32, 8, False), (4, 3, 2, 5)),
     ("LSTM", "lengths", Tiles(3, 4, 32, 8, False), (5, 3, 2, 11)),  # the last chunk of k is half full
     ("LSTM", "any mask", Tiles(12, 6, 32, 4, False), (8, 2, 2, 12)),  # two passes over three groups of rows, chunks in each

@@ -20,6 +20,7 @@ VARIANTS = {
     "one block, no barrier": Tiles(5, 2, 32, 8, False),
     "a unit and a row": Tiles(1, 1, 32, 32, False),
     "several passes": Tiles(5, 16, 32, 8, False),
+    "more loads than are asked for at once": Tiles(5, 32, 32, 24, False),
     "two warps": Tiles(2, 8, 64, 16, False),
     "two warps, in registers": Tiles(3, 8, 64, 64, True),
 }

@@ -35,7 +35,9 @@ def complaints(cases: list[planned.Case], architecture: str) -> list[str]:
             who = f"{architecture}, {case.cell}, B {case.B}, H {case.H}, {case.dtype}, {case.storage}: {name}"
             sizes = planner.pass_sizes(cell, case.H, case.per_gate, tiles, name == "backward")
             found += lint.code(who, kernel, case.dtype, planner.registers(cell, sizes, tiles, item, case.per_gate))
-            found += lint.sequence(who, kernel, case.dtype, len(cell.phases) if case.plan.grid[0] > 1 else 0)
+            loads = max(min(8, s.loads * item // 4) for s in sizes)  # all of a tile, or eight
+            barriers = len(cell.phases) if case.plan.grid[0] > 1 else 0
+            found += lint.sequence(who, kernel, case.dtype, barriers, loads, any(s.rounds > 1 for s in sizes))
     return found
 
 
@@ -90,11 +92,11 @@ def shapes():
 
 
 def crowded(text, products):
-    """Where more lanes than 2 want one bank; of float64, whose four numbers take two loads, 3."""
+    """Where more lanes than 2 want one bank; of float64, whose four numbers take two loads, 3, or 4 in a store made once a step."""
     for dtype, parts, K, columns, tiles, joined in products:
         for access in bank_conflicts.accesses(text, parts, K, columns, tiles, joined):
             number = bank_conflicts.most(access, tiles.threads, 4 if dtype == "float32" else 8)
-            if number > (2 if dtype == "float32" else 3):
+            if number > (2 if dtype == "float32" else 4 if access.name == "the sums, stored" else 3):
                 yield f"{dtype}, {tiles}, {parts} x {K} x {columns}: {number} words of one bank for {access.name}"
 
 
@@ -104,8 +106,9 @@ def test_at_most_two_lanes_want_one_bank():
     assert len(products) > 100 and list(crowded(text, products)) == []
     planted = {
         "((part * 4 + k % 4) * (K / 4) + k / 4) * WIDTH": ("(part * K + k) * WIDTH", "the weights"),
-        "WIDTH % 8 == 0 ? WIDTH + 4 : WIDTH;": ("WIDTH;", "the sums of gate"),
+        "WIDTH + 4 * (WIDTH % 8 == 0) + 8 * (WIDTH % 32 == 0);": ("WIDTH;", "the sums of gate"),
         "((part * SPLIT + layer) * ROWS + row)": ("((layer * PARTS + part) * ROWS + row)", "the sums, stored"),
+        "8 * (WIDTH % 32 == 0);": ("0;", "the sums of gate"),
         "PITCH = KC + 4": ("PITCH = KC", "the operand"),
     }
     for old, (new, where) in planted.items():
@@ -130,8 +133,37 @@ BROKEN = {  # what the checks must see
         "Four four(const volatile REAL* p) { return {{p[0], p[1], p[2], p[3]}}; }",
         "no wide loads from shared memory",
     ),
+    "least(LOADS, 32 / sizeof(REAL))": ("least(LOADS, 8 / sizeof(REAL))", "2 loads of a tile on their way at once, [48] wanted"),
+    "put(next, tile, 0);": ("ask(next, operand, line, number, 0, begin, B); put(next, tile, 0);", "not fetched while one is used"),
     "+= h[m].v[i] * w.v[c]": ("+= *(volatile const REAL*)&tile[k + i] * w.v[c]", "multiply-adds for .* loads from shared memory"),
 }
+
+
+ARRIVE = "            if (!lost) arrive(arrived + GROUP * 32);\n"
+XG, WAIT = "            REAL xgs[PAIRS][COUNT];\n", "            lost = lost || !all_arrived(arrived + GROUP * 32, round + 1, failed);"
+MASK, PAIR = "                if (K == LAST) on[i] = is_live(live, b, step, T, rev);\n", "                REAL hgs[COUNT], s_new[S];\n"
+FETCH, RUN = "            if (K == 0 && step > 0) fetch_step(step - 1);\n", "            if (!lost) product.run(exchange + (round - 1)"
+MOVED = {  # what -> replacements, and what the checks say
+    "xg before the release": ({ARRIVE + XG: XG, WAIT: ARRIVE + WAIT}, "forward: nothing is fetched between a release and the wait"),
+    "the mask after the wait": ({MASK: "", PAIR: MASK + PAIR}, r"forward: LDG\.E\.U8 after the wait"),
+    "the tape after the wait": ({FETCH: "", RUN: FETCH + RUN}, r"backward: LDG\.E after the wait"),
+    "the dropout scale at every step": (
+        {"value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0]": "value * (scales ? scale[size_t(b) * H + j] : 1)"},
+        r"forward: LDG\.E after the wait",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_what_is_fetched_too_early_or_too_late_is_found(what):
+    (case,) = (c for c in planned.cases("A100", planned.KINDS[:1]) if (c.cell, c.B, c.H) == ("LSTM", 64, 256))
+    replacements, expected = MOVED[what]
+    text = case.text
+    for old, new in replacements.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    found = "\n".join(complaints([case._replace(text=text)], "sm_80"))
+    assert re.search(expected, found), found
 
 
 @pytest.mark.parametrize("old", BROKEN)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .model import Costs, at_once, may_be_off, sequence_us, span, step_us, up
+
 TIERS = ("step", "sequence")
 ROWS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64)
 GAVE_UP = "sequence.cu: a block waited in vain for the others of its row group, and the results are NaN; RNN_GPU_TIER=step avoids it"
@@ -36,22 +38,6 @@ class Limits(NamedTuple):
     threads: tuple[int, ...] = (256, 512)  # sizes of a block to try
 
 
-class Costs(NamedTuple):
-    """The constants of the model, us unless it says otherwise; guesses until bench.gpu_model has fitted them to a gpu_report.json."""
-
-    call: float = 200.0  # Python's work for one pass of a call, in either tier
-    host: float = 18.0  # Python's work for one step of the step tier
-    product: float = 3.0  # the shortest product
-    point: float = 1.8  # a pointwise kernel that moves nothing
-    barrier: float = 1.4  # of a row group
-    turn: float = 0.85  # what else a step of the sequence tier costs: synchronisation in the block, latencies
-    chunk: float = 0.1  # each chunk of a tile
-    part: float = 0.005  # each partial sum that a thread adds
-    efficiency: float = 0.5  # of the multiply-adds in sequence.cu, as a part of the peak
-    peak: float = 0.35  # of a product of the step tier, which is small, as a part of the peak
-    level2: float = 20.0  # bytes of the level 2 cache for each multiprocessor and clock
-
-
 class Tiles(NamedTuple):
     """The macros of sequence.cu: a block owns `own` units of `rows` rows with `threads` threads."""
 
@@ -63,7 +49,8 @@ class Tiles(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a call runs. us: predicted for a step forward and a step backward, of both tiers (None: that tier cannot)."""
+    """How a call runs. us: predicted for a step forward and a step backward, of both tiers (None: that tier cannot); off: the
+    factor by which each of these predictions may be wrong, up or down."""
 
     tier: str
     reason: str
@@ -71,6 +58,7 @@ class Plan(NamedTuple):
     grid: tuple[int, int]  # blocks of a row group, row groups
     shared: int  # bytes of a block
     us: dict[str, tuple[float, float] | None]
+    off: dict[str, float] | None = None
 
     def __str__(self) -> str:
         if self.tiles is None:
@@ -91,10 +79,10 @@ class Sizes(NamedTuple):
     split: int
     passes: int
     chunks: int
-
-
-def up(a: int, b: int) -> int:
-    return -(-a // b)
+    rounds: int = 1  # tiles, one after the other
+    loads: int = 1  # groups of four that a thread brings of each tile
+    loops: int = 0  # of all warps: 4 k, RM rows and 4 columns for each thread
+    rm: int = 1
 
 
 def product_sizes(parts: int, K: int, columns: int, tiles: Tiles) -> Sizes | None:
@@ -111,8 +99,12 @@ def product_sizes(parts: int, K: int, columns: int, tiles: Tiles) -> Sizes | Non
     turns = up(kc // 4, split)
     weights = 0 if tiles.held else parts * K * width
     held = parts * turns * 16 if tiles.held else 0
-    sum_line = width + 4 if width % 8 == 0 else width
-    return Sizes(weights, tiles.rows * (kc + 4), parts * split * tiles.rows * sum_line, held, split, up(groups, down), chunks)
+    sum_line, passes = width + 4 * (width % 8 == 0) + 8 * (width % 32 == 0), up(groups, down)
+    rounds = parts * (passes * chunks if chunks > 1 else 1)
+    loads = up(tiles.rows * (kc // 4), tiles.threads)
+    loops = up(across * down * split, 32) * turns * parts * passes * chunks
+    sums = parts * split * tiles.rows * sum_line
+    return Sizes(weights, tiles.rows * (kc + 4), sums, held, split, passes, chunks, rounds, loads, loops, rm)
 
 
 def pass_sizes(cell: Any, H: int, per_gate: bool, tiles: Tiles, backward: bool) -> list[Sizes] | None:
@@ -135,7 +127,9 @@ def registers(cell: Any, sizes: list[Sizes], tiles: Tiles, item: int, per_gate: 
     pairs = up(tiles.rows * tiles.own, tiles.threads)
     per_pair = 4 * len(cell.states) + 4 * len(cell.gates) + 2 * len(cell.extras) + 10
     parts = 14 * (max(map(len, cell.phases)) - 1) if per_gate else 0  # addresses of the gates' operands, of 32 bits in any dtype
-    return 60 + 24 * (len(sizes) - 1) + parts + item // 4 * (36 + sum(s.held for s in sizes) + pairs * per_pair)
+    ahead = max(4 * min(s.loads, at_once(item)) for s in sizes)  # numbers of the next tile
+    base = 78 + 5 * item + 24 * (len(sizes) - 1) + parts
+    return base + item // 4 * (ahead + sum(s.held for s in sizes) + pairs * per_pair)
 
 
 def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: bool) -> Iterator[tuple[Tiles, int, list, list]]:
@@ -156,35 +150,8 @@ def candidates(limits: Limits, cell: Any, B: int, H: int, item: int, per_gate: b
                         most = max(registers(cell, sizes, tiles, item, per_gate) for sizes in (ahead, back))
                         if shared <= limits.shared and most <= min(255, 65536 // threads):
                             yield tiles, shared, ahead, back
-                            break
-
-
-def sequence_us(limits: Limits, costs: Costs, cell: Any, H: int, item: int, tiles: Tiles, sizes: list[Sizes], backward: bool) -> float:
-    """One step of sequence.cu: for each phase the barrier, the tile from the level 2 cache, and the multiply-adds."""
-    lanes = limits.lanes if item == 4 else limits.lanes64
-    clocks = limits.clock * 1e3  # in one us
-    us = 0.0
-    for gates, s in zip(cell.phases, sizes):
-        small = 1.0 if tiles.rows * len(gates) * tiles.own >= 256 else 0.6
-        sums = tiles.rows * len(gates) * tiles.own * H / (lanes * clocks) / (costs.efficiency * small) * s.passes**0.2
-        tile = tiles.rows * H * item * (len(gates) if backward else 1) / (2 * costs.level2 * clocks)
-        parts = costs.part * s.split * up(tiles.rows * tiles.own, tiles.threads) * (1 if backward else len(gates))
-        us += (costs.barrier if up(H, tiles.own) > 1 else 0.05) + costs.turn + costs.chunk * s.chunks / 2 + sums + tile + parts
-    return us
-
-
-def step_us(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: int, backward: bool) -> float:
-    """One step of step.cu: for each phase a product, bound by arithmetic or by the weights' way, and a pointwise kernel."""
-    lanes = limits.lanes if item == 4 else limits.lanes64
-    peak = 2 * limits.multiprocessors * lanes * limits.clock * 1e3 * costs.peak  # operations in one us
-    cache = limits.multiprocessors * costs.level2 * limits.clock * 1e3  # bytes in one us
-    G, us = len(cell.gates), 0.0
-    for gates in cell.phases:
-        weights = item * len(gates) * H * H
-        way = weights / (cache if weights <= limits.cache / 2 else limits.memory * 1e6)
-        us += max(costs.product, 2 * B * len(gates) * H * H / peak, way) + costs.point
-    us += B * H * item * 3 * G * (1.25 if backward else 1) / cache
-    return max(costs.host * len(cell.phases), us)
+                            if max(s.loads for s in (*ahead, *back)) <= at_once(item):
+                                break  # a smaller chunk brings nothing
 
 
 @lru_cache(maxsize=1024)
@@ -196,6 +163,16 @@ def best_tiles(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: in
         if best is None or sum(us) < sum(best[0]):
             best = us, tiles, shared
     return best
+
+
+@lru_cache(maxsize=1024)
+def uncertain(limits: Limits, costs: Costs, cell: Any, B: int, H: int, item: int, per_gate: bool, tiles: Tiles | None) -> float:
+    """The factor by which a step forward and backward may be off: with these tiles, or (None) with a launch for each step."""
+    if tiles is None:
+        return may_be_off(lambda c: sum(step_us(limits, c, cell, B, H, item, back) for back in (False, True)), costs)
+    ahead, back = (pass_sizes(cell, H, per_gate, tiles, backward) for backward in (False, True))
+    passes = [(s, s is back) for s in (ahead, back) if s]
+    return may_be_off(lambda c: sum(sequence_us(limits, c, cell, H, item, tiles, s, is_back) for s, is_back in passes), costs)
 
 
 def plan(
@@ -213,9 +190,11 @@ def plan(
     step = step_us(limits, costs, cell, B, H, item, False), step_us(limits, costs, cell, B, H, item, True)
     best = best_tiles(limits, costs, cell, B, H, item, per_gate) if limits.cooperative and B else None
     us = {"step": step, "sequence": best[0] if best else None}
+    case = limits, costs, cell, B, H, item, per_gate
+    off = {"step": uncertain(*case, None), "sequence": uncertain(*case, best[1]) if best else 1.0}
 
     def stay(reason: str) -> Plan:
-        return Plan("step", reason, None, (0, 0), 0, us)
+        return Plan("step", reason, None, (0, 0), 0, us, off)
 
     if forced == "step":
         return stay("it was asked for")
@@ -229,11 +208,14 @@ def plan(
         if forced and B:
             raise ValueError(f"RNN_GPU_TIER=sequence: cannot run: {why}; use RNN_GPU_TIER=step")
         return stay(why)
-    predicted = f"{sum(best[0]):.1f} us predicted for a step forward and backward, {sum(step):.1f} with a launch per step"
-    if not forced and sum(best[0]) >= sum(step):
-        return stay(f"{sum(step):.1f} us predicted for a step forward and backward, {sum(best[0]):.1f} in one launch")
+    there, here = sum(best[0]), sum(step)
+    one, many = span(there, off["sequence"]), span(here, off["step"])
+    unsure = "; too close to be sure" if max(there, here) / min(there, here) < off["sequence"] * off["step"] else ""
+    if not forced and there >= here:
+        return stay(f"{many} predicted for a step forward and backward, {one} in one launch{unsure}")
+    reason = f"{one} predicted for a step forward and backward, {many} with a launch per step{unsure}"
     _, tiles, shared = best
-    return Plan("sequence", "it was asked for" if forced else predicted, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us)
+    return Plan("sequence", "it was asked for" if forced else reason, tiles, (up(H, tiles.own), up(B, tiles.rows)), shared, us, off)
 
 
 def with_tiles(tiles: Tiles, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> Plan:
