@@ -16,7 +16,8 @@
     report.py           JSON -> tables, plots (plots.py), the table in README.md
     compare.py          what became slower, beside a file or beside an older checkout;  run.py: the command `rnn-from-scratch bench`
     gpu_check.py        all that a GPU can tell: its sections are in gpu_sections.py, gpu_parity.py, gpu_timing.py, its report in
-                        gpu_report.py;  gpu_model.py: what is predicted without a GPU
+                        gpu_report.py;  gpu_model.py: what is predicted without a GPU; gpu_fit.py: the model's
+                        constants from a report; gpu_designs.py: what two designs would bring
     ptx.py              every launch of a call, for emulators and cards of others; nvrtc.py: CUDA's compiler from PyPI
 
     pytest bench                        times everything (more than an hour; --quick, --seconds and --rounds shorten it)
