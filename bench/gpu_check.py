@@ -58,8 +58,9 @@ class Run:
 
     def stop(self, number: int, frame: Any) -> None:
         """A signal: Ctrl-C, SIGTERM, or the alarm. The next one of its kind does what it always does."""
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGALRM else signal.SIG_DFL)
-        self.why = "the time was up" if number == signal.SIGALRM else f"stopped by {signal.Signals(number).name}"
+        alarm = number == getattr(signal, "SIGALRM", None)
+        signal.signal(number, signal.SIG_IGN if alarm else signal.SIG_DFL)
+        self.why = "the time was up" if alarm else f"stopped by {signal.Signals(number).name}"
         raise Stopped(self.why)
 
     def write(self, now: bool = False) -> None:

@@ -11,6 +11,8 @@ from bench import gpu_fit, gpu_model, gpu_timing
 from bench.cases import sizes
 from bench.gpu_fit import errors, expected, fit, timed
 from bench.gpu_model import DEVICES, DRAWN, Costs, markdown, predict
+from rnn_from_scratch import cells
+from rnn_from_scratch.backends.gpu import planner
 from rnn_from_scratch.backends.gpu.model import SOURCES, may_be_off, span
 
 
@@ -131,6 +133,20 @@ def test_what_was_simulated_is_within_the_error_bar(row):
     assert 1.2 < off < 1.5
     for predicted, found in ((ahead, row.ahead), (back, row.back)):
         assert max(predicted / found, found / predicted) < 1.15
+
+
+def test_the_product_of_4_x_4_is_bound_by_shared_memory():
+    """2.33 us of multiply-adds at 64 x 512 on an H100; 2.9 to 4.7 us of loads: what lanes share is read once or four times."""
+    limits, tiles, cell = DEVICES["H100"], planner.Tiles(16, 16, 256, 512, False), cells.LSTM()
+    sizes = planner.pass_sizes(cell, 512, False, tiles, False)
+    nothing = {**dict.fromkeys(("barrier", "turn", "pair", "chunk", "part"), 0.0), "efficiency": 1.0, "level2": 1e9}
+
+    def product(**costs):
+        return planner.sequence_us(limits, Costs(**{**nothing, **costs}), cell, 512, 4, tiles, sizes, False)
+
+    assert product(spread=1.0) == pytest.approx(2.92, abs=0.01)
+    assert product(spread=4.0) == pytest.approx(4.67, abs=0.01)
+    assert product(banks=1e9) == pytest.approx(2.33, abs=0.01)
 
 
 def test_a_time_may_be_off_by_what_its_constants_may():
