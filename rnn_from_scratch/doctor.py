@@ -22,7 +22,7 @@ PACKAGES = {
     ("tf_keras",): ("verify", "rnn_from_scratch[test]"),
     ("torch",): ("PyTorch modules, layers on PyTorch, verify", "rnn_from_scratch[torch]"),
     ("jax",): ("layers on JAX, verify", "rnn_from_scratch[jax]"),
-    ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs", "rnn_from_scratch[cuda12]"),
+    ("cupy", "cupy-cuda13x", "cupy-cuda12x"): ("NVIDIA GPUs, PyTorch's tensors on CUDA", "rnn_from_scratch[cuda12]"),
     ("onnx",): ("ONNX models", "onnx"),
 }
 

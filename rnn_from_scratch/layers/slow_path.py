@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backends
 from ..cells import is_listed
-from .framework import NAME, TITLE
+from .framework import NAME, TITLE, bridge
 
 STEPS = 100  # of the call that is explained
 
@@ -33,7 +33,9 @@ def explain(cell: Any, batch: int) -> Explanation:
         return Explanation(NAME, step_by_step(cell), None)
     maths, dtype = cell.maths, np.dtype(cell.inner_dtype)
     params, x = cell.params(), np.zeros((1, 1, cell.kernel.shape[0]), dtype)
-    if cell.backend == "auto":
+    if cell.backend == "auto" and bridge.wants_gpu("auto"):
+        name, reason = "cuda", "tensors on a GPU"
+    elif cell.backend == "auto":
         name, reason = backends.choose(maths, params, x)
     else:
         name, reason = backends.usable(cell.backend, maths, params, x), "asked for by name"

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from keras import ops
+from keras.src.backend.torch.core import get_device  # where Keras makes its tensors
 
 from ..cells import CELLS
+from ..torch import cuda
 from ..torch.function import sequence
 from ..torch.layout import Call
 
@@ -39,7 +41,7 @@ def recurrent(
 
     save changes nothing: torch's autograd says whether somebody may ask for gradients.
     """
-    check_device(x)
+    check_device(x, weights[0], backend)
     if cell.use_bias and not cell.shared:
         weights = [*weights[:2], *weights[2].unbind(), *weights[3:]]  # both biases of a GRU
     # a stateful layer writes its new states into the tensors of the old ones, which backward wants as they were
@@ -57,18 +59,20 @@ def call_text(cell: Any, go_backwards: bool, backend: str, zero_masked: bool, pr
     return Call(name, options, False, go_backwards, backend, own=True, zero_masked=zero_masked, precision=precision).text()
 
 
-def check_device(x: Tensor) -> None:
-    """Raises ValueError for a tensor that the kernels cannot read."""
-    if x.device.type not in ("cpu", "meta"):
+def check_device(x: Tensor, weight: Tensor, backend: str) -> None:
+    """Raises ValueError for tensors that the kernels cannot read."""
+    if x.device.type == "cuda":
+        cuda.check(x, weight, backend)
+    elif x.device.type not in ("cpu", "meta"):
         raise ValueError(
-            f"x: on PyTorch these layers run on the CPU, got a tensor on {x.device}; run them under keras.device('cpu'), "
+            f"x: on PyTorch these layers run on the CPU and on CUDA, got a tensor on {x.device}; run them under keras.device('cpu'), "
             "or use keras.layers there: rnn_from_scratch.layers.to_keras(model) changes a model"
         )
 
 
 def wants_gpu(backend: str) -> bool:
     """Is this a call that may run on a GPU?"""
-    return False
+    return backend == "cuda" or (backend == "auto" and "cuda" in get_device())
 
 
 def split(columns: Tensor, count: int) -> Any:

@@ -10,7 +10,7 @@ try:
 except ImportError as error:
     raise ImportError("rnn_from_scratch.torch needs PyTorch: pip install 'rnn_from_scratch[torch]'") from error
 
-from . import openmp
+from . import cuda_operators, openmp  # noqa: F401 - registers the operators
 from .convert import Replaced, from_torch, to_torch
 from .modules import GRU, LSTM, RNN, CoupledLSTM, PeepholeLSTM
 from .single_step import GRUCell, LSTMCell, RNNCell

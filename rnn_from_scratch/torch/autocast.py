@@ -8,8 +8,9 @@ import torch
 Tensor = torch.Tensor
 
 
-def active() -> bool:
-    return torch.is_autocast_enabled("cpu")
+def active(x: Tensor) -> bool:
+    """Whether autocast concerns x; that of CUDA is refused (cuda.py)."""
+    return torch.is_autocast_enabled("cpu") and x.is_cpu
 
 
 def rounded(x: Tensor, on: bool) -> bool:

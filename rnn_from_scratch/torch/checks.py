@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from . import cuda
+
 Tensor = torch.Tensor
 DTYPES = (torch.float32, torch.float64)
 
@@ -48,11 +50,10 @@ def check_projection(proj_size: Any, name: str) -> None:
         )
 
 
-def check_tensors(weight: Tensor, x: Tensor, autocast: bool) -> None:
-    """Raise unless x and the weights are on the CPU in a dtype that the kernels compute in."""
-    for name, tensor in (("input", x), ("the weights", weight)):
-        if tensor.device.type != "cpu":
-            raise ValueError(f"{name}: expected a tensor on the CPU, got one on {tensor.device}; torch.nn's modules run there")
+def check_tensors(weight: Tensor, x: Tensor, autocast: bool, backend: str) -> None:
+    """Raise unless x and the weights are on one device that the backend runs on, in a dtype that the kernels compute in."""
+    if not (x.is_cpu and weight.is_cpu):
+        cuda.check(x, weight, backend)
     if weight.dtype not in DTYPES:
         raise ValueError(f"the weights are {weight.dtype}; expected float32 or float64: use .float(), or torch.autocast for the rest")
     if x.dtype != weight.dtype and not autocast:
@@ -77,11 +78,12 @@ def check_width(x: Tensor, size: int) -> None:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {size}, got {x.shape[-1]}")
 
 
-def check_hx(names: tuple[str, ...], hx: Any, expected: tuple[int, ...], batched: bool) -> list[Tensor]:
+def check_hx(names: tuple[str, ...], hx: Any, expected: tuple[int, ...], batched: bool, x: Tensor) -> list[Tensor]:
     """The initial states as a list of tensors [layers * directions, B, H], after the checks of torch.nn.
 
     names      of the states, (h,) or (h, c)
     expected   layers * directions, B, H
+    x          the input: states have to be where it is
     """
     states, dims = as_states(names, hx), 3 if batched else 2
     if any(s.dim() != dims for s in states):
@@ -93,6 +95,8 @@ def check_hx(names: tuple[str, ...], hx: Any, expected: tuple[int, ...], batched
         if tuple(s.shape) != expected:
             which = "hidden size" if len(states) == 1 else f"hidden[{k}] size"
             raise RuntimeError(f"Expected {which} {expected}, got {list(s.shape)}")
+        if s.device != x.device:
+            cuda.check_device("hidden", s, x)
     return states
 
 
@@ -122,3 +126,5 @@ def check_cell(module: Any, x: Tensor, states: list[Tensor]) -> None:
         if s.dim() != x.dim() or s.shape[:-1] != x.shape[:-1]:
             B = [t.shape[0] if t.dim() == 2 else "none" for t in (x, s)]
             raise RuntimeError(f"Input batch size {B[0]} doesn't match hidden{k} batch size {B[1]}")
+        if s.device != x.device:
+            cuda.check_device("hidden", s, x)

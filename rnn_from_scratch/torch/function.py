@@ -49,7 +49,9 @@ def sequence(
 
 
 def is_watched(tensors: Sequence[Any]) -> bool:
-    """Whether torch has to see the operators themselves: under a transform, forward mode, a mode, or on tensors of another kind."""
+    """Whether torch has to see the operators: under a transform, forward mode, a mode, on tensors of another kind or another device."""
+    if tensors[0] is not None and not tensors[0].is_cpu:
+        return True
     modes = torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or forward_ad._current_level >= 0
     return bool(modes) or not all(t is None or type(t) in (Tensor, torch.nn.Parameter) for t in tensors)
 

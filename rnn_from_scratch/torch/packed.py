@@ -33,7 +33,8 @@ def rows_of(packed: PackedSequence) -> Rows:
     back = dealt.argsort()
     step, row = (torch.arange(B) < sizes[:, None]).nonzero(as_tuple=True)  # the packed rows: all of step 0, all of step 1, ...
     order = dealt if packed.sorted_indices is None else packed.sorted_indices[dealt]
-    return Rows(dealt[:, None] < sizes, back[row] * T + step, order, order.argsort())
+    rows, device = (dealt[:, None] < sizes, back[row] * T + step, order, order.argsort()), packed.data.device  # sizes is on the CPU
+    return Rows(*(t.to(device) for t in rows))
 
 
 def unpack(packed: PackedSequence, rows: Rows) -> Tensor:

@@ -47,7 +47,7 @@ class Recurrent(Module):
 
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype   as in torch.nn.LSTM
     recurrent_dropout   probability of dropping a unit of h in the recurrent products: one mask for all steps of a call
-    backend             as in rnn_from_scratch.forward: "auto", "native", "reference", "emulated"
+    backend             as in rnn_from_scratch.forward: "auto", "native", "reference", "emulated", "cuda"
 
     Raises TypeError or ValueError as torch.nn does, and ValueError for a proj_size.
     """
@@ -135,7 +135,7 @@ class Recurrent(Module):
 
         Returns (y, h_n) or (y, (h_n, c_n)); y is packed if the input is. Raises RuntimeError or ValueError as torch.nn does.
         """
-        packed, rows, on = isinstance(input, PackedSequence), None, autocast.active()
+        packed, rows = isinstance(input, PackedSequence), None
         if packed:
             checks.check_width(input.data, self.input_size)
             rows = rows_of(input)
@@ -143,16 +143,16 @@ class Recurrent(Module):
         else:
             checks.check_input(self, input)
             x = input
-        batched = x.dim() == 3
+        batched, on = x.dim() == 3, autocast.active(x)
         time_major = not (packed or (self.batch_first and batched))
         x = x if batched else x.unsqueeze(1)
-        checks.check_tensors(self.weights("_l0")[0], x, on)
+        checks.check_tensors(self.weights("_l0")[0], x, on, self.backend)
         (x,) = autocast.computed([x], on)
         B = x.shape[1 if time_major else 0]
         states: list[Tensor] = []
         if hx is not None:
             expected = (self.num_layers * self.directions, B, self.hidden_size)
-            states = autocast.computed(checks.check_hx(self.cell.states, hx, expected, batched), on)
+            states = autocast.computed(checks.check_hx(self.cell.states, hx, expected, batched, x), on)
             if rows:
                 states = [s.index_select(1, rows.order) for s in states]
         y, finals = self.run(x, states, rows and rows.live, time_major, autocast.rounded(x, on))

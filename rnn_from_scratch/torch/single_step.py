@@ -50,11 +50,11 @@ class SingleStep(Module):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """h, or (h, c) of an LSTM, after one step from hx; None is zero."""
-        on = autocast.active()
+        on = autocast.active(input)
         states = [] if hx is None else checks.as_states(self.cell.states, hx)
         checks.check_cell(self, input, states)
         weights: list[Tensor] = [getattr(self, name) for name in weight_names(self.cell)]
-        checks.check_tensors(weights[0], input, on)
+        checks.check_tensors(weights[0], input, on, self.backend)
         batched = input.dim() == 2
         x, *states = autocast.computed([t if batched else t.unsqueeze(0) for t in (input, *states)], on)
         _, *final = sequence(self.calls[autocast.rounded(x, on)], 1 + len(self.cell.states), x.unsqueeze(1), states, weights)

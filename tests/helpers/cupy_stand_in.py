@@ -22,6 +22,8 @@ launches: list[tuple] = []
 products: list[tuple] = []
 pinned: dict[int, np.ndarray] = {}  # address -> the host's memory that kernels can reach
 borders: list[str] = []  # what happened at the border to TensorFlow, in order
+entered: list[tuple[str, int]] = []  # the devices and foreign streams that are current, the last one on top
+used: list[tuple] = []  # of each kernel, product and copy: what was `entered` then
 
 
 class Pointer:
@@ -41,6 +43,10 @@ class ndarray(np.ndarray):  # noqa: N801 - CuPy's name
     @property
     def device(self):
         return Device(0)
+
+    def __setitem__(self, key, value):
+        used.append(tuple(entered))
+        super().__setitem__(key, value)
 
     def get(self):
         return np.array(self.view(np.ndarray))
@@ -89,8 +95,8 @@ def from_dlpack(capsule):
     """A view on the memory behind a capsule, writable as CuPy's are."""
     borders.append("view")
     there = np.from_dlpack(Capsule(capsule))
-    kind = ctypes.c_char * there.nbytes
-    array = np.ndarray(there.shape, there.dtype, kind.from_address(there.ctypes.data)).view(ndarray)
+    kind = ctypes.c_char * (there.itemsize + sum((n - 1) * step for n, step in zip(there.shape, there.strides)))
+    array = np.ndarray(there.shape, there.dtype, kind.from_address(there.ctypes.data), strides=there.strides).view(ndarray)
     array.keep = there
     return array
 
@@ -112,10 +118,11 @@ class Device:
         self.id = number
 
     def __enter__(self):
+        entered.append(("device", self.id))
         return self
 
     def __exit__(self, *_):
-        return None
+        entered.pop()
 
 
 class Stream(Device):
@@ -160,6 +167,7 @@ class Function:
         plain = [plain_array(a) if p.pointer else a for a, p in zip(args, signature)]
         launches.append((name, grid, block, tuple(args)))
         borders.append("work")
+        used.append(tuple(entered))
         program(code).launch(name, grid, block, plain, shared=shared_mem, seed=len(launches))
 
 
@@ -191,6 +199,7 @@ def gemm(dtype):
         assert handle == 7 and {op_a, op_b} <= {0, 1} and min(m, n, k) >= 1
         assert lda >= (k if op_a else m) and ldb >= (n if op_b else k) and ldc >= m, "cuBLAS refuses such a leading dimension"
         products.append((op_a, op_b, m, n, k))
+        used.append(tuple(entered))
         a = matrix(A, k, m, lda).T if op_a else matrix(A, m, k, lda)
         b = matrix(B, n, k, ldb).T if op_b else matrix(B, k, n, ldb)
         c = matrix(C, m, n, ldc)
@@ -230,6 +239,6 @@ def install(monkeypatch):
     modules |= {f"cupy_backends.cuda.{m.__name__.partition('.cuda.')[2]}": m for m in (libs, cublas, nvrtc, api)}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    for record in (launches, products, borders):
+    for record in (launches, products, borders, entered, used):
         record.clear()
     return cupy

@@ -8,6 +8,8 @@ from itertools import product
 
 import pytest
 
+from rnn_from_scratch.backends import emulator
+
 from ..conftest import ROOT
 from ..helpers.layer_pairs import some_checked
 from ..helpers.sample import drawn
@@ -96,6 +98,44 @@ losses = model.fit(*data, batch_size=4, epochs=20, verbose=0).history["loss"]
 assert losses[-1] < losses[0]
 print("right")
 """
+
+
+CUDA = """
+import keras, pytest, torch
+from rnn_from_scratch import layers
+from tests.helpers import cuda_tensors, cupy_stand_in
+from tests.helpers.cuda_tensors import OnCuda, there
+keras.backend.set_floatx("float64")
+def results(layer, x, mask):
+    x = x.requires_grad_()
+    outputs = layer(x, mask=mask)
+    return [*outputs, *torch.autograd.grad(sum((y * y * y).sum() for y in outputs), [x, *(w.value for w in layer.trainable_variables)])]
+x, mask = torch.randn(3, 7, 2, dtype=torch.float64), torch.rand(3, 7) > 0.3
+for module in (layers.GRU, layers.PeepholeLSTM):
+    layer = module(5, return_sequences=True, return_state=True, go_backwards=True)
+    layer.build((3, 7, 2))
+    expected = results(layer, x.clone(), mask)
+    with pytest.MonkeyPatch.context() as patch, cuda_tensors.machine(patch), keras.device("cuda:0"):
+        for variable in layer.weights:
+            variable._value = torch.nn.Parameter(OnCuda(variable.value.detach()))
+        found = results(layer, OnCuda(x.clone()), OnCuda(mask))
+        assert {"forward", "backward", "end"} <= {name for name, *_ in cupy_stand_in.launches}
+        assert layer.explain().reason == "tensors on a GPU; step tier: it was asked for", layer.explain()
+    for a, b in zip(found, expected, strict=True):
+        assert (there(a) - b).abs().max() <= 1e-12 * b.abs().max()
+class Elsewhere(torch.Tensor):
+    device = torch.device("mps")
+with pytest.raises(ValueError, match="x: on PyTorch these layers run on the CPU and on CUDA, got a tensor on mps"):
+    layers.LSTM(5)(Elsewhere(3, 7, 2))
+print("right")
+"""
+
+
+@pytest.mark.skipif(not emulator.available()[0], reason=emulator.available()[1])
+def test_tensors_on_cuda():
+    """On stand-ins for PyTorch's tensors on CUDA and for CuPy."""
+    done = run("torch", "-c", CUDA)
+    assert done.stdout.splitlines()[-1:] == ["right"], done.stderr
 
 
 JAX = """

@@ -40,7 +40,7 @@ def flat(values):
 def results(module, *arguments):
     """Every output, and every gradient by arguments and parameters of a random linear loss."""
     outputs = flat(module(*arguments))
-    loss = sum((y * random(*y.shape, seed=50 + k, grad=False, dtype=y.dtype)).sum() for k, y in enumerate(outputs))
+    loss = sum((y * random(*y.shape, seed=50 + k, grad=False, dtype=y.dtype).to(y.device)).sum() for k, y in enumerate(outputs))
     leaves = [t for t in flat(arguments) if t.requires_grad] + list(module.parameters())
     return [y.detach() for y in outputs] + list(torch.autograd.grad(loss, leaves))
 

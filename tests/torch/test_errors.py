@@ -68,7 +68,7 @@ def test_by_name():
     for wrong in (torch.bfloat16, torch.float16):
         with pytest.raises(ValueError, match=f"the weights are {wrong}; expected float32 or float64"):
             ours.LSTM(3, 5, dtype=wrong)(torch.zeros(7, 2, 3, dtype=wrong))
-    with pytest.raises(ValueError, match="input: expected a tensor on the CPU, got one on meta"):
+    with pytest.raises(ValueError, match="input: expected a tensor on the CPU or on CUDA, got one on meta"):
         ours.LSTM(3, 5)(torch.zeros(7, 2, 3, device="meta"))
     with pytest.warns(UserWarning, match="dropout option adds dropout after all but last recurrent layer"):
         ours.GRU(3, 5, dropout=0.5)
