@@ -7,6 +7,8 @@ from typing import Any
 
 from rnn_from_scratch.backends.gpu.planner import TIERS
 
+BESIDE = {"bridge": ("layers", "tf.keras"), "modules": ("modules", "torch.nn")}  # key of the report -> what was compared with what
+
 
 def faults(report: dict[str, Any]) -> Iterator[str]:
     """All that is wrong, a line each."""
@@ -23,7 +25,8 @@ def faults(report: dict[str, Any]) -> Iterator[str]:
     for what, seen in report.get("planted", {}).items():
         if not seen:
             yield f"a planted bug was not seen: {what}"
-    for who, said in [("layers beside tf.keras", report.get("bridge") or "clean"), *report.get("sanitizer", {}).items()]:
+    beside = [(f"{who} beside {whom}", report.get(key) or "clean") for key, (who, whom) in BESIDE.items()]
+    for who, said in [*beside, *report.get("sanitizer", {}).items()]:
         if said != "clean" and not said.startswith("skipped"):
             yield f"{who}: {said}"
     for name, section in report["sections"].items():
@@ -55,8 +58,7 @@ def findings(report: dict[str, Any]) -> Iterator[str]:
         yield f"{report['runs']} runs in the {' and '.join(same)} tier: {'the same bits' if all(same.values()) else 'OTHER BITS'}."
     if seen := report.get("planted"):
         yield f"Planted bugs: {sum(seen.values())} of {len(seen)} seen."
-    if "bridge" in report:
-        yield f"Layers beside tf.keras: {report['bridge'] or 'equal'}."
+    yield from (f"{who.capitalize()} beside {whom}: {report[key] or 'equal'}." for key, (who, whom) in BESIDE.items() if key in report)
     yield from (f"compute-sanitizer {tool}: {said}" for tool, said in report.get("sanitizer", {}).items())
     both = [row for name in ("crossover", "timings", "more timings") for row in report.get(name, ()) if row["step"] and row["sequence"]]
     if both:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rnn_from_scratch.backends.gpu.planner import TIERS, Limits
 from rnn_from_scratch.measure import EXACT, error
 
-from . import gpu_fit, gpu_parity, gpu_timing
+from . import gpu_fit, gpu_parity, gpu_timing, gpu_torch
 from .gpu_timing import tier
 
 SANITIZER_SECONDS = 120  # for each tool of compute-sanitizer
@@ -100,8 +100,10 @@ def sanitizer(run: Any) -> Iterator[None]:
         yield
 
 
-def beside_keras(run: Any) -> Iterator[None]:
+def beside_others(run: Any) -> Iterator[None]:
     run.report["bridge"] = bridge()
+    yield
+    run.report["modules"] = gpu_torch.modules()
     yield
 
 
@@ -151,7 +153,7 @@ SECTIONS = (
     Section("narrow numbers", 60, "16-bit storage: error and speed beside float32", narrow),
     Section("compute-sanitizer", 240, "memcheck and racecheck of a small run", sanitizer),
     Section("planted bugs", 15, "the comparisons can fail", planted),
-    Section("layers", 20, "a Keras layer on this GPU beside tf.keras'", beside_keras),
+    Section("layers", 30, "a Keras layer on this GPU beside tf.keras', a PyTorch module beside torch.nn's", beside_others),
     Section("more shapes", 40, "DeepBench's", more_shapes),
 )
 
