@@ -53,6 +53,7 @@ bench: $(VENV)/.installed
 tables: $(VENV)/.installed
 	$(BIN)/python -m rnn_from_scratch.verify.table rnn_from_scratch/verify/README.md
 	$(BIN)/python -m tests.helpers.planned kernels/sequence.md
+	$(BIN)/python -m tests.helpers.planned_tensor kernels/tensor.md
 	$(BIN)/python -m bench.gpu_designs kernels
 	$(BIN)/python -m rnn_from_scratch.verify.mutants.table rnn_from_scratch/verify/README.md
 	$(BIN)/python -m rnn_from_scratch.verify.functions.score rnn_from_scratch/verify/README.md

@@ -25,11 +25,11 @@ from .gpu_fit import apart, errors, fit, timed, whole
 
 MB, KB = 1 << 20, 1 << 10
 DEVICES = {
-    "T4": Limits("T4", 40, 64 * KB, 1.59, 64, 2, 4 * MB, 0.32),
-    "A100": Limits("A100", 108, 163 * KB, 1.41, 64, 32, 40 * MB, 1.55),
-    "H100": Limits("H100", 132, 227 * KB, 1.755, 128, 64, 50 * MB, 3.35),
-    "B200": Limits("B200", 148, 227 * KB, 1.85, 128, 64, 126 * MB, 8.0),
-    "RTX 4090": Limits("RTX 4090", 128, 99 * KB, 2.52, 128, 2, 72 * MB, 1.0),
+    "T4": Limits("T4", 40, 64 * KB, 1.59, 64, 2, 4 * MB, 0.32, capability=(7, 5)),
+    "A100": Limits("A100", 108, 163 * KB, 1.41, 64, 32, 40 * MB, 1.55, capability=(8, 0)),
+    "H100": Limits("H100", 132, 227 * KB, 1.755, 128, 64, 50 * MB, 3.35, capability=(9, 0)),
+    "B200": Limits("B200", 148, 227 * KB, 1.85, 128, 64, 126 * MB, 8.0, capability=(10, 0)),
+    "RTX 4090": Limits("RTX 4090", 128, 99 * KB, 2.52, 128, 2, 72 * MB, 1.0, capability=(8, 9)),
     "toy": Limits("toy", 1, 48 * KB, 1.0, 64, 2, MB, 0.1),
 }
 DRAWN = ("T4", "A100", "H100")
@@ -184,7 +184,8 @@ def main(arguments: list[str] | None = None) -> None:
     costs = None
     if options.fit:
         report = json.loads(options.fit.read_text(encoding="utf-8"))
-        limits = Limits(**{**report["limits"], "threads": tuple(report["limits"]["threads"])})
+        said: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in report["limits"].items()}
+        limits = Limits(**said)
         costs = fit(report, limits)
         print(f"{costs}\nerror {errors(costs, limits, timed(report)):.3g}, before {errors(Costs(), limits, timed(report)):.3g}")
     if options.out:

@@ -26,6 +26,7 @@ WAITING = tuple(cells.forms())  # run in as many blocks as there is room for, wh
 FEW = ("PeepholeLSTM", "GRU reset before")  # extras and two states; two phases
 # kind -> options of forward: numbers narrower than float32, beside it
 NARROW: dict[str, dict[str, Any]] = {"float32": {}, "float16": {"storage": "float16"}, "bfloat16": {"storage": "bfloat16"}}
+NARROW |= {f"{kind}, tensor cores": {**options, "math": "tensor"} for kind, options in NARROW.items()}
 NARROW_SHAPES, NARROW_CELLS = ("char", "mid", "big"), cases.PLAIN
 PLANTED = {  # tier -> what, what is replaced by what: none of these is right on any GPU
     "step": {
@@ -44,9 +45,12 @@ PLANTED = {  # tier -> what, what is replaced by what: none of these is right on
 }
 
 
-def judged(p: Problem, ours: dict[str, Any], storage: str | None = None, truth: dict[str, Any] | None = None) -> dict[str, Any]:
+def judged(
+    p: Problem, ours: dict[str, Any], storage: str | None = None, truth: dict[str, Any] | None = None, math: str | None = None
+) -> dict[str, Any]:
     """The worst array beside the reference in float64 (truth, if it is known), and what its dtype and storage allow."""
-    truth, own = truth or solve(cast(p, "float64")), solve_rounded(p, storage_dtype(storage)) if storage else solve(p)
+    truth = truth or solve(cast(p, "float64"))
+    own = solve_rounded(p, storage_dtype(storage), factors=math is not None) if storage else solve(p)
     exact = p.x.dtype.itemsize == 8
     budgets = {k: EXACT if exact else budget(k, error(own[k], truth[k])) for k in truth}
     worst, e, allowed = compare(ours, truth, budgets)
@@ -107,12 +111,18 @@ def many_blocks() -> Iterator[dict[str, Any]]:
 
 
 def narrow(cupy: Any) -> Iterator[dict[str, Any]]:
-    """Numbers narrower than float32 in the tier that the planner takes: the worst array, and ms of both passes."""
+    """Numbers narrower than float32 in the tier that the planner takes, and tensor cores where the GPU has them and room for the
+    weights: the worst array, and ms of both passes."""
     for shape, name in product(NARROW_SHAPES, NARROW_CELLS):
         p = cases.problem(name, shape)
         truth = solve(cast(p, "float64"))
         for kind, options in NARROW.items():
-            row = judged(p, solve(p, "cuda", **options), options.get("storage"), truth)
+            try:
+                backends.plan(p.cell, p.params, p.x, "cuda", options.get("storage"), options.get("math"))
+            except ValueError as refused:
+                yield {"shape": shape, "cell": name, "kind": kind, "refused": str(refused)}
+                continue
+            row = judged(p, solve(p, "cuda", **options), options.get("storage"), truth, options.get("math"))
             yield {"shape": shape, "cell": name, **row, "kind": kind, "ms": both_passes(cupy, p, **options)}
 
 

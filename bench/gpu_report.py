@@ -17,7 +17,7 @@ def faults(report: dict[str, Any]) -> Iterator[str]:
             what = f"{row['tier']}, {row['cell']}, {row['situation']}, {row['kind']}"
             yield f"{what}: {row['array']} is off by {row['error']:.2g}, allowed {row['allowed']:.2g}"
     for row in report.get("narrow", ()):
-        if not row["error"] <= row["allowed"]:
+        if "refused" not in row and not row["error"] <= row["allowed"]:
             yield f"{row['shape']}, {row['cell']}, {row['kind']}: off by {row['error']:.2g}, allowed {row['allowed']:.2g}"
     for name, same in report.get("same bits", {}).items():
         if not same:
@@ -80,7 +80,7 @@ def markdown(report: dict[str, Any]) -> str:
     if report.get("narrow"):
         lines += ["", "## Narrow numbers", "", "| shape | cell | numbers | off by | allowed | ms |", "|---|---|---|--:|--:|---|"]
         for row in report["narrow"]:
-            worth = f"{row['error']:.2g} | {row['allowed']:.2g} | {milliseconds(row['ms'])}"
+            worth = row.get("refused") or f"{row['error']:.2g} | {row['allowed']:.2g} | {milliseconds(row['ms'])}"
             lines.append(f"| {row['shape']} | {row['cell']} | {row['kind']} | {worth} |")
     if report.get("micro"):
         lines += ["", "## Constants", "", "| what | us |", "|---|--:|", *(f"| {what} | {us:.3g} |" for what, us in report["micro"].items())]

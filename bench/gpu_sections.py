@@ -150,7 +150,7 @@ SECTIONS = (
     Section("determinism", 45, "100 runs bit for bit; many blocks that wait for each other", determinism),
     Section("constants", 75, "launch, product, barrier, the sizes about which the tiers change places; the model's constants", constants),
     Section("six shapes", 110, "every cell in both tiers, beside torch (cuDNN) and what the model predicted", six_shapes),
-    Section("narrow numbers", 60, "16-bit storage: error and speed beside float32", narrow),
+    Section("narrow numbers", 120, "16-bit storage and tensor cores: error and speed beside float32", narrow),
     Section("compute-sanitizer", 240, "memcheck and racecheck of a small run", sanitizer),
     Section("planted bugs", 15, "the comparisons can fail", planted),
     Section("layers", 30, "a Keras layer on this GPU beside tf.keras', a PyTorch module beside torch.nn's", beside_others),

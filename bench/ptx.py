@@ -28,7 +28,7 @@ from rnn_from_scratch.backends.emulator import available
 from rnn_from_scratch.backends.emulator.__main__ import example, numbers
 from rnn_from_scratch.backends.emulator.device import LIMITS, EmulatedDevice
 from rnn_from_scratch.backends.emulator.program import guarded
-from rnn_from_scratch.backends.gpu import planner, source
+from rnn_from_scratch.backends.gpu import planner, source, tensor
 from rnn_from_scratch.measure import EXACT, error
 
 from . import nvrtc
@@ -46,8 +46,8 @@ class Recorder(EmulatedDevice):
         self.told: list[dict[str, Any]] = []
         super().__init__()
 
-    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
-        return planner.plan(LIMITS, cell, B, H, dtype, per_gate, default=self.tier)
+    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool, operands: str | None = None) -> planner.Plan:
+        return tensor.plan(LIMITS, cell, B, H, dtype, per_gate, operands, default=self.tier)
 
     def launch(self, text: str, name: str, grid: tuple, block: tuple, args: tuple, shared: int = 0) -> None:
         place = Path(f"{len(self.told):03}_{name}")

@@ -5,7 +5,7 @@
 // cycles that a block waits before it gives up.
 
 constexpr int H = UNITS;
-constexpr int PADDED = rounded_up(H, 4);  // units in a line of the exchange, the last ones 0
+constexpr int PADDED = rounded_up(H, LOADED);  // units in a line of the exchange, the last ones 0
 constexpr int BLOCKS = (H + OWN - 1) / OWN;  // of a row group
 constexpr int PAIRS = (ROWS * OWN + THREADS - 1) / THREADS;  // of a row and a unit that a thread owns
 #define SLICE int(blockIdx.y)  // of the units; the grid is (1, BLOCKS, row groups)

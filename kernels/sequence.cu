@@ -39,9 +39,9 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p, REAL* s, STORE* saved,
-        STORE* tape0, STORE* tape1, STORE* tape2, STORE* tape3, REAL* exchange, const REAL* scale, STORE* y,
-        const unsigned char* live, unsigned* arrived, volatile int* failed, int B, int T, int scales, int rev,
-        int zero_masked) {
+        STORE* tape0, STORE* tape1, STORE* tape2, STORE* tape3, OPERAND* exchange, const REAL* scale,
+        STORE* y, const unsigned char* live, unsigned* arrived, volatile int* failed, int B, int T,
+        int scales, int rev, int zero_masked) {
     extern __shared__ __align__(16) REAL memory[];
     Products<ForwardProduct> products;
     REAL *tile = memory + products.WEIGHTS, *sums = tile + products.TILE;
@@ -73,10 +73,10 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
     // What pair i gives to the product of that round, phase K's: h, or what the phase before returned.
     auto publish = [&](auto which, unsigned round, REAL value, int i, int b, int j) {
         constexpr int K = decltype(which)::value;
-        REAL* line = exchange + round % 2 * slot + size_t(b) * LINE;
+        OPERAND* line = exchange + round % 2 * slot + size_t(b) * LINE;
         if (lost) return;
         for (int part = 0; part < PARTS<K>; part++)
-            line[part * PADDED + j] = value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0];
+            put(&line[part * PADDED + j], value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0]);
     };
 
     each_pair(B, [&](int i, int, int, int b, int j) {

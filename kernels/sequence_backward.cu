@@ -4,7 +4,7 @@
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE* tape2, const STORE* tape3,
          const REAL* Wh, const REAL* p, const REAL* dy, REAL* ds, REAL* dxg, REAL* dhg, REAL* dp,
-         REAL* exchange, const REAL* scale, const unsigned char* live, const int* first_live,
+         OPERAND* exchange, const REAL* scale, const unsigned char* live, const int* first_live,
          unsigned* arrived, volatile int* failed, int B, int T, int scales, int rev, int zero_masked) {
     extern __shared__ __align__(16) REAL memory[];
     Products<BackwardProduct> products;
@@ -107,7 +107,7 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
                     REAL dx = on[i] ? dxgs[g] : 0, dh = dx;
                     if constexpr (!Cell::SHARED) dhg[at] = dh = on[i] ? dhgs[g] : 0;
                     dxg[at] = dx;
-                    if (!lost) exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j] = dh;
+                    if (!lost) put(&exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j], dh);
                 }
                 for (int e = 0; e < E; e++)
                     if (on[i]) dps[i][e] += dp_step[e];

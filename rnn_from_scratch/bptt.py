@@ -43,6 +43,7 @@ class Tape:
     backend: str
     recompute_every: int | None = None
     precision: str | None = None  # of the products: products.py
+    math: str | None = None  # "tensor": what forward was asked for; backends/gpu/tensor.py
     tensors: bool = False  # x came as a torch tensor, and gradients become tensors too
     __repr__, _repr_html_ = shown.tape_text, shown.tape_html
 

@@ -128,8 +128,11 @@ class Device(Protocol):
     def storage(self, name: str, /) -> np.dtype[Any]:
         """The dtype of "float16" or "bfloat16"."""
 
-    def plan(self, cell: Cell, B: int, H: int, dtype: Any, per_gate: bool, /) -> Any:
-        """The gpu/planner.Plan of a call: the time loop on the host, or in one launch by gpu/sequence.py."""
+    def plan(self, cell: Cell, B: int, H: int, dtype: Any, per_gate: bool, operands: str | None, /) -> Any:
+        """The gpu/planner.Plan of a call: the time loop on the host, or in one launch by gpu/sequence.py.
+
+        operands: what tensor cores multiply (gpu/tensor.py), or None.
+        """
 
     @property
     def failed(self) -> Any:

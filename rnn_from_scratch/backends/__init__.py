@@ -20,8 +20,8 @@ from ..bptt import Gradients, Tape
 from ..typing import Array, Cell
 from .native.threads import num_threads, set_num_threads
 from .options import STORAGES as STORAGES  # the names that storage= takes
-from .options import check_out, check_recompute, check_storage
-from .precision import check_precision, rounds
+from .options import check_options, check_out
+from .precision import rounds
 
 __all__ = ["available", "backward", "choose", "forward", "num_threads", "plan", "rounds", "set_num_threads"]
 
@@ -113,11 +113,11 @@ def warn_once(reason: str) -> None:
     warnings.warn(f"{reason}. The reference backend runs meanwhile, which takes longer", RuntimeWarning, stacklevel=4)
 
 
-def plan(cell: Cell, params: dict[str, Array], x: Array, backend: str = "cuda") -> Any:
+def plan(cell: Cell, params: dict[str, Array], x: Array, backend: str = "cuda", storage: str | None = None, math: str | None = None) -> Any:
     """How the CUDA kernels run this call: a planner.Plan with the tier, its tiles, the predicted times and the reason.
 
-    cell, params, x   as in forward
-    backend           "cuda" or "emulated"
+    cell, params, x, storage, math   as in forward
+    backend                          "cuda" or "emulated"
 
     Raises ValueError if the backend is not usable here, ValueError or TypeError as forward does.
     """
@@ -125,7 +125,9 @@ def plan(cell: Cell, params: dict[str, Array], x: Array, backend: str = "cuda") 
     params = check.check_params(cell, params, x)
     if backend not in ("cuda", "emulated"):
         raise ValueError(f"backend: only cuda and emulated plan, got {backend!r}")
-    return load(usable(backend, cell, params, x)).plan(cell, x.shape[0], params["Wh"].shape[0], x.dtype)
+    check_options(backend, backend, x, True, storage, math, None, None)
+    module, operands = load(usable(backend, cell, params, x)), math and (storage or "TF32")
+    return module.plan(cell, x.shape[0], params["Wh"].shape[0], x.dtype, operands=operands)
 
 
 def forward(
@@ -143,6 +145,7 @@ def forward(
     save: bool = True,
     backend: str = "auto",
     storage: str | None = None,
+    math: str | None = None,
     recompute_every: int | None = None,
     precision: str | None = None,
     out: Array | None = None,
@@ -165,6 +168,8 @@ def forward(
     backend         "auto" or a name of backends.available(); a backend asked for by name never falls back
     storage         "float16" or "bfloat16": y and the tape are kept in 16 bits, the arithmetic and all gradients stay float32
                     (cuda and emulated; bfloat16 needs ml_dtypes)
+    math            "tensor": tensor cores make the recurrent products (cuda and emulated), with float32 sums. With storage= their
+                    factors are rounded to it; without, three products of TF32 make one of float32. Refused where it cannot run
     recompute_every   K: the tape keeps the states before steps 0, K, 2K, ... and nothing else; backward runs each K steps forward
                     once more. Less memory for one more forward pass (K near the root of T is least), the same gradients bit for
                     bit (Chen et al. 2016, arXiv:1604.06174). native; on the reference, backward makes the whole tape again
@@ -193,17 +198,12 @@ def forward(
     live = check.check_mask(mask, lengths, cell, x)
     x_scale = check.check_scale("x_scale", x_scale, ("I", x.shape[2]), cell, x)
     h_scale = check.check_scale("h_scale", h_scale, ("H", units), cell, x)
-    name = usable(backend, cell, params, x)
-    if x.dtype == np.complex128 and name != "reference":
-        raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
-    check_storage(storage, name, x)
-    go_backwards, zero_masked_outputs, save = bool(go_backwards), bool(zero_masked_outputs), bool(save)
-    check_recompute(recompute_every, name, save)
-    check_precision(precision, name, backend, x)
+    name, save, flags = usable(backend, cell, params, x), bool(save), (bool(go_backwards), bool(zero_masked_outputs))
+    check_options(name, backend, x, save, storage, math, recompute_every, precision)
     out = check_out(out, x, units, storage, *params.values(), *s0, live, x_scale, h_scale) if out is not None else None
-    asked = {"storage": storage, "recompute_every": recompute_every, "precision": precision, "out": out if name == "native" else None}
-    extra = {k: v for k, v in asked.items() if v is not None}
-    y, state, tape = load(name).forward(cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save, **extra)
+    asked = {"storage": storage, "math": math, "recompute_every": recompute_every, "precision": precision}
+    extra = {k: v for k, v in {**asked, "out": out if name == "native" else None}.items() if v is not None}
+    y, state, tape = load(name).forward(cell, params, x, s0, live, *flags, x_scale, h_scale, save, **extra)
     if out is not None and y is not out:
         out[...], y = y, out
     if tensors:

@@ -9,8 +9,22 @@ import numpy as np
 from ..array_kinds import on_gpu
 from ..params import as_array
 from ..typing import Array
+from .precision import check_precision
 
 STORAGES = ("float16", "bfloat16")
+MATHS = ("tensor",)
+
+
+def check_options(
+    name: str, asked: str, x: Array, save: bool, storage: str | None, math: str | None, every: int | None, precision: str | None
+) -> None:
+    """Raise ValueError or TypeError unless the backend `name`, asked for as `asked`, has all of these options for this x."""
+    if x.dtype == np.complex128 and name != "reference":
+        raise TypeError(f"x: complex128 runs on the reference backend only, got backend={name!r}")
+    check_storage(storage, name, x)
+    check_math(math, name, x)
+    check_recompute(every, name, save)
+    check_precision(precision, name, asked, x)
 
 
 def check_storage(storage: str | None, name: str, x: Array) -> None:
@@ -23,6 +37,18 @@ def check_storage(storage: str | None, name: str, x: Array) -> None:
         raise ValueError(f"storage: only the backends cuda and emulated keep 16 bits, got backend={name!r}")
     if x.dtype != np.float32:
         raise TypeError(f"storage: 16 bits are kept of float32 arithmetic, got x of {x.dtype}")
+
+
+def check_math(math: str | None, name: str, x: Array) -> None:
+    """Raise ValueError or TypeError unless the backend has tensor cores and this x can use them."""
+    if math is None:
+        return
+    if math not in MATHS:
+        raise ValueError(f"math: expected None or one of {', '.join(MATHS)}, got {math!r}")
+    if name not in ("cuda", "emulated"):
+        raise ValueError(f"math: only the backends cuda and emulated have tensor cores, got backend={name!r}")
+    if x.dtype != np.float32:
+        raise TypeError(f"math: tensor cores add in float32, got x of {x.dtype}")
 
 
 def check_recompute(every: int | None, name: str, save: bool) -> None:

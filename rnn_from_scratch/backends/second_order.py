@@ -149,6 +149,8 @@ def check_tape(tape: Any, name: str) -> Tape:
         raise TypeError(f"tape: {name} expects float32 or float64, got {tape.x.dtype}; run forward in float64")
     if any(s.dtype != tape.x.dtype for s in tape.states):
         raise TypeError(f"tape: {name} expects one kept in the dtype of x; call forward without storage=")
+    if tape.math is not None:
+        raise ValueError(f"tape: {name} has no products on tensor cores; call forward without math=")
     if tape.precision is not None:
         raise ValueError(f"tape: {name} has no products in {tape.precision}; call forward without precision=")
     return tape

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 
-from .. import backends, cells
+from .. import backends, bptt, cells, products
 from ..params import param_shapes
 from ..typing import Array, ListedCell
 
@@ -134,16 +136,30 @@ def solve(p: Problem, backend: str = "reference", storage: str | None = None, **
     return named(p, y, state, backends.backward(tape, p.dy, p.dstate))
 
 
-def solve_rounded(p: Problem, dtype: np.dtype) -> dict[str, Array]:
-    """The reference, with y and the tape rounded to 16 bits: what storage= may be off is measured against this."""
-    y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
-    assert tape is not None and tape.saved is not None
+def solve_rounded(p: Problem, dtype: np.dtype, factors: bool = False) -> dict[str, Array]:
+    """The reference, with y and the tape rounded to 16 bits: what storage= may be off is measured against this.
+
+    factors: round those of the recurrent products too, as tensor cores do: h and Wh forward, the gates' gradients and Wh backward.
+    """
 
     def rounded(a: Array) -> Array:
         return a.astype(dtype).astype(a.dtype)
 
-    tape = replace(tape, states=tuple(map(rounded, tape.states)), saved=rounded(tape.saved))
-    return named(p, rounded(y), state, backends.backward(tape, p.dy, p.dstate))
+    def product(a: Array, W: Array, scale: Array | None, precision: Any = None) -> Array:
+        if np.shares_memory(W, p.params["Wx"]):
+            return products.product(a, W, scale)
+        each = [a if scale is None else a * scale] if scale is None or scale.ndim == 2 else a * scale
+        return np.concatenate([rounded(x) @ w for x, w in zip(each, np.split(rounded(W), len(each), axis=1))], axis=1)
+
+    def product_da(d: Array, W: Array, scale: Array | None, precision: Any = None) -> Array:
+        both = (d, W) if np.shares_memory(W, p.params["Wx"]) else (rounded(d), rounded(W))
+        return products.product_da(*both, scale)
+
+    with patch.multiple(bptt, product=product, product_da=product_da) if factors else nullcontext():
+        y, state, tape = backends.forward(p.cell, p.params, p.x, **p.options, backend="reference")
+        assert tape is not None and tape.saved is not None
+        tape = replace(tape, states=tuple(map(rounded, tape.states)), saved=rounded(tape.saved))
+        return named(p, rounded(y), state, backends.backward(tape, p.dy, p.dstate))
 
 
 def named(p: Problem, y: Array, state: tuple[Array, ...], grads: Any) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rnn_from_scratch import backends
@@ -34,12 +35,13 @@ def cupy(monkeypatch):
 
 def test_what_a_device_says_of_itself(monkeypatch):
     cupy_stand_in.install(monkeypatch)
-    expected = planner.Limits("no H100 but a stand-in", 6, 64 << 10, 1.0, 64, 2, 1 << 22, 0.32)
+    expected = planner.Limits("no H100 but a stand-in", 6, 64 << 10, 1.0, 64, 2, 1 << 22, 0.32, capability=(7, 5))
     assert cuda.limits(0) == expected
     older = {**cupy_stand_in.Device.attributes, "ComputeCapabilityMajor": 6, "ComputeCapabilityMinor": 1}
     monkeypatch.setattr(cupy_stand_in.Device, "attributes", older)
     cuda.limits.cache_clear()
-    assert cuda.limits(0) == expected._replace(lanes=128, lanes64=4, cooperative=False)  # no release and acquire before 7.0
+    before = {"cooperative": False, "capability": (6, 1)}  # no release and acquire before 7.0
+    assert cuda.limits(0) == expected._replace(lanes=128, lanes64=4, **before)
     cuda.limits.cache_clear()
 
 
@@ -59,6 +61,15 @@ def test_the_same_bits_as_emulated(cupy):
     p = problem(CELLS["LSTM"], "any mask", "float32")
     ours, theirs = solve(p, "cuda"), solve(p, "emulated")
     assert {n for n in ours if ours[n].tobytes() != theirs[n].tobytes()} == set()
+
+
+def test_tensor_cores_give_the_same_bits_as_emulated(cupy):
+    p = problem(CELLS["GRU reset before"], "scale per gate, any mask", "float32")
+    ours, theirs = (solve(p, backend, storage="float16", math="tensor") for backend in ("cuda", "emulated"))
+    assert {n for n in ours if np.asarray(ours[n]).tobytes() != theirs[n].tobytes()} == set()
+    for storage, factors in (("bfloat16", "bfloat16"), (None, "TF32")):
+        with pytest.raises(ValueError, match=f"products in {factors} need compute capability 8.0, and no H100 but a stand-in has 7.5"):
+            backends.forward(p.cell, p.params, p.x, backend="cuda", storage=storage, math="tensor")
 
 
 def test_shared_memory_is_asked_for_before_the_launch(cupy, monkeypatch):

@@ -75,7 +75,9 @@ def test_it_writes_a_report(small, tmp_path, capsys):
     assert all(report["planted"].values())
     assert len(report["planted"]) == 9
     assert {"launch", "product of 32 x 32", "barrier of 4 blocks", "compile sequence.cu, first"} <= set(report["micro"])
-    assert [row["kind"] for row in report["narrow"]] == ["float32", "float16", "bfloat16"]
+    kinds = ["float32", "float16", "bfloat16"]
+    assert [row["kind"] for row in report["narrow"]] == [*kinds, *(f"{kind}, tensor cores" for kind in kinds)]
+    assert ["refused" in row for row in report["narrow"]] == [False, False, False, True, True, True]  # an sm_75 of 32 threads
     assert 1e-3 > report["narrow"][1]["error"] > 100 * report["narrow"][0]["error"] > 0
     shown = (tmp_path / "gpu_report.md").read_text()
     first = "# no H100 but a stand-in\n\n50 comparisons with the reference.\n2 runs in the step and sequence tier: the same bits.\n"
@@ -89,6 +91,16 @@ def test_it_writes_a_report(small, tmp_path, capsys):
     assert gpu_model.Costs(**report["costs"]) != gpu_model.Costs()
     gpu_model.main(["--fit", str(tmp_path / "gpu_report.json")])
     assert capsys.readouterr().out.startswith("Costs(call=")
+
+
+def test_tensor_cores_are_judged_by_what_rounded_factors_cost(small, monkeypatch):
+    two_warps = cuda.limits(0)._replace(threads=(64,))
+    monkeypatch.setattr(cuda, "limits", lambda device: two_warps)
+    monkeypatch.delenv("RNN_GPU_TIER")
+    monkeypatch.setattr(gpu_parity, "NARROW", {kind: o for kind, o in gpu_parity.NARROW.items() if kind.startswith("float16")})
+    plain, tensor = gpu_parity.narrow(sys.modules["cupy"])
+    assert tensor["kind"] == "float16, tensor cores" and tensor["error"] <= tensor["allowed"]
+    assert tensor["allowed"] != plain["allowed"] and tensor["error"] != plain["error"]
 
 
 def test_one_section_can_be_chosen(small, tmp_path, capsys):

@@ -40,12 +40,9 @@ def code(name: str, kernel: Kernel, dtype: str, registers: int = 0) -> list[str]
     return [f"{name}: {complaint}" for complaint in complaints]
 
 
-def sequence(name: str, kernel: Kernel, dtype: str, barriers: int, loads: int = 1, several: bool = False) -> list[str]:
-    """Complaints about a kernel of sequence.cu that has so many barriers between blocks.
-
-    loads: wide ones that must be on their way together; several: tiles, the next of which is to be fetched while one is used.
-    """
-    complaints = tile_loop(kernel.instructions, loads, several)
+def between_blocks(kernel: Kernel, barriers: int) -> list[str]:
+    """Complaints about how a kernel of sequence.cu, which has so many barriers between blocks, exchanges what it published."""
+    complaints = []
 
     def count(pattern: str) -> int:
         return sum(bool(re.match(pattern, i)) for i in kernel.instructions)
@@ -66,6 +63,15 @@ def sequence(name: str, kernel: Kernel, dtype: str, barriers: int, loads: int = 
         complaints.append("what the blocks exchange is not loaded 128 bits at a time from the level 2 cache")
     if count(r"LDG\.E\.128(?!\.STRONG\.GPU)"):
         complaints.append("a wide load that may come from the level 1 cache")
+    return complaints
+
+
+def sequence(name: str, kernel: Kernel, dtype: str, barriers: int, loads: int = 1, several: bool = False) -> list[str]:
+    """Complaints about a kernel of sequence.cu with the products of product.h.
+
+    loads: wide ones that must be on their way together; several: tiles, the next of which is to be fetched while one is used.
+    """
+    complaints = [*tile_loop(kernel.instructions, loads, several), *between_blocks(kernel, barriers)]
     wide = [i for i, instruction in enumerate(kernel.instructions) if instruction.startswith("LDS") and instruction.endswith(".128")]
     if not wide:
         return [f"{name}: no wide loads from shared memory", *(f"{name}: {c}" for c in complaints)]
@@ -91,6 +97,34 @@ def tile_loop(instructions: tuple[str, ...], loads: int, several: bool) -> list[
         most = max(most, together)
     complaints = [f"{most} loads of a tile on their way at once, {loads} wanted"] if most < loads else []
     return [*complaints, "the next tile is not fetched while one is used"] if several and not ahead else complaints
+
+
+def tensor(name: str, kernel: Kernel, barriers: int, multiply: str, held: bool) -> list[str]:
+    """Complaints about a kernel of sequence.cu with the products of tensor_product.h, which are instructions of the name `multiply`.
+
+    Fragments of the weights are made before the first step: from then on they come from registers (held) or from shared memory.
+    """
+    complaints, instructions = between_blocks(kernel, barriers), kernel.instructions
+    kinds = {i for i in instructions if "MMA" in i}
+    if kinds != {multiply}:
+        complaints.append(f"products by {', '.join(sorted(kinds)) or 'nothing'}, expected {multiply}")
+    products, since = [], list[str]()  # what stands between the look at the counter (a barrier, if there is none) and the products
+    for instruction in instructions:
+        if re.match(LOOK, instruction) or (not barriers and instruction.startswith("BAR.SYNC")):
+            since = []
+        since.append(instruction)
+        if instruction == multiply:
+            products.append(tuple(since))
+    loads = {i for part in products for i in part}
+    if any(i.startswith("LDG") and not i.startswith("LDG.E.128.STRONG") and not re.match(LOOK, i) for i in loads):
+        complaints.append("weights, or something else, come from memory at every step")
+    if any(i.startswith("F2F") and "TF32" not in i for i in loads):
+        complaints.append("numbers become 16 bits at every step")
+    if products and held == any(i.startswith("LDS") and i.endswith(".128") for i in loads):
+        complaints.append(f"weights in {'registers, but wide' if held else 'shared memory, but no wide'} loads from shared memory")
+    if products and not any(i.startswith("LDS") and i.endswith(".64") for i in loads):
+        complaints.append("no lane gets its words of the operand in one load")
+    return [f"{name}: {complaint}" for complaint in complaints]
 
 
 def around_release(instructions: tuple[str, ...]) -> list[str]:

@@ -51,12 +51,12 @@ def cases(device: str, kinds: list[tuple] = KINDS) -> list[Case]:
     return found
 
 
-def occupancy(case: Case, registers: int) -> int:
+def occupancy(device: str, plan: planner.Plan, registers: int) -> int:
     """Blocks on one multiprocessor: of 65536 registers, given out by 256 to a warp, and of its shared memory."""
-    assert case.plan.tiles is not None
-    threads = case.plan.tiles.threads
+    assert plan.tiles is not None
+    threads = plan.tiles.threads
     by_registers = 65536 // (planner.up(registers * 32, 256) * 256 * (threads // 32))
-    return min(by_registers, (DEVICES[case.device].shared + 1024) // (case.plan.shared + 1024), 2048 // threads)
+    return min(by_registers, (DEVICES[device].shared + 1024) // (plan.shared + 1024), 2048 // threads)
 
 
 def table() -> str:
@@ -68,10 +68,10 @@ def table() -> str:
             tiles, (slices, groups) = case.plan.tiles, case.plan.grid
             assert tiles is not None
             needed = [kernels[name].registers for name in ("forward", "backward")]
-            weights = "registers" if tiles.held else "shared"
+            weights, together = "registers" if tiles.held else "shared", occupancy(case.device, case.plan, max(needed))
             lines.append(
                 f"| {device} | {case.cell} | {case.B} | {case.H} | {slices} x {groups} of {tiles.threads} | {tiles.own} x {tiles.rows} "
-                f"| {weights} | {case.plan.shared / 1024:.0f} | {needed[0]}, {needed[1]} | {occupancy(case, max(needed))} |"
+                f"| {weights} | {case.plan.shared / 1024:.0f} | {needed[0]}, {needed[1]} | {together} |"
             )
     return "\n".join(lines)
 

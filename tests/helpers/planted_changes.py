@@ -24,6 +24,9 @@ MASKS = {  # a choice by mask, direction or state that every kernel makes -> wha
 }
 
 
+TYPES = r"extern|REAL|Number|STORE\*|Four|bool|unsigned|Words|OPERAND|float|RNN_FN|__shared__"  # what declarations begin with
+
+
 class Mutant(NamedTuple):
     """One break: what is replaced by what, in which line of a file, and the whole text that results."""
 
@@ -63,7 +66,7 @@ def subscripts(code: str) -> Iterator[tuple[str, int, int]]:
     """(array, start, end) of what is inside every pair of brackets that is an index, not a declaration or a capture."""
     for opened in re.finditer(r"(\w+|\))(\[)", code):
         line = code[code.rfind("\n", 0, opened.start()) + 1 : opened.start()]
-        if re.search(r"^\s*((const )?(extern|REAL|Number|STORE\*|Four|bool|RNN_FN|__shared__))\s", line) and "=" not in line:
+        if re.search(rf"^\s*((const )?({TYPES}))\s", line) and "=" not in line:
             continue
         depth, end = 1, opened.end()
         while depth:

@@ -32,18 +32,18 @@ def form(name: str, activation: str, recurrent: str, **options):
     return replace(cell, recurrent_activation=recurrent) if hasattr(cell, "recurrent_activation") else cell
 
 
-def on_device(p, device, storage=None):
+def on_device(p, device, storage=None, math=None):
     """y, final states, gradients by name, and the tape, from one device object."""
     o = {"mask": None, "go_backwards": False, "zero_masked_outputs": False, "x_scale": None, "h_scale": None, **p.options}
     flags = o["mask"], o["go_backwards"], o["zero_masked_outputs"], o["x_scale"], o["h_scale"]
-    y, state, tape = host.forward(device, "emulated", storage, p.cell, p.params, p.x, o["initial_state"], *flags, True)
+    y, state, tape = host.forward(device, "emulated", storage, math, p.cell, p.params, p.x, o["initial_state"], *flags, True)
     grads = host.backward(device, storage, tape, p.dy, p.dstate, GRADIENTS)
     return named(p, y, state, grads), tape
 
 
-def bits(p, device, storage=None):
+def bits(p, device, storage=None, math=None):
     """Every result and the tape, as bytes."""
-    results, tape = on_device(p, device, storage)
+    results, tape = on_device(p, device, storage, math)
     every = {**results, "saved": tape.saved, **{f"tape {i}": s for i, s in enumerate(tape.states)}}
     return {name: np.asarray(a).tobytes() for name, a in every.items()}
 

@@ -18,9 +18,9 @@ from .gxx import EmulatorError, available
 __all__ = ["EmulatedDevice", "EmulatorError", "available", "backward", "backward_vjp", "forward", "jvp", "plan"]
 
 
-def forward(*args: Any, storage: str | None = None) -> tuple:
-    """As bptt.forward; storage as in backends.forward."""
-    return host.forward(EmulatedDevice(), "emulated", storage, *args)
+def forward(*args: Any, storage: str | None = None, math: str | None = None) -> tuple:
+    """As bptt.forward; storage and math as in backends.forward."""
+    return host.forward(EmulatedDevice(), "emulated", storage, math, *args)
 
 
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:

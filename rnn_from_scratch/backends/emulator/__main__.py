@@ -27,7 +27,7 @@ def example(device: EmulatedDevice, cell: Any, sizes: tuple[int, ...], mask: boo
         live[:1, -1] = False
     zeros = tuple(np.zeros((B, H), dtype) for _ in cell.states)
     weights = params.init_params(cell, I, H, dtype=dtype)
-    _, _, tape = host.forward(device, "emulated", None, cell, weights, x, zeros, live, False, False, None, None, True)
+    _, _, tape = host.forward(device, "emulated", None, None, cell, weights, x, zeros, live, False, False, None, None, True)
     dstate, wrt = (None,) * len(zeros), ("x", "params", "initial_state")
     host.backward(device, None, tape, dy, dstate, wrt)
     if device.traced and device.traced[0].startswith(second_order.DualCall.kernels):

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from ...typing import Array
-from ..gpu import planner
+from ..gpu import planner, tensor
 from ..gpu.storage import storage_dtype
 from .gxx import EmulatorError
 from .program import Program, guarded, memory
 
 program = lru_cache(maxsize=64)(Program)
-LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1.0, 64, 32, 1 << 20, 1.0, threads=(32,))  # few fibres: one for each thread
+LIMITS = planner.Limits("the emulator", 6, 48 << 10, 1.0, 64, 32, 1 << 20, 1.0)
+LIMITS = LIMITS._replace(threads=(32,), capability=(8, 0))  # few fibres: one for each thread
 
 
-def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False) -> planner.Plan:
+def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, operands: str | None = None) -> planner.Plan:
     """As cuda.plan; the emulator takes the step tier unless RNN_GPU_TIER=sequence asks for the other."""
-    return planner.plan(LIMITS, cell, B, H, dtype, per_gate, default="step")
+    return tensor.plan(LIMITS, cell, B, H, dtype, per_gate, operands, default="step")
 
 
 class EmulatedDevice:
@@ -35,10 +36,10 @@ class EmulatedDevice:
         self.launches, self.level = 0, "-O0" if traced else "-O1"
         self.failed = self.zeros((1,), np.int32)
 
-    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
+    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool, operands: str | None = None) -> planner.Plan:
         if self.tiles is None or not B:
-            return plan(cell, B, H, dtype, per_gate)
-        return planner.with_tiles(self.tiles, cell, B, H, dtype, per_gate)
+            return plan(cell, B, H, dtype, per_gate, operands)
+        return tensor.with_tiles(self.tiles, cell, B, H, dtype, per_gate, operands)
 
     def check(self) -> None:
         if self.failed[0]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...typing import Array, Device
 from .source import column_sum_text, step_text
+from .tensor import operands_of
 
 MAX_STATES = 4  # of a cell: kernels/prelude.h
 i32 = np.int32
@@ -26,8 +27,9 @@ class GpuCall:
 
     kernels = ""  # what the names of the kernels that know the cell begin with
 
-    def __init__(self, device: Device, cell: Any, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage):
+    def __init__(self, device: Device, cell: Any, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage, math=None):
         self.device, self.cell, self.real, self.storage = device, cell, x.dtype, storage
+        self.operands = operands_of(math, storage)  # of tensor cores
         self.text = step_text(cell, x.dtype, storage)
         self.store = device.storage(storage) if storage else x.dtype
         self.B, self.T, self.I = x.shape
@@ -45,7 +47,7 @@ class GpuCall:
     @cached_property
     def plan(self) -> Any:
         """The planner.Plan: which tier runs, with which tiles."""
-        return self.device.plan(self.cell, self.B, self.H, self.real, bool(self.scales > 1))
+        return self.device.plan(self.cell, self.B, self.H, self.real, bool(self.scales > 1), self.operands)
 
     def put(self, array: Array | None) -> Array | None:
         return None if array is None else self.device.put(array)

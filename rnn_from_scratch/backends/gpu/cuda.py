@@ -14,7 +14,7 @@ import numpy as np
 
 from ...array_kinds import on_gpu
 from ...typing import Array
-from . import host, planner, second_order
+from . import host, planner, second_order, tensor
 from .storage import storage_dtype, storage_of
 
 OPTIONS = ("-std=c++17", "-default-device")  # CUDA 12 needs the second one for lambdas; CuPy adds -ftz=true; never fast-math
@@ -99,6 +99,7 @@ def limits(device: int) -> planner.Limits:
         cache=said["L2CacheSize"],
         memory=memory,
         cooperative=bool(said["CooperativeLaunch"]) and version >= (7, 0),  # older ones have no release and acquire
+        capability=version,
     )
 
 
@@ -113,11 +114,11 @@ def flag(device: int) -> np.ndarray:
     return cell
 
 
-def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False) -> planner.Plan:
-    """How the current device runs a batch of B rows with H units; per_gate: h_scale differs from gate to gate."""
+def plan(cell: Any, B: int, H: int, dtype: Any, per_gate: bool = False, operands: str | None = None) -> planner.Plan:
+    """How the current device runs a batch of B rows with H units; per_gate: h_scale differs from gate to gate; operands: see tensor."""
     import cupy
 
-    return planner.plan(limits(cupy.cuda.Device().id), cell, B, H, dtype, per_gate)
+    return tensor.plan(limits(cupy.cuda.Device().id), cell, B, H, dtype, per_gate, operands)
 
 
 class CupyDevice:
@@ -174,8 +175,8 @@ class CupyDevice:
             return self.cublas.CUBLAS_OP_N, max(a.strides[0] // a.itemsize, a.shape[1])
         return self.cublas.CUBLAS_OP_T, max(a.strides[1] // a.itemsize, a.shape[0])
 
-    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool) -> planner.Plan:
-        return planner.plan(limits(self.id), cell, B, H, dtype, per_gate)
+    def plan(self, cell: Any, B: int, H: int, dtype: Any, per_gate: bool, operands: str | None = None) -> planner.Plan:
+        return tensor.plan(limits(self.id), cell, B, H, dtype, per_gate, operands)
 
     @property
     def failed(self) -> np.uintp:
@@ -197,9 +198,9 @@ class CupyDevice:
             kernel(self.id, text, name)(grid, block, args)
 
 
-def forward(cell: Any, params: dict[str, Array], x: Array, *args: Any, storage: str | None = None) -> tuple:
-    """As bptt.forward; storage as in backends.forward."""
-    return host.forward(CupyDevice(host=not on_gpu(x)), "cuda", storage, cell, params, x, *args)
+def forward(cell: Any, params: dict[str, Array], x: Array, *args: Any, storage: str | None = None, math: str | None = None) -> tuple:
+    """As bptt.forward; storage and math as in backends.forward."""
+    return host.forward(CupyDevice(host=not on_gpu(x)), "cuda", storage, math, cell, params, x, *args)
 
 
 def backward(tape: Any, dy: Array | None, dstate: tuple, wrt: tuple[str, ...]) -> Any:

@@ -25,12 +25,12 @@ def tier(call: GpuCall) -> Any:
     return per_step if call.plan.tiles is None else sequence
 
 
-def forward(device: Device, name, storage, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
+def forward(device: Device, name, storage, math, cell, params, x, s0, live, go_backwards, zero_masked_outputs, x_scale, h_scale, save):
     """Run the cell over x; see backends.forward for the arguments, which are checked. name: of the backend, for the tape.
 
     Returns y [B,T,H], the final states, and the Tape or None.
     """
-    call = GpuCall(device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage)
+    call = GpuCall(device, cell, params, x, live, go_backwards, zero_masked_outputs, x_scale, h_scale, storage, math)
     loop, s = tier(call), device.empty((len(s0), call.B, call.H), call.real)
     for k, first in enumerate(s0):
         s[k] = device.put(first)
@@ -41,7 +41,7 @@ def forward(device: Device, name, storage, cell, params, x, s0, live, go_backwar
     if not save:
         return device.get(y), state, None
     flags = bool(go_backwards), bool(zero_masked_outputs)
-    return device.get(y), state, Tape(cell, params, x, tuple(states), saved, live, *flags, x_scale, h_scale, name)
+    return device.get(y), state, Tape(cell, params, x, tuple(states), saved, live, *flags, x_scale, h_scale, name, math=math)
 
 
 def run_forward(call: GpuCall, loop: Any, s: Array, save: bool) -> tuple[Array, Array | None, list[Array]]:
@@ -67,7 +67,7 @@ def backward(device: Device, storage, tape, dy, dstate, wrt):
     """Backpropagation through time over a Tape of forward; dy is in processing order. Returns Gradients."""
     cell, live = tape.cell, tape.live
     flags = live, tape.go_backwards, tape.zero_masked_outputs
-    call = GpuCall(device, cell, tape.params, tape.x, *flags, tape.x_scale, tape.h_scale, storage)
+    call = GpuCall(device, cell, tape.params, tape.x, *flags, tape.x_scale, tape.h_scale, storage, tape.math)
     loop, ds = tier(call), device.zeros((len(cell.states), call.B, call.H), call.real)
     for k, d in enumerate(dstate):
         if d is not None:

@@ -36,6 +36,7 @@ class Limits(NamedTuple):
     memory: float  # TB/s of the device's memory
     cooperative: bool = True  # can blocks wait for each other?
     threads: tuple[int, ...] = (256, 512)  # sizes of a block to try
+    capability: tuple[int, int] = (0, 0)  # what tensor cores it has: tensor.py
 
 
 class Tiles(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 
 from ...typing import Array
 from .call import GpuCall
-from .planner import up
 from .source import sequence_text
+from .tensor import item, padded
 
 PATIENCE = 1 << 36  # clock cycles that a block waits before it gives up: the better part of a minute
 i32 = np.int32
@@ -16,10 +16,12 @@ i32 = np.int32
 def launch(call: GpuCall, name: str, before: tuple, after: tuple) -> None:
     """One kernel. Between the two groups of arrays stands exchange: what the blocks write to each other, in two slots by turns."""
     device, (slices, groups), tiles = call.device, call.plan.grid, call.plan.tiles
-    text = sequence_text(call.cell, call.real, call.storage, call.H, tiles, bool(call.scales > 1), PATIENCE)
+    tensor = call.operands is not None
+    text = sequence_text(call.cell, call.real, call.storage, call.H, tiles, bool(call.scales > 1), PATIENCE, tensor)
     widest = max(hi - lo for lo, hi in call.phases)
     operands = widest if name == "backward" or call.scales > 1 else 1
-    exchange = device.zeros((2, call.B, operands * 4 * up(call.H, 4)), call.real)
+    width = padded(call.H, item(call.operands) if call.operands else 4)
+    exchange = device.zeros((2, call.B, operands * width), np.dtype("uint16") if tensor and call.storage else call.real)
     arrived = device.zeros((groups, 32), np.dtype("uint32"))
     sizes = i32(call.B), i32(call.T), call.scales, call.rev, call.zero_masked
     args = (*before, exchange, call.h_scale, *after, arrived, device.failed, *sizes)

@@ -17,7 +17,8 @@ from ..forms import cxx_name, cxx_type, header
 
 REALS = {"float32": "float", "float64": "double"}
 STORAGES = {None: 0, "float16": 1, "bfloat16": 2}
-SEQUENCE_FILES = ("barrier.h", "product.h", "row_group.h", "sequence.cu", "sequence_backward.cu")
+SEQUENCE_FILES = ("row_group.h", "sequence.cu", "sequence_backward.cu")
+PRODUCT_FILES = {False: ("barrier.h", "product.h"), True: ("barrier.h", "mma.h", "tensor_product.h")}  # on tensor cores?
 
 
 class Parameter(NamedTuple):
@@ -81,12 +82,17 @@ def second_order_text(cell: Any, dtype: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def sequence_text(cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, patience: int) -> str:
-    """The two kernels of the sequence tier for one cell and one planner.Tiles; patience: cycles that a block waits."""
+def sequence_text(
+    cell: Any, dtype: Any, storage: str | None, units: int, tiles: Any, per_gate: bool, patience: int, tensor: bool = False
+) -> str:
+    """The two kernels of the sequence tier for one cell and one planner.Tiles, with products on tensor cores or without.
+
+    patience: cycles that a block waits.
+    """
     macros = {"REAL": REALS[str(dtype)], "STORAGE": STORAGES[storage], "CELL": cxx_type(cell), "UNITS": units}
     macros |= {name.upper(): int(value) for name, value in tiles._asdict().items()}
     macros |= {"PER_GATE": int(per_gate), "PATIENCE": patience}
-    return assemble([*cell_files(cell), *SEQUENCE_FILES], macros)
+    return assemble([*cell_files(cell), *PRODUCT_FILES[tensor], *SEQUENCE_FILES], macros)
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +107,7 @@ TYPES |= {"unsigned char": "uint8", "int": "int32", "unsigned": "uint32", "long 
 
 
 def signatures(text: str) -> dict[str, list[Parameter]]:
-    """Kernel name -> its parameters, parsed from the text. REAL and STORE are resolved by the text's own macros."""
+    """Kernel name -> its parameters, parsed from the text. REAL, STORE and OPERAND are resolved by the text itself."""
     plain = re.sub(r"//[^\n]*", "", text)
     real = re.search(r"#define REAL (\w+)", plain)
     storage = re.search(r"#define STORAGE (\d)", plain)
@@ -109,6 +115,8 @@ def signatures(text: str) -> dict[str, list[Parameter]]:
     if real:
         types["REAL"] = TYPES[real[1]]
         types["STORE"] = types["REAL"] if not storage or storage[1] == "0" else "uint16"
+    if operand := re.search(r"typedef (\w+) OPERAND;", plain):
+        types["OPERAND"] = types[operand[1]]
     found = {}
     for name, inside in KERNEL.findall(plain):
         found[name] = [parameter(piece, types) for piece in inside.split(",") if piece.strip()]
