@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 from rnn_from_scratch import torch as ours  # noqa: E402
 from rnn_from_scratch.backends import emulator  # noqa: E402
 from rnn_from_scratch.torch import cuda, function  # noqa: E402
+from rnn_from_scratch.torch.layout import Call  # noqa: E402
 from rnn_from_scratch.torch.operators import SCHEMAS  # noqa: E402
 
 from ..helpers import cuda_tensors, cupy_stand_in  # noqa: E402
@@ -84,6 +85,25 @@ def test_float32(gpu):
     theirs, module = pair("GRU", 3, 5, dtype=torch.float32)
     x = random(4, 2, 3, dtype=torch.float32)
     assert_like(results(theirs, x), module, [x], 3e-6)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_calls_of_keras_layers_equal_the_cpu(gpu, reverse):
+    """Weights and y as Keras has them, a mask, dropout masks for each gate; gradients, and those of a penalty on them."""
+    G, B, T, I, H = 4, 3, 7, 2, 5
+    call = Call("peephole_lstm", (), False, reverse, "auto", own=True, zero_masked=True).text()
+    states, weights = states_of(ours.PeepholeLSTM(1, 1), B, H), (random(I, G * H), random(H, G * H), random(G * H), random(3, H))
+    scales = random(B, T, grad=False) > 0.3, random(G, B, I, seed=7, grad=False).exp(), random(G, B, H, seed=8, grad=False).exp()
+
+    def results(x, states, weights, scales):
+        y = function.sequence(call, 3, x, states, weights, *scales)
+        leaves = [x, *states, *weights]
+        first = torch.autograd.grad(sum((t * t * t).sum() for t in y), leaves, create_graph=True)
+        return [*y, *first, *torch.autograd.grad(sum((g * g).sum() for g in first), leaves)]
+
+    arguments = random(B, T, I), states, weights, scales
+    expected = [t.detach() for t in results(*arguments)]
+    assert_same([there(t).detach() for t in results(*moved(arguments))], expected)
 
 
 def penalty(module, x, hx, weight):
