@@ -3,13 +3,14 @@
 # make mutants all planted bugs, of which `make check` draws a part
 # make bench   the benchmark suites       make wheel   build the wheel and try it in a bare environment
 # make docs    the guides and the API reference as static pages, in build/docs
+# make scaling times of 1, 2, 4, ... threads beside what the model of bench/README.md predicts, and constants that fit
 # make tables  write the tables of the guides again    make gpu-check MINUTES=8   checks and times of the CUDA kernels; PYTHON needs CuPy
 # make programs MNIST=FOLDER SHAKESPEARE=FILE ABC=FILE WORDS=FILE PAIRS=FILE   train every program of the books (hours), write their table
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check mutants lint docs bench gpu-check wheel tables programs clean
+.PHONY: demo test check mutants lint docs bench scaling gpu-check wheel tables programs clean
 .DELETE_ON_ERROR:
 
 # installed once; again when the project's own files say something else
@@ -50,7 +51,11 @@ gpu-check:
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest -q bench
 
+scaling: $(VENV)/.installed
+	$(BIN)/python -m bench.scaling --measure
+
 tables: $(VENV)/.installed
+	$(BIN)/python -m bench.scaling --readme bench/README.md
 	$(BIN)/python -m rnn_from_scratch.verify.table rnn_from_scratch/verify/README.md
 	$(BIN)/python -m tests.helpers.planned kernels/sequence.md
 	$(BIN)/python -m tests.helpers.planned_tensor kernels/tensor.md

@@ -11,6 +11,7 @@
     test_steps.py       single steps of a stream, beside torch's single-step cells
     test_peers.py       the ratio to each peer                  test_sweeps.py    time against T, B and H, memory against T
     fit.py, stacked.py, torch_fit.py    training steps of whole models, each a command;  words.py: word2vec and translate
+    scaling.py          more threads than two: predicted by scaling_model.py, measured where there are the cores
     keras_backends.py   the same with Keras on PyTorch and JAX
     second_order.py     gradients of gradients: the ratio to the first order, torch and tf.keras beside it
     report.py           JSON -> tables, plots (plots.py), the table in README.md

@@ -78,6 +78,11 @@ EXPORT void rnn_parts_float64(const Call* call, int64_t* rows, int64_t* units) {
     parts<double>(call, rows, units);
 }
 
+// Bytes of a core's own second-level cache and of the third-level cache, as the system tells them.
+EXPORT void rnn_caches(int64_t* near, int64_t* far) {
+    *near = int64_t(cost::Caches::here().near), *far = int64_t(cost::Caches::here().far);
+}
+
 // How this build and this machine multiply words of two bfloat16, at best: a Precision of native/bfloat16.h.
 EXPORT int rnn_best_precision() { return best_precision(); }
 

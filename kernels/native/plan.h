@@ -1,10 +1,12 @@
 // What forward and backward share: sizes, how threads divide the work, where time steps are.
 #pragma once
 #include <algorithm>
+#include <limits>
 
 #include "bfloat16.h"
 #include "call.h"
 #include "cell.h"
+#include "cost.h"
 #include "pool.h"
 #include "tape.h"
 
@@ -43,17 +45,14 @@ template <class Real> struct Plan {
           rounded(ROUNDS && call.precision),
           height(rounded ? tile_height(Precision(call.precision)) : ROWS) {
         // Each thread runs its own rows through the sequence and waits for nobody. With few rows the units
-        // are divided too, at the price of a barrier at each step, if a thread's share of the weights keeps
-        // it busy for longer than that. Weights beyond a core's own caches stream through it at every step,
-        // and few rows do not keep it busy meanwhile: so the units are divided first, and each thread streams
-        // its own part.
+        // are divided too, at the price of a barrier at each step. Weights beyond a core's own caches stream
+        // through it at every step, and few rows do not keep it busy meanwhile: so the units are divided
+        // first, and each thread streams its own part.
         const double work = double(B) * steps * G * H * (I + H);
-        const int most = int(std::min(double(call.threads), 1 + work / 250e3));
         const double weights = double(G) * (length(I) + length(H)) * padded * sizeof(Real);
-        const int fewest = weights > 2 << 20 ? 16 : 2;  // rows of a part
-        row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / fewest));
-        const int most_units = std::min(ceil_div(blocks, 2), int(double(G) * H * H / 16e3));
-        unit_parts = std::max(1, std::min(most / row_parts, most_units));
+        const int most = int(std::min(double(call.threads), 1 + work / 250e3));  // threads that pay
+        if (most > 2) divide_cheapest(most);
+        else divide_in_two(most, weights);
         threads = row_parts * unit_parts;
         segment = std::max(1, steps);
         streams = weights > 1 << 20;
@@ -64,6 +63,29 @@ template <class Real> struct Plan {
             cut_time(steps, 16);
         }
         cols = most_rows() <= FLAT ? COLS : TALL_COLS;
+    }
+
+    // One thread or two, by rules that were measured: the units are divided if a thread's share of the
+    // weights keeps it busy for longer than a barrier takes.
+    void divide_in_two(int most, double weights) {
+        const int fewest = weights > 2 << 20 ? 16 : 2;  // rows of a part
+        row_parts = std::max(1, most == 1 ? 1 : std::min(most, B / fewest));
+        const int most_units = std::min(ceil_div(blocks, 2), int(double(G) * H * H / 16e3));
+        unit_parts = std::max(1, std::min(most / row_parts, most_units));
+    }
+
+    // More threads, by what the model says that each grid costs.
+    void divide_cheapest(int most) {
+        const Precision precision = rounded ? Precision(call.precision) : AS_THEY_ARE;
+        const cost::Work work = {B, steps, ceil_div(blocks, 2), G, cell.phases, I, H, length(I) + length(H),
+                                 height, int(sizeof(Real)), cost::multiply_time(precision),
+                                 cost::Caches::here()};
+        double least = std::numeric_limits<double>::infinity();
+        for (int units = 1; units <= std::min(most, work.pairs); units++) {
+            const int rows = std::min(B, most / units);
+            const double time = work.call(rows, units);
+            if (time < least) least = time, row_parts = rows, unit_parts = units;
+        }
     }
 
     // Cut so many steps into segments, for at least so many pieces for each thread.

@@ -18,6 +18,7 @@ from ..helpers import native_build
 from ..helpers.native_build import CXX
 
 ROUNDS = backends.rounds("bfloat16", "native")
+GRIDS = "kind_of_grid and (SimpleRNN or before)"  # cells of one phase and of two
 RUN = """
 import sys, pytest
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
     if ROUNDS:
         rounded = ["tests/backends/test_bfloat16.py", "-k", "whole or odd or order"]
         run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *rounded)
+    run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, "tests/backends/test_native_grids.py", "-k", GRIDS)
     second_order = ["tests/backends/test_second_order.py", "-k", "native and (differences or none)"]
     run_tests(kernels, "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0"}, *second_order)
 
@@ -141,6 +143,6 @@ def test_address_and_undefined_behaviour_sanitizers(tmp_path):
 @pytest.mark.check
 def test_thread_sanitizer(tmp_path):
     kernels = sanitized(tmp_path, ["-fsanitize=thread"])
-    names = "same_bits_for_any or callers_at_once or steppers_at_once"
-    files = [f"tests/backends/test_{name}.py" for name in ("native_threads", "stepper", *(["bfloat16"] if ROUNDS else []))]
+    names = f"same_bits_for_any or callers_at_once or steppers_at_once or ({GRIDS})"
+    files = [f"tests/backends/test_{name}.py" for name in ("native_threads", "native_grids", "stepper", *(["bfloat16"] if ROUNDS else []))]
     run_tests(kernels, "libtsan.so", {"TSAN_OPTIONS": "halt_on_error=1"}, *files, "-k", names)

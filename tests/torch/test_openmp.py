@@ -11,10 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from rnn_from_scratch import backends, backward, forward  # noqa: E402
+from rnn_from_scratch import backends, backward, backward_vjp, cells, forward  # noqa: E402
 from rnn_from_scratch.backends.native import loader, threads  # noqa: E402
 from rnn_from_scratch.torch import openmp  # noqa: E402
-from rnn_from_scratch.verify.cases import CELLS, problem  # noqa: E402
+from rnn_from_scratch.verify.cases import CELLS, problem, solve  # noqa: E402
+
+from ..backends.test_native_grids import SHAPES as SHAPES_OF_GRIDS  # noqa: E402
+from ..backends.test_native_grids import assert_same, divided_so  # noqa: E402
+from ..helpers.second_order import direction, flat, taped  # noqa: E402
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 PARALLEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
@@ -77,6 +81,20 @@ def test_torchs_own_threads_give_the_same_bits():
             own = arrays("LSTM", sizes)
             assert openmp.join()
             assert all(np.array_equal(a, b) for a, b in zip(arrays("LSTM", sizes), own))
+
+
+@pytest.mark.parametrize("what", SHAPES_OF_GRIDS)
+@pytest.mark.parametrize("form", cells.forms())
+def test_sixteen_of_torchs_threads_give_the_bits_of_one(form, what):
+    if not openmp.join():
+        pytest.skip("torch uses another OpenMP than GNU's here")
+    p = divided_so(what, form, "any mask", "float32")
+    found = []
+    for count in (1, 16):
+        backends.set_num_threads(count)
+        v, tape = direction(p), taped(p, "native")
+        found.append({**solve(p, "native"), **flat(backward_vjp(tape, p.dy, p.dstate, v))})
+    assert_same(found[1], found[0])
 
 
 FORKED = """

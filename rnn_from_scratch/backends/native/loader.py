@@ -76,6 +76,8 @@ def load(level: str) -> ctypes.CDLL:
         getattr(found, f"rnn_step_{dtype}").argtypes = [ctypes.c_void_p]
         getattr(found, f"rnn_free_{dtype}").argtypes = [ctypes.c_void_p]
         getattr(found, f"rnn_free_{dtype}").restype = None
+    found.rnn_caches.argtypes = [ctypes.POINTER(ctypes.c_int64)] * 2
+    found.rnn_caches.restype = None
     found.rnn_forms.restype = ctypes.c_char_p
     found.rnn_use_team.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     found.rnn_use_team.restype = None
@@ -106,6 +108,13 @@ def form(cell: Any, dtype: np.dtype) -> int:
 def forms() -> list[str]:
     """The names of all forms that the library has, such as LSTM<Tanh, Sigmoid>."""
     return library().rnn_forms().decode().split("\n")[:-1]
+
+
+def caches() -> tuple[int, int]:
+    """Bytes of a core's own second-level cache, and of the third-level cache, as the library knows them."""
+    near, far = ctypes.c_int64(), ctypes.c_int64()
+    library().rnn_caches(ctypes.byref(near), ctypes.byref(far))
+    return near.value, far.value
 
 
 def refusal(cell: Any) -> str:
