@@ -102,7 +102,7 @@ print(len(right), all(right))
 """
 
 
-def test_callers_at_once_with_sixteen_threads_each_come_to_an_end():
+def test_four_callers_with_sixteen_threads_each_come_to_an_end():
     done = run_python(MANY)
     assert (done.returncode, done.stdout) == (0, "24 True\n"), done.stderr
 
