@@ -2,7 +2,8 @@
 
     python -m bench.scaling --readme bench/README.md    writes the prediction between <!-- scaling: begin --> and <!-- scaling: end -->
     python -m bench.scaling --measure                   times 1, 2, 4, ... threads here, up to the cores, and fits the constants
-    make scaling                                        the same, and nothing else should run meanwhile
+    make scaling                                        the same, and nothing else should run meanwhile; with --readme, too, the table goes
+                                                        between <!-- scaling measured: begin --> and its end
 
 The constants are those of kernels/native/cost.h, by which more than two threads are divided; --measure prints what to write there.
 """
@@ -13,6 +14,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from rnn_from_scratch.backends.native import threads as counts
 from rnn_from_scratch.verify.table import rewrite
 
 from .scaling_model import MEASURED, Costs, Machine, Work, grid, seconds
+from .steady import LEGEND, MARK, WAITED, Watch
 
 PREDICTED = (2, 4, 8, 16, 32, 64)
 SECONDS = 0.3  # of timing for each number
@@ -47,6 +50,11 @@ class Timed(NamedTuple):
     training: bool
     threads: int
     seconds: float
+    waited: float = 0  # the share of the time in which other programs ran: steady.py
+
+    @property
+    def steady(self) -> bool:
+        return self.waited <= WAITED
 
 
 def predicted(costs: Costs, machine: Machine, training: bool, cases: Iterable[str] = CASES) -> str:
@@ -73,16 +81,16 @@ def job(case: str, training: bool) -> Callable[[], Any]:
     return run
 
 
-def fastest(run: Callable[[], Any]) -> float:
-    """Seconds of the fastest of at least three calls, after one that is not counted."""
+def fastest(run: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of the fastest of at least three calls, after one that is not counted; and the share of the time that they waited."""
     run()
     times: list[float] = []
-    end = time.perf_counter() + SECONDS
+    watch, end = Watch(), time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(times) < 3:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return min(times)
+    return min(times), watch.waited()
 
 
 def measure(threads: Iterable[int], cases: Iterable[str] = CASES) -> list[Timed]:
@@ -93,7 +101,7 @@ def measure(threads: Iterable[int], cases: Iterable[str] = CASES) -> list[Timed]
                 run = job(case, training)
                 for n in threads:
                     backends.set_num_threads(n)
-                    found.append(Timed(case, training, n, fastest(run)))
+                    found.append(Timed(case, training, n, *fastest(run)))
     finally:
         backends.set_num_threads(None)
     return found
@@ -104,13 +112,18 @@ def expected(timed: Timed, costs: Costs, machine: Machine) -> float:
 
 
 def table(rows: list[Timed], costs: Costs, machine: Machine) -> str:
-    """Predicted beside measured."""
-    lines = ["| case | pass | threads | rows x units | predicted | measured | measured / predicted |", "|---|---|--:|---|--:|--:|--:|"]
-    for row in rows:
-        divided = " x ".join(map(str, grid(Work(*CASES[row.case], machine, costs), row.threads)))
-        model = expected(row, costs, machine)
-        times = f"{model * 1e3:.3g} ms | {row.seconds * 1e3:.3g} ms | {row.seconds / model:.2f}"
-        lines.append(f"| {row.case} | {'training' if row.training else 'inference'} | {row.threads} | {divided} | {times} |")
+    """For each number of threads: predicted, measured, and how many times as long it took."""
+    several = [f"{n} threads" if n > 1 else "one thread" for n in sorted({row.threads for row in rows})]
+    lines = [f"| case | pass | {' | '.join(several)} |", "|---|---|" + "--:|" * len(several)]
+    for case, training in dict.fromkeys((row.case, row.training) for row in rows):
+        shown = []
+        for row in rows:
+            if (row.case, row.training) == (case, training):
+                model = expected(row, costs, machine)
+                parts = " x ".join(map(str, grid(Work(*CASES[case], machine, costs), row.threads)))
+                mark = "" if row.steady else MARK
+                shown.append(f"{mark}{model * 1e3:.3g}, {row.seconds * 1e3:.3g} ms ({parts}: {row.seconds / model:.2f})")
+        lines.append(f"| {case} | {'training' if training else 'inference'} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
@@ -135,24 +148,46 @@ def fitted(rows: list[Timed], costs: Costs, machine: Machine) -> Costs:
     return costs
 
 
-def measured(threads: list[int], cases: Iterable[str] = CASES) -> str:
+def measured(threads: list[int], cases: Iterable[str] = CASES) -> tuple[str, str]:
+    """The table, with how far the model is off; and the constants that fit, with what to do with them."""
     costs, machine = Costs.written(), Machine.here()
     rows = measure(threads, cases)
-    fit = fitted(rows, costs, machine)
-    off = [f"{distance(rows, each, machine):.2f}" for each in (costs, fit)]
-    note = "" if max(threads) > 2 else "\nOf more than two threads this machine can tell nothing: ARRIVAL, MEMORY and START stay guesses."
-    return f"""{table(rows, costs, machine)}
-
-{machine}, {native.isa()} kernels. The model is off by a factor of {off[0]}, typically; by {off[1]} with these constants:
+    steady = [row for row in rows if row.steady] or rows
+    fit = fitted(steady, costs, machine)
+    off = [f"{distance(steady, each, machine):.2f}" for each in (costs, fit)]
+    kind = f"{native.isa()} kernels, caches of {machine.near / 2**20:.3g} and {machine.far / 2**20:.3g} MB"
+    told = f"{table(rows, costs, machine)}\n\nThe model is off by a factor of {off[0]}, typically; {kind}."
+    if len(steady) < len(rows):
+        told += f" {LEGEND}"
+    lacking = "" if max(threads) > 2 else "\nOf more than two threads this machine can tell nothing: ARRIVAL, MEMORY and START stay.\n"
+    return told, f"""By {off[1]} with the constants that fit what was measured:
 
 {fit.lines()}
-{note}
+{lacking}
 To use them: write them into kernels/native/cost.h, `pip install -e .`, `python -m bench.scaling --readme bench/README.md`."""
 
 
+GUESSES = ("far", "memory", "barrier", "arrival", "start")
+
+
+def regret(costs: Costs) -> float:
+    """If one of the guesses were twice or half as large: how many times the best grid's time would the one take that is chosen."""
+    worst = 1.0
+    for name, by in product(GUESSES, (0.5, 2.0)):
+        other = costs._replace(**{name: getattr(costs, name) * by})
+        for case, n in product(CASES, PREDICTED):
+            ours, best = (Work(*CASES[case], MEASURED, each) for each in (costs, other))
+            worst = max(worst, best.call(*grid(ours, n)) / best.call(*grid(best, n)))
+    return worst
+
+
 def page() -> str:
-    training, inference = (predicted(Costs.written(), MEASURED, training) for training in (True, False))
-    return f"Forward and all gradients:\n\n{training}\n\nInference:\n\n{inference}"
+    costs = Costs.written()
+    training, inference = (predicted(costs, MEASURED, training) for training in (True, False))
+    several = " or ".join(name.upper() for name in GUESSES)
+    doubt = f"""If {several} were in truth twice or half as large, the grids that are chosen would take at most
+{100 * (regret(costs) - 1):.0f} % longer than the best ones, by the model."""
+    return f"Forward and all gradients:\n\n{training}\n\nInference:\n\n{inference}\n\n{doubt}"
 
 
 def powers(most: int) -> list[int]:
@@ -168,7 +203,10 @@ def main() -> None:
     parser.add_argument("--readme", type=Path)
     given = parser.parse_args()
     if given.measure:
-        print(measured(given.threads or powers(counts.cores()), given.cases))
+        told, fit = measured(given.threads or powers(counts.cores()), given.cases)
+        print(f"{told}\n\n{fit}")
+        if given.readme:
+            rewrite(given.readme, "scaling measured", told)
     elif given.readme:
         rewrite(given.readme, "scaling", page())
     else:

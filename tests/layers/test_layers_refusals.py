@@ -109,7 +109,8 @@ def test_explain():
     name, reason, saved_bytes = layer.explain()
     chosen, why = backends.choose(layer.cell.maths, {}, np.zeros((1, 1, 1), "float32"))
     kernels = f"; {backends.load('native').isa()} kernels; 32 rows: " if chosen == "native" else ""
-    assert name == chosen and re.fullmatch(re.escape(why + kernels) + r"(one thread|\d+ threads, rows in \d+ parts)?", reason)
+    threads = r"(one thread|\d+ threads(, rows in \d+ parts)?(, units in \d+ parts)?)?"
+    assert name == chosen and re.fullmatch(re.escape(why + kernels) + threads, reason)
     assert saved_bytes == (4 + 2) * H * 4
     assert str(layer.explain()).startswith(f"{name}: {reason}; training keeps {saved_bytes} bytes")
     asked = layers.GRU(H, backend="reference", dtype="float64")
