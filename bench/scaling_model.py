@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rnn_from_scratch.backends.native import loader
 
-COLS, HEIGHT = 4, 6  # of a tile: native/simd.h
+COLS, HEIGHT, AHEAD = 4, 6, 4  # of a tile: native/simd.h; with fewer rows x Wx is made ahead: native/forward.h
 CHUNK = 2 << 20  # bytes of gate gradients that backward holds at once: native/backward.h
 VECTORS = {"generic": 16, "x86-64-v3": 32, "x86-64-v4": 64}  # bytes
 
@@ -124,10 +124,13 @@ class Work(NamedTuple):
         """One step of the recurrence, of the thread that has most to do."""
         (B, _, I, H), G, costs = self.sizes, self.gates, self.costs
         rows, blocks = up(B, row_parts), 2 * up(self.pairs, unit_parts)
-        sums, terms = (1, G * self.length(H)) if backward else (G, self.length(I) + self.length(H))
-        time = costs.each_step + self.tiles(row_parts, unit_parts, sums, terms) + rows * costs.equations * G * blocks
+        ahead = rows < AHEAD and not backward
+        sums, terms = (1, G * self.length(H)) if backward else (G, self.length(H) + (0 if ahead else self.length(I)))
+        before = float(G) * self.length(I) * rows * blocks * self.multiply if ahead else 0
+        tiled = self.tiles(row_parts, unit_parts, sums, terms)
         others = float(rows) * H * self.itemsize * (unit_parts - 1) / unit_parts * (G if backward else 1)
-        return time + len(self.cell.phases) * self.barrier(unit_parts) + others / costs.far
+        equations = rows * costs.equations * G * blocks
+        return costs.each_step + before + tiled + equations + len(self.cell.phases) * self.barrier(unit_parts) + others / costs.far
 
     def call(self, row_parts: int, unit_parts: int) -> float:
         """What the choice of a grid goes by."""

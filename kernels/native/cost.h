@@ -12,20 +12,22 @@ namespace cost {
 
 // Nanoseconds, and bytes for each of them. Measured on two cores of an Intel Xeon with AVX-512 and AMX, but
 // for what is called a guess: of more threads than two nothing was measured.
-constexpr double MULTIPLY = 0.22;         // a multiply-add of a vector
+constexpr double MULTIPLY = 0.21;         // a multiply-add of a vector
 constexpr double MULTIPLY_VECTORS = 0.7;  // the same of words, by AVX512-BF16
 constexpr double MULTIPLY_TILES = 0.1;    // and by AMX
 constexpr double IN_FLIGHT = 8;           // multiply-adds at work at once: fewer sums in a tile take as long
-constexpr double TILE = 50;               // what each product of a tile takes besides
+constexpr double TILE = 30;               // what each product of a tile takes besides
 constexpr double EQUATIONS = 5;           // the cell's equations, for a vector of units of one gate
-constexpr double EACH_STEP = 400;         // what each step takes besides
-constexpr double PACK = 4;                // bytes of weights that are packed
-constexpr double NEAR = 100;              // bytes from a core's own second-level cache
+constexpr double EACH_STEP = 200;         // what each step takes besides
+constexpr double PACK = 8;                // bytes of weights that are packed
+constexpr double NEAR = 140;              // bytes from a core's own second-level cache
 constexpr double FAR = 25;       // from the third; that threads do not slow each other there is a guess
 constexpr double MEMORY = 100;   // from memory, to all threads together: a guess
 constexpr double BARRIER = 500;  // a barrier of two threads at a step, with the wait for the later one
 constexpr double ARRIVAL = 70;   // each thread more: a guess, what a barrier of two takes in an empty loop
 constexpr double START = 850;    // a call, for each thread but one; with more than two a guess
+
+constexpr int AHEAD = 4;  // with fewer rows x Wx is made for several steps at once
 
 // Bytes of a core's own cache of the second level, and of the third, which the cores share.
 struct Caches {
@@ -51,10 +53,10 @@ inline double multiply_time(Precision precision) {
 struct Work {
     int rows, steps, pairs;  // pairs of vectors of units
     int gates, phases, inputs, units;
-    int terms;        // of a sum: of x and of h, as the products take them
-    int height;       // rows in a tile, at most
-    int bytes;        // of a number
-    double multiply;  // one of the above
+    int x_terms, h_terms;  // of a sum, as the products take them
+    int height;            // rows in a tile, at most
+    int bytes;             // of a number
+    double multiply;       // MULTIPLY, or that of words
     Caches caches;
 
     static double barrier(int threads) { return threads > 1 ? BARRIER + (threads - 2) * ARRIVAL : 0; }
@@ -63,6 +65,10 @@ struct Work {
     double step(int row_parts, int unit_parts) const {
         const int own_rows = ceil_div(rows, row_parts), blocks = 2 * ceil_div(pairs, unit_parts);
         const int tiles = ceil_div(own_rows, height);
+        // x Wx of several steps at once is made at full speed.
+        const bool ahead = own_rows < AHEAD;
+        const int terms = ahead ? h_terms : x_terms + h_terms;
+        const double before = ahead ? double(gates) * x_terms * own_rows * blocks * multiply : 0;
         const double high = double(own_rows) / tiles;
         const double sums = std::max(high * blocks, IN_FLIGHT * ceil_div(blocks, COLS));
         const double products = gates * (terms * sums * multiply + ceil_div(blocks, COLS) * TILE);
@@ -71,11 +77,11 @@ struct Work {
         double rate = NEAR;
         if (weights * blocks > caches.near) rate = FAR;
         if (weights * 2 * pairs > caches.far) rate = std::min(FAR, MEMORY / (row_parts * unit_parts));
-        double time = EACH_STEP + std::max(products, weights * blocks / rate) + (tiles - 1) * products +
-                own_rows * EQUATIONS * gates * blocks;
+        const double tiled = std::max(products, weights * blocks / rate) + (tiles - 1) * products;
         // The others' units come from their caches.
         const double others = double(own_rows) * units * bytes * (unit_parts - 1) / unit_parts;
-        return time + phases * barrier(unit_parts) + others / FAR;
+        return EACH_STEP + before + tiled + own_rows * EQUATIONS * gates * blocks +
+                phases * barrier(unit_parts) + others / FAR;
     }
 
     // The recurrence forward and backward, which is about as much; and what all threads share evenly: the
@@ -83,7 +89,7 @@ struct Work {
     double call(int row_parts, int unit_parts) const {
         const int threads = row_parts * unit_parts;
         const double vectors = 2.0 * pairs * gates;
-        const double shared = vectors * terms * BYTES / PACK +
+        const double shared = vectors * (x_terms + h_terms) * BYTES / PACK +
                 vectors * rows * steps * (2.0 * inputs + units) * multiply;
         return 2.0 * steps * step(row_parts, unit_parts) + shared / threads + START * (threads - 1);
     }

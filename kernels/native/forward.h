@@ -49,7 +49,7 @@ template <class Real> class Forward : Plan<Real> {
                        : Tape<Real>(call, cell)) {
         const int most_rows = P::most_rows(), halves = P::halves;
         const ptrdiff_t rows = ptrdiff_t(halves) * B;
-        ahead = most_rows < 4 && !call.dual ? std::min(steps, 24) : 0;
+        ahead = most_rows < cost::AHEAD && !call.dual ? std::min(steps, 24) : 0;
         preact_row = cell.columns() * WIDTH;
         w_block = ptrdiff_t(P::length(I) + P::length(H)) * L;
         W = take(G * blocks * w_block);

@@ -77,7 +77,7 @@ template <class Real> struct Plan {
     // More threads, by what the model says that each grid costs.
     void divide_cheapest(int most) {
         const Precision precision = rounded ? Precision(call.precision) : AS_THEY_ARE;
-        const cost::Work work = {B, steps, ceil_div(blocks, 2), G, cell.phases, I, H, length(I) + length(H),
+        const cost::Work work = {B, steps, ceil_div(blocks, 2), G, cell.phases, I, H, length(I), length(H),
                                  height, int(sizeof(Real)), cost::multiply_time(precision),
                                  cost::Caches::here()};
         double least = std::numeric_limits<double>::infinity();
