@@ -61,7 +61,7 @@ def test_the_same_bits_on_every_kind_of_grid(name, what):
             continue
         p = divided_so(what, name, situation, dtype, precision)
         results = []
-        for threads in (1, 4, 7, 16):
+        for threads in (1, 7, 16):
             backends.set_num_threads(threads)
             results.append(solve(p, "native", **options))
         for other in results[1:]:
