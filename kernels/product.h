@@ -17,7 +17,7 @@ constexpr int most(int a, int b) { return a > b ? a : b; }
 constexpr int rounded_up(int a, int b) { return (a + b - 1) / b * b; }
 
 typedef REAL OPERAND;  // what is published for the product
-RNN_FN void put(OPERAND* place, REAL x) { *place = x; }
+RNN_FN void put_operand(OPERAND* place, REAL x) { *place = x; }
 constexpr int LOADED = 4;  // numbers that one load brings, or two in float64
 
 struct __align__(16) Four {

@@ -76,7 +76,8 @@ forward(REAL* xg, const REAL* Wh, const REAL* bx, const REAL* bh, const REAL* p,
         OPERAND* line = exchange + round % 2 * slot + size_t(b) * LINE;
         if (lost) return;
         for (int part = 0; part < PARTS<K>; part++)
-            put(&line[part * PADDED + j], value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0]);
+            put_operand(&line[part * PADDED + j],
+                        value * factor[i][PER_GATE ? Cell::template FIRST<K> + part : 0]);
     };
 
     each_pair(B, [&](int i, int, int, int b, int j) {

@@ -107,7 +107,8 @@ backward(const STORE* saved, const STORE* tape0, const STORE* tape1, const STORE
                     REAL dx = on[i] ? dxgs[g] : 0, dh = dx;
                     if constexpr (!Cell::SHARED) dhg[at] = dh = on[i] ? dhgs[g] : 0;
                     dxg[at] = dx;
-                    if (!lost) put(&exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j], dh);
+                    size_t place = round % 2 * slot + size_t(b) * LINE + g * PADDED + j;
+                    if (!lost) put_operand(&exchange[place], dh);
                 }
                 for (int e = 0; e < E; e++)
                     if (on[i]) dps[i][e] += dp_step[e];

@@ -12,7 +12,7 @@
 //     SPLIT layers of them            fragments layer, layer + SPLIT, ... along k
 
 typedef STORE OPERAND;  // what is published for the product
-RNN_FN void put(OPERAND* place, REAL x) { store(place, x); }
+RNN_FN void put_operand(OPERAND* place, REAL x) { store(place, x); }
 
 constexpr int least(int a, int b) { return a < b ? a : b; }
 constexpr int most(int a, int b) { return a > b ? a : b; }
@@ -83,6 +83,9 @@ struct Product {
     static constexpr int SPLIT = least(WARPS / ACROSS, STEPS), PASSES = (TALL + ACROSS - 1) / ACROSS;
     static constexpr int TURNS = (STEPS + SPLIT - 1) / SPLIT;
 
+    // A thread brings LOADS times 128 bits of a tile, AT_ONCE of them on their way together.
+    static constexpr int LOADS = (ROWS * (KC / LOADED) + THREADS - 1) / THREADS, AT_ONCE = least(LOADS, 8);
+
     // Words of shared memory. Lines of the tile and of the sums are so long that lanes that ask at once want
     // different banks.
     static constexpr int PITCH = rounded_up(KC / PER, 16) + 8, SUM_LINE = WIDTH + 4;
@@ -111,7 +114,7 @@ struct Product {
             int column = 16 * tall + who / 4 + 8 * (i % 2);
             for (int e = 0; e < PER; e++) {
                 int k = deep * DEPTH + PER * (2 * (who % 4) + i / 2) + e;
-                put(&numbers[e], column < COLUMNS && k < K ? weight(part, k, column) : 0);
+                put_operand(&numbers[e], column < COLUMNS && k < K ? weight(part, k, column) : 0);
             }
             return word_of(numbers);
         };
@@ -165,13 +168,24 @@ struct Product {
 
     RNN_FN void load_tile(const OPERAND* operand, int line, unsigned* tile, int from, int begin,
                           int B) const {
-        for (int e = threadIdx.x; e < ROWS * (KC / LOADED); e += THREADS) {
-            int row = e / (KC / LOADED), k = LOADED * (e % (KC / LOADED));
-            bool inside = begin + row < B && from + k < K;
-            const OPERAND* place = operand + size_t(begin + row) * line + from + k;
-            // From the second level cache: other multiprocessors write this memory while the kernel runs.
-            uint4 numbers = inside ? __ldcg(reinterpret_cast<const uint4*>(place)) : uint4{};
-            *reinterpret_cast<uint4*>(&tile[row * PITCH + k / PER]) = numbers;
+        for (int load = 0; load < LOADS; load += AT_ONCE) {
+            uint4 numbers[AT_ONCE];
+            auto each = [&](auto use) {
+#pragma unroll
+                for (int i = 0; i < AT_ONCE; i++) {
+                    int e = (load + i) * THREADS + threadIdx.x, row = e / (KC / LOADED);
+                    if (row < ROWS) use(numbers[i], row, LOADED * (e % (KC / LOADED)));
+                }
+            };
+            each([&](uint4& number, int row, int k) {
+                bool inside = begin + row < B && from + k < K;
+                const OPERAND* place = operand + size_t(begin + row) * line + from + k;
+                // From the second level cache: other multiprocessors write this memory while the kernel runs.
+                number = inside ? __ldcg(reinterpret_cast<const uint4*>(place)) : uint4{};
+            });
+            each([&](uint4& number, int row, int k) {
+                *reinterpret_cast<uint4*>(&tile[row * PITCH + k / PER]) = number;
+            });
         }
     }
 

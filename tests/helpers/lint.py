@@ -99,12 +99,13 @@ def tile_loop(instructions: tuple[str, ...], loads: int, several: bool) -> list[
     return [*complaints, "the next tile is not fetched while one is used"] if several and not ahead else complaints
 
 
-def tensor(name: str, kernel: Kernel, barriers: int, multiply: str, held: bool) -> list[str]:
+def tensor(name: str, kernel: Kernel, barriers: int, multiply: str, held: bool, loads: int) -> list[str]:
     """Complaints about a kernel of sequence.cu with the products of tensor_product.h, which are instructions of the name `multiply`.
 
     Fragments of the weights are made before the first step: from then on they come from registers (held) or from shared memory.
     """
-    complaints, instructions = between_blocks(kernel, barriers), kernel.instructions
+    instructions = kernel.instructions
+    complaints = [*tile_loop(instructions, loads, False), *between_blocks(kernel, barriers)]
     kinds = {i for i in instructions if "MMA" in i}
     if kinds != {multiply}:
         complaints.append(f"products by {', '.join(sorted(kinds)) or 'nothing'}, expected {multiply}")
@@ -115,14 +116,14 @@ def tensor(name: str, kernel: Kernel, barriers: int, multiply: str, held: bool) 
         since.append(instruction)
         if instruction == multiply:
             products.append(tuple(since))
-    loads = {i for part in products for i in part}
-    if any(i.startswith("LDG") and not i.startswith("LDG.E.128.STRONG") and not re.match(LOOK, i) for i in loads):
+    meanwhile = {i for part in products for i in part}
+    if any(i.startswith("LDG") and not re.match(f"{WIDE}|{LOOK}", i) for i in meanwhile):
         complaints.append("weights, or something else, come from memory at every step")
-    if any(i.startswith("F2F") and "TF32" not in i for i in loads):
+    if any(i.startswith("F2F") and "TF32" not in i for i in meanwhile):
         complaints.append("numbers become 16 bits at every step")
-    if products and held == any(i.startswith("LDS") and i.endswith(".128") for i in loads):
+    if products and held == any(i.startswith("LDS") and i.endswith(".128") for i in meanwhile):
         complaints.append(f"weights in {'registers, but wide' if held else 'shared memory, but no wide'} loads from shared memory")
-    if products and not any(i.startswith("LDS") and i.endswith(".64") for i in loads):
+    if products and not any(i.startswith("LDS") and i.endswith(".64") for i in meanwhile):
         complaints.append("no lane gets its words of the operand in one load")
     return [f"{name}: {complaint}" for complaint in complaints]
 

@@ -108,7 +108,7 @@ KNOWN = {  # (what, where): what changes nothing, and why
     ),
     ("if (lost) return; -> ;", "if (lost) return;"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) arrive(arrived + GROUP * 32);"): "a block that gave up has said so: the host raises",
-    ("if (!lost) -> if (true)", "if (!lost) put(&exchange[round % 2 * slot + size_t(b) * LINE + g * PADDED + j], dh);"): LOST,
+    ("if (!lost) -> if (true)", "if (!lost) put_operand(&exchange[place], dh);"): LOST,
     ("if (!lost) -> if (true)", "if (!lost) product.run(exchange + (round - 1) % 2 * slot, LINE, tile, sums, GROUP * ROWS, B);"): LOST,
     ("BLOCKS > 1 && threadIdx.x == 0 -> BLOCKS > 1", "if (BLOCKS > 1 && threadIdx.x == 0) {"): "all threads look, where one would do",
     ("i -> 0", "d[i][S] = 0;"): "the operand's gradient, which no last phase reads",

@@ -40,8 +40,9 @@ def complaints(cases):
         for name, kernel in kernels.items():
             who = f"{architecture}, {case.cell}, B {case.B}, H {case.H}, {case.operands}, {tiles}, {case.per_gate}: {name}"
             sizes = tensor.pass_sizes(cell, case.H, case.per_gate, tiles, name == "backward", size)
+            loads = max(s.loads for s in sizes)
             found += lint.code(who, kernel, "float32", tensor.registers(cell, sizes, tiles, case.operands, case.per_gate))
-            found += lint.tensor(who, kernel, len(cell.phases) if case.plan.grid[0] > 1 else 0, instruction, tiles.held)
+            found += lint.tensor(who, kernel, len(cell.phases) if case.plan.grid[0] > 1 else 0, instruction, tiles.held, loads)
     return found
 
 

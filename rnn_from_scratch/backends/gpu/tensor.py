@@ -18,6 +18,7 @@ from .planner import CHUNKS, Limits, Plan, Sizes, Tiles
 ROWS = (8, 16, 24, 32, 40, 48, 64)
 # operands -> compute capability that multiplies them
 NEEDS = {"float16": (7, 5), "bfloat16": (8, 0), "TF32": (8, 0)}
+AT_ONCE = 8  # of tensor_product.h
 PRODUCTS = {"float16": 1, "bfloat16": 1, "TF32": 3}  # instructions for one product
 
 
@@ -49,10 +50,10 @@ def product_sizes(parts: int, K: int, columns: int, tiles: Tiles, size: int) -> 
     weights = 0 if tiles.held else parts * tall * deep * 128
     held = parts * passes * up(steps, split) * 4 if tiles.held else 0
     tile, chunks = tiles.rows * (16 * up(kc // per, 16) + 8), up(deep, steps)
-    loads = up(tiles.rows * kc * size // 16, tiles.threads)  # of a thread; the compiler asks for four together
-    rounds = parts * (passes * chunks if chunks > 1 else 1) * up(loads, 4)
+    loads = up(tiles.rows * kc * size // 16, tiles.threads)  # of a thread, AT_ONCE of them together
+    rounds = parts * (passes * chunks if chunks > 1 else 1) * up(loads, AT_ONCE)
     sums = parts * split * tiles.rows * (16 * tall + 4)
-    return Sizes(weights, tile, sums, held, split, passes, chunks, rounds, min(loads, 4))
+    return Sizes(weights, tile, sums, held, split, passes, chunks, rounds, min(loads, AT_ONCE))
 
 
 def padded(H: int, size: int) -> int:
