@@ -19,7 +19,7 @@ from rnn_from_scratch.verify.cases import CELLS, SITUATIONS, problem
 from ..helpers import pairwise
 from ..helpers.sample import drawn
 from ..helpers.sequence_cases import Broken, bits, form, on_device
-from ..helpers.tensor_cases import SMALL, STORAGES, VARIANTS, check
+from ..helpers.tensor_cases import SMALL, STORAGES, VARIANTS, check, measured
 
 usable, why_not = emulated.available()
 pytestmark = pytest.mark.skipif(not usable, reason=why_not)
@@ -60,6 +60,20 @@ def test_every_variant_cell_and_situation_in_every_storage():
         check_variant(variant, storage)
     for name, situation, storage in drawn([*product(CELLS, SITUATIONS, STORAGES)], every=12):
         check(problem(CELLS[name], situation, "float32"), SMALL, storage)
+
+
+@pytest.mark.check
+def test_three_products_of_tf32_are_as_exact_as_float32_and_one_is_not(monkeypatch):
+    p = problem(CELLS["LSTM"], "any mask", "float32", (8, 20, 5, 131))
+    p.params["Wh"][...] *= 2 / np.sqrt(131)
+    tiles = Tiles(33, 8, 128, 4096, False)
+    worst, e, allowed = measured(p, tiles, None)
+    assert e <= allowed / 2, f"{worst} is off by {e:.2g}, allowed {allowed:.2g}"
+    both, make = "sum[i] += large[i] + small[i]", sequence.sequence_text
+    assert both in make(p.cell, "float32", None, 131, tiles, False, 1, True)
+    monkeypatch.setattr(sequence, "sequence_text", lambda *args: make(*args).replace(both, "sum[i] += large[i]"))
+    _, e, allowed = measured(p, tiles, None)
+    assert e > 100 * allowed
 
 
 FACTORS = {
