@@ -9,7 +9,6 @@ import torch
 
 from .. import backends
 from ..bptt import Gradients, Tape
-from ..params import param_shapes
 from .cuda import on_gpu
 from .layout import Layer, OwnLayer, layer_of
 
@@ -39,29 +38,14 @@ def outputs(layer: Layer, y: Any) -> Any:
 
 
 def params(layer: Layer, weights: Tensors) -> dict[str, Tensor]:
-    """Our parameters by name, still tensors; the weights are in the layout of layout.py."""
-    names = param_shapes(layer.cell, 1, 1)
-    if isinstance(layer, OwnLayer):
-        return dict(zip(names, weights))
-    found, rest = [layer.gates(weight).t() for weight in weights[:2]], weights[2:]
-    if layer.cell.use_bias:
-        found += [layer.gates(rest[0] + rest[1])] if layer.cell.shared else [layer.gates(bias) for bias in rest[:2]]
-    if layer.cell.extras:
-        found.append(rest[-1].reshape(len(layer.cell.extras), -1))
-    return dict(zip(names, found))
+    """Our parameters by name, still tensors."""
+    return dict(zip(layer.names, layer.operands(weights)))
 
 
 def by_weights(layer: Layer, found: Tensors, begin: int) -> Tensors:
     """Gradients, of which those by our parameters begin there -> with those by torch's weights: undoes params."""
-    end = begin + len(param_shapes(layer.cell, 1, 1))
-    if isinstance(layer, OwnLayer):
-        return found
-    grads, rest = [layer.gates(d.t(), back=True).contiguous() for d in found[begin : begin + 2]], found[begin + 2 : end]
-    if layer.cell.use_bias:
-        grads += [layer.gates(d, back=True) for d in ((rest[0], rest[0].clone()) if layer.cell.shared else rest[:2])]
-    if layer.cell.extras:
-        grads.append(rest[-1].reshape(-1))
-    return [*found[:begin], *grads, *found[end:]]
+    end = begin + len(layer.names)
+    return [*found[:begin], *layer.gradients(found[begin:end]), *found[end:]]
 
 
 def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Maybe, save: bool) -> Tensors:
@@ -98,7 +82,7 @@ def backward(
         return flat(layer, backends.backward(made, steps(layer, dy), dfinal, wrt=groups))
 
     found = on_gpu(run, x, params(layer, weights), scales, tape, dy, dfinal)
-    return by_weights(layer, found, len(found) - len(param_shapes(layer.cell, 1, 1))) if wrt[2] else found
+    return by_weights(layer, found, len(found) - len(layer.names)) if wrt[2] else found
 
 
 def tape_of(layer: Layer, x: Any, params: Any, scales: Any, states: Any, saved: Any, **more: Any) -> Tape:

@@ -43,8 +43,10 @@ def sequence(
         if save:
             return Compiled.apply(call, (results, len(states)), save, *tensors)[:results]
         return tuple(OPS.forward(*given(call, len(states), tensors), save))
-    if save or torch.jit.is_tracing() or is_watched(tensors):  # a trace keeps the Function
+    if torch.jit.is_tracing() or is_watched(tensors):  # a trace keeps the Function
         return Forward.apply(call, (results, len(states)), save, *tensors)[:results]
+    if save:
+        return Ordinary.apply(call, (results, len(states)), save, *tensors)[:results]
     return tuple(operators.forward(*given(call, len(states), tensors), save))
 
 
@@ -107,6 +109,21 @@ class Forward(Compiled):
         x_t, states_t, weights_t = given(ctx.call, ctx.counts[1], tangents[3:])[1:4]
         found = OPS.jvp(*given(ctx.call, ctx.counts[1], ctx.saved_tensors), x_t, states_t, weights_t)
         return (*found, *(None,) * ctx.tape)
+
+
+class Ordinary(torch.autograd.Function):
+    """As Forward, for calls that nobody watches: apply does less with a forward that takes ctx."""
+
+    @staticmethod
+    def forward(ctx: Any, call: str, counts: tuple[int, int], save: bool, *tensors: Any) -> tuple[Tensor, ...]:
+        output = tuple(operators.forward(*given(call, counts[1], tensors), save))
+        ctx.call, ctx.counts, ctx.tape = call, counts, len(output) - counts[0]
+        ctx.mark_non_differentiable(*output[counts[0] :])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *output[counts[0] :])
+        return output
+
+    backward = Forward.backward
 
 
 def gradients(ctx: Any, upstream: tuple[Any, ...], backward: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ A Call with own=True has tensors that stand as the arrays of this package do: Ke
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -57,41 +58,64 @@ class Layer:
         found = [theirs.index(gate) for gate in self.cell.gates]
         return None if found == sorted(found) else found
 
+    @cached_property
+    def back(self) -> list[int]:
+        """torch's k-th gate is our gate number back[k]."""
+        return [self.order.index(k) for k in range(len(self.order))] if self.order else []
+
     def gates(self, rows: Tensor, back: bool = False) -> Tensor:
         """[G*H, ...] with the gates of torch in our order, or back."""
         if self.order is None:
             return rows
-        order = np.argsort(self.order).tolist() if back else self.order
-        parts = rows.chunk(len(order))
-        return torch.cat([parts[k] for k in order])
+        parts = rows.chunk(len(self.order))
+        return torch.cat([parts[k] for k in (self.back if back else self.order)])
 
     def units(self, weights: Tensors) -> int:
         """H."""
         return weights[1].shape[1]
 
-    def params(self, weights: Tensors) -> dict[str, Any]:
-        """weight_ih, weight_hh, bias_ih and bias_hh if used, weight_ch if the cell has peepholes -> our parameters."""
-        weight_ih, weight_hh, *rest = weights
-        params = {"Wx": array(self.gates(weight_ih).t()), "Wh": array(self.gates(weight_hh).t())}
-        if self.cell.use_bias:
-            bias_ih, bias_hh, *rest = rest
-            if self.cell.shared:
-                params["b"] = array(self.gates(bias_ih + bias_hh))
-            else:
-                params.update(bx=array(self.gates(bias_ih)), bh=array(self.gates(bias_hh)))
-        if self.cell.extras:
-            params["p"] = array(rest[0]).reshape(len(self.cell.extras), -1)
-        return params
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters, as operands and gradients list them."""
+        return tuple(param_shapes(self.cell, 1, 1))
 
-    def weights(self, params: dict[str, Any]) -> Tensors:
-        """Gradients by our parameters -> by torch's: undoes params. Of the sum of two biases both have the gradient."""
-        found = [self.gates(torch.from_numpy(params[name]).t(), back=True).contiguous() for name in ("Wx", "Wh")]
+    def operands(self, weights: Tensors) -> Tensors:
+        """weight_ih, weight_hh, bias_ih and bias_hh if used, weight_ch if the cell has peepholes -> our parameters."""
+        found, rest = [self.gates(weight) for weight in weights[:2]], weights[2:]
         if self.cell.use_bias:
-            biases = [params["b"], params["b"].copy()] if self.cell.shared else [params["bx"], params["bh"]]
-            found += [self.gates(torch.from_numpy(b), back=True) for b in biases]
+            found += [self.gates(rest[0] + rest[1])] if self.cell.shared else [self.gates(bias) for bias in rest[:2]]
         if self.cell.extras:
-            found.append(torch.from_numpy(params["p"].reshape(-1)))
+            found.append(weights[-1].reshape(len(self.cell.extras), -1))
+        return self.turned(found)
+
+    def gradients(self, operands: Tensors) -> Tensors:
+        """Gradients by our parameters -> by torch's: undoes operands. Of the sum of two biases both have the gradient."""
+        found = [self.gates(d, back=True).contiguous() for d in self.turned(operands)[:2]]
+        if self.cell.use_bias:
+            biases = [operands[2], operands[2].clone()] if self.cell.shared else operands[2:4]
+            found += [self.gates(d, back=True) for d in biases]
+        if self.cell.extras:
+            found.append(operands[-1].reshape(-1))
         return found
+
+    def turned(self, operands: Tensors) -> Tensors:
+        """Wx, Wh and the others -> Wx and Wh as the weights lie in memory, and the others; and back."""
+        return [operands[0].t(), operands[1].t(), *operands[2:]]
+
+    def results_of_forward(self, x: Tensor, H: int, save: bool) -> list[Sequence[int]]:
+        """The shapes of y, the final states, and if `save` those of the tape."""
+        T, B = x.shape[:2] if self.time_major else (x.shape[1], x.shape[0])
+        S, A = len(self.cell.states), len(self.cell.saved)
+        return [(*x.shape[:2], H), *[(B, H)] * S, *[*[(B, T + 1, H)] * S, (B, T, A, H)] * save]
+
+    def results_of_backward(self, x: Tensor, tape: Tensors, operands: Tensors, wrt: Sequence[bool]) -> list[Sequence[int]]:
+        """The shapes of the gradients that wrt asks for: by x, the initial states, and the weights as they lie in memory."""
+        B, _, H = tape[0].shape
+        return [*[x.shape] * wrt[0], *[(B, H)] * (len(tape) - 1) * wrt[1], *[t.shape for t in self.turned(operands)] * wrt[2]]
+
+    def params(self, operands: Tensors) -> dict[str, Any]:
+        """Our parameters as arrays, by name."""
+        return dict(zip(self.names, map(array, operands)))
 
     def sequence(self, x: Tensor) -> Any:
         """[B,T,...] of what came as the module has it: a view."""
@@ -114,18 +138,17 @@ class Layer:
 class OwnLayer(Layer):
     """A Call with own=True: the parameters in the order of param_shapes, x and y batch-major, y in the order of processing."""
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(param_shapes(self.cell, 1, 1))
-
     def units(self, weights: Tensors) -> int:
         return weights[1].shape[0]
 
-    def params(self, weights: Tensors) -> dict[str, Any]:
-        return dict(zip(self.names, map(array, weights)))
+    def operands(self, weights: Tensors) -> Tensors:
+        return weights
 
-    def weights(self, params: dict[str, Any]) -> Tensors:
-        return [torch.from_numpy(params[name]) for name in self.names]
+    def gradients(self, operands: Tensors) -> Tensors:
+        return operands
+
+    def turned(self, operands: Tensors) -> Tensors:
+        return operands
 
     def outputs(self, y: Any) -> Tensor:
         return torch.from_numpy(y)

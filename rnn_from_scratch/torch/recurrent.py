@@ -52,6 +52,7 @@ class Recurrent(Module):
     Raises TypeError or ValueError as torch.nn does, and ValueError for a proj_size.
     """
 
+    weight_ih_l0: Tensor
     in_autocast_dtype = True  # under autocast torch.nn's module returns autocast's dtype
     proj_size = 0
 
@@ -146,7 +147,7 @@ class Recurrent(Module):
         batched, on = x.dim() == 3, autocast.active(x)
         time_major = not (packed or (self.batch_first and batched))
         x = x if batched else x.unsqueeze(1)
-        checks.check_tensors(self.weights("_l0")[0], x, on, self.backend)
+        checks.check_tensors(self.weight_ih_l0, x, on, self.backend)
         (x,) = autocast.computed([x], on)
         B = x.shape[1 if time_major else 0]
         states: list[Tensor] = []
