@@ -183,6 +183,7 @@ struct Product {
                 // From the second level cache: other multiprocessors write this memory while the kernel runs.
                 number = inside ? __ldcg(reinterpret_cast<const uint4*>(place)) : uint4{};
             });
+            __syncwarp();  // the compiler may not store the first before it has asked for the last
             each([&](uint4& number, int row, int k) {
                 *reinterpret_cast<uint4*>(&tile[row * PITCH + k / PER]) = number;
             });
