@@ -14,7 +14,7 @@ import torch
 
 from .. import backends
 from ..bptt import Gradients, Tape
-from . import prepared
+from . import cuda, prepared
 from .layout import Layer, array, layer_of, maybe
 
 Tensor = torch.Tensor
@@ -44,6 +44,8 @@ def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: Seq
         made = prepared.empty(x.dtype, shapes)
         ready([*given, *made])
         return made
+    for tensor in given:
+        cuda.check_device("parameter", tensor, x)  # all others were checked before
     y = x.new_empty(shapes[0])
     live, x_scale, h_scale = map(maybe, scales)
     a, params, s0 = layer.sequence(x), layer.params(operands), tuple(map(array, states))

@@ -47,7 +47,7 @@ kept: dict[Any, Prepared] = {}
 
 def kind(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
     """All that a kernel has to know of tensors besides where they are."""
-    return tuple([(t.shape, t.stride(), t.dtype, t.is_neg(), t.data_ptr() % t.itemsize) for t in tensors])
+    return tuple([(t.shape, t.stride(), t.dtype, t.is_cpu, t.is_neg(), t.data_ptr() % t.itemsize) for t in tensors])
 
 
 def find(function: str, key: Any, dtype: torch.dtype) -> Prepared | None:

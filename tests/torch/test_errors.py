@@ -74,6 +74,18 @@ def test_by_name():
         ours.GRU(3, 5, dropout=0.5)
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_a_weight_on_another_device_raises_as_torch_does(name):
+    """Also after calls that all went well, which the kernels remember."""
+    for module in (getattr(torch.nn, name)(3, 5), getattr(ours, name)(3, 5)):
+        with torch.no_grad():
+            for _ in range(3):
+                module(torch.zeros(7, 2, 3))
+            module.weight_hh_l0 = torch.nn.Parameter(module.weight_hh_l0.to("meta"))
+            with pytest.raises(RuntimeError, match="Input and parameter tensors are not at the same device, found input tensor at cpu"):
+                module(torch.zeros(7, 2, 3))
+
+
 @pytest.mark.parametrize("wrong", [(torch.zeros(2, 4),), (torch.zeros(2, 3), torch.zeros(2, 6)), (torch.zeros(2, 3), torch.zeros(4, 5))])
 @pytest.mark.parametrize("name", ["GRUCell", "RNNCell"])
 def test_single_steps_raise_as_torch_does(name, wrong):
