@@ -11,20 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from rnn_from_scratch.verify.table import rewrite
 
-from . import machine
+from . import machine, processes
 from .cases import SHAPES, SIX
 
 LIBRARIES = ("ours", "torch.nn")
-SECONDS = 1.0  # of timing in a process
 # name -> module, its shape, other options; packed: rows of lengths spread over 1..T
 MODELS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
     **{f"{name}, {shape}": (name, SHAPES[shape].sizes, {}) for name in ("LSTM", "GRU", "RNN") for shape in SIX},
@@ -34,8 +29,8 @@ MODELS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
 }
 
 
-def one(library: str, model: str) -> float:
-    """Seconds of the fastest step within SECONDS."""
+def one(library: str, model: str) -> dict[str, float]:
+    """Milliseconds of the fastest step."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -57,35 +52,17 @@ def one(library: str, model: str) -> float:
         out(y.data if packed else y).square().mean().backward()
         optimizer.step()
 
-    for _ in range(3):
+    for _ in range(2):
         step()
-    times: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def process(library: str, model: str) -> float:
-    command = [sys.executable, "-m", __spec__.name, "--one", library, "--models", model]
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{library}, {model}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return {"step": processes.fastest(step)}
 
 
 def table(models: list[str], rounds: int) -> str:
     lines = ["| model | ours | torch.nn | torch.nn / ours |", "|---|--:|--:|--:|"]
     for model in models:
-        found: dict[str, list[float]] = {library: [] for library in LIBRARIES}
-        for k in range(rounds):
-            for library in LIBRARIES[:: 1 if k % 2 == 0 else -1]:
-                found[library].append(process(library, model))
-        ours, theirs = (min(found[library]) for library in LIBRARIES)
-        lines.append(f"| {model} | {ours * 1e3:.2f} ms | {theirs * 1e3:.2f} ms | {theirs / ours:.2f} |")
+        best = processes.best(__spec__.name, list(LIBRARIES), model, rounds)
+        ours, theirs = (best[library]["step"] for library in LIBRARIES)
+        lines.append(f"| {model} | {ours:.2f} ms | {theirs:.2f} ms | {theirs / ours:.2f} |")
         print(lines[-1], flush=True)
     facts = machine.facts()
     where = f"{facts['threads']} threads, {machine.isa('native')} kernels, torch {facts['versions'].get('torch', 'unknown')}"
@@ -94,15 +71,15 @@ def table(models: list[str], rounds: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--cases", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--readme", type=Path)
     parser.add_argument("--one", choices=LIBRARIES, help="time this one here")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(one(given.one, given.models[0])))
+        print(json.dumps(one(given.one, given.cases[0])))
         return
-    text = table(given.models, given.rounds)
+    text = table(given.cases, given.rounds)
     if given.readme:
         rewrite(given.readme, "torch", text)
 
