@@ -86,9 +86,10 @@ struct Product {
     // A thread brings LOADS times 128 bits of a tile, AT_ONCE of them on their way together.
     static constexpr int LOADS = (ROWS * (KC / LOADED) + THREADS - 1) / THREADS, AT_ONCE = least(LOADS, 8);
 
-    // Words of shared memory. Lines of the tile and of the sums are so long that lanes that ask at once want
-    // different banks.
-    static constexpr int PITCH = rounded_up(KC / PER, 16) + 8, SUM_LINE = WIDTH + 4;
+    // Words of shared memory. Lines of the tile and of the sums are so long that at most two lanes of a warp
+    // want different words of one bank.
+    static constexpr int PITCH = rounded_up(KC / PER, 16) + 8;
+    static constexpr int SUM_LINE = WIDTH + 4 + 16 * (WIDTH % 32 == 0);
     static constexpr int WEIGHTS = HELD ? 0 : PARTS * TALL * DEEP * 4 * LANES;
     static constexpr int TILE = ROWS * PITCH;
     static constexpr int SUMS = PARTS * SPLIT * ROWS * SUM_LINE;

@@ -16,7 +16,7 @@ from rnn_from_scratch.backends.gpu import source, tensor
 from rnn_from_scratch.backends.gpu.source import signatures
 from rnn_from_scratch.verify.table import rewrite
 
-from ..helpers import lint, nvrtc, planned_tensor
+from ..helpers import bank_conflicts, lint, nvrtc, planned_tensor, tensor_banks
 from ..helpers.planned import ARCHITECTURES, CELLS
 from ..helpers.sample import drawn
 
@@ -82,6 +82,32 @@ def test_the_table_in_the_guide_is_what_the_command_writes(tmp_path):
 def test_the_compiler_of_cuda_12_takes_it_too():
     for operands in tensor.NEEDS:
         assert nvrtc.compile_text(planned_tensor.cases("H100", "GRU reset before", operands)[2].text, "sm_90", release=12)
+
+
+def crowded(text, products):
+    """Where more lanes than 2 want one bank."""
+    for shape in products:
+        for access in tensor_banks.accesses(text, *shape):
+            if (number := bank_conflicts.most(access, shape[3].threads, 4)) > 2:
+                yield f"{shape}: {number} words of one bank for {access.name}"
+
+
+@pytest.mark.check
+def test_at_most_two_lanes_want_one_bank():
+    text, products = (source.folder() / "tensor_product.h").read_text(encoding="utf-8"), set()
+    for device, cell, operands in product(("A100", "H100"), ("LSTM", "GRU reset before"), tensor.NEEDS):
+        cases = planned_tensor.cases(device, cell, operands) + planned_tensor.cases(device, cell, operands, True)
+        products |= tensor_banks.shapes(cases, CELLS, tensor.item, tensor.padded)
+    assert len(products) > 100 and list(crowded(text, products)) == []
+    planted = {
+        "PITCH = rounded_up(KC / PER, 16) + 8": ("PITCH = rounded_up(KC / PER, 16)", "the operand"),
+        "WIDTH + 4 + 16 * (WIDTH % 32 == 0)": ("WIDTH", "the sums, stored"),
+        "WIDTH % 32 == 0)": ("WIDTH % 32 == 1)", "the sums of a gate"),
+        "8 * step + 2 * (lane % 4)": ("8 * step + 8 * (lane % 4)", "the operand"),
+    }
+    for old, (new, where) in planted.items():
+        assert old in text
+        assert any(complaint.endswith(where) for complaint in crowded(text.replace(old, new), products)), old
 
 
 # ---- the checks can fail

@@ -52,7 +52,7 @@ def product_sizes(parts: int, K: int, columns: int, tiles: Tiles, size: int) -> 
     tile, chunks = tiles.rows * (16 * up(kc // per, 16) + 8), up(deep, steps)
     loads = up(tiles.rows * kc * size // 16, tiles.threads)  # of a thread, AT_ONCE of them together
     rounds = parts * (passes * chunks if chunks > 1 else 1) * up(loads, AT_ONCE)
-    sums = parts * split * tiles.rows * (16 * tall + 4)
+    sums = parts * split * tiles.rows * (16 * tall + (4 if tall % 2 else 20))
     return Sizes(weights, tile, sums, held, split, passes, chunks, rounds, min(loads, AT_ONCE))
 
 
