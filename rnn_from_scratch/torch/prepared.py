@@ -66,7 +66,8 @@ def keep(function: str, key: Any, layer: Layer, arrays: dict[str, Any], tensors:
     fields = {**dict.fromkeys(FIELDS, 0), **dict(zip("BTI", x.shape)), "H": H, "x_scale_gates": 1, "h_scale_gates": 1}
     fields.update(go_backwards=int(layer.reverse), zero_masked_outputs=int(layer.zero_masked))
     fields.update(form=form(cell, x.dtype), precision=precision_of(layer.precision))
-    zeros = torch.zeros(len(x), H, dtype=tensors[0].dtype)
+    size = (len(x), H) if function == "forward" and "initial0" not in arrays else (1,)
+    zeros = torch.zeros(size, dtype=tensors[0].dtype, device="cpu")
     fields.update((f"initial{i}", zeros.data_ptr()) for i in range(len(cell.states)))
     for (name, a), tensor in zip(arrays.items(), tensors, strict=True):
         strides = [field for field in (f"{name}_stride{axis}" for axis in range(3)) if field in fields]
@@ -78,15 +79,15 @@ def keep(function: str, key: Any, layer: Layer, arrays: dict[str, Any], tensors:
         fields[name] = zeros.data_ptr() if nothing else address(a) - tensor.data_ptr()
         if name in ("x_scale", "h_scale") and a.ndim == 3:
             fields[f"{name}_gates"] = len(a)
-    while len(kept) >= MOST:
-        kept.pop(next(iter(kept)))
+    for oldest in list(kept)[: max(0, len(kept) + 1 - MOST)]:  # other threads may do so at the same time
+        kept.pop(oldest, None)
     kept[key] = Prepared(entry(function, x.dtype), tuple(fields.values()), tuple(map(FIELDS.index, arrays)), zeros)
 
 
 def empty(dtype: torch.dtype, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
     """New tensors for results."""
     if sum(map(math.prod, shapes)) * dtype.itemsize < SMALL:
-        return [torch.empty(shape, dtype=dtype) for shape in shapes]
+        return [torch.empty(shape, dtype=dtype, device="cpu") for shape in shapes]
     return list(map(torch.from_numpy, new_arrays(DTYPES[dtype], *map(tuple, shapes))[0]))
 
 

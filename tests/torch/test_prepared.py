@@ -1,5 +1,7 @@
 """Calls whose like came before: the same bits as the long way, on tensors that lie elsewhere and hold other numbers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -128,6 +130,28 @@ def test_upstream_gradients_that_are_one_number_said_to_be_many(quick):
     check_bits(found[1], found[0])
     check_bits(found[2], found[0])
     assert len(quick) == 5 + 4  # of 6 calls each way; backward meets two kinds: the gradient of y alone, that of h alone
+
+
+def test_results_are_on_the_cpu_whatever_the_default_device_is(quick):
+    module, x = module_of("LSTM", 0), random(7, 2, 3)
+    expected = results(module, x)
+    prepared.kept.clear()
+    for _ in range(2):
+        with torch.device("meta"):
+            y, (h, c) = module(x)
+            found = torch.autograd.grad(y.sum() + h.sum() + c.sum(), module.weight_hh_l0)[0]
+        assert torch.equal(y, expected[0]) and torch.equal(c, expected[2]) and found.device.type == "cpu"
+    assert len(quick) == 2
+
+
+def test_many_threads_at_once(quick, monkeypatch):
+    monkeypatch.setattr(prepared, "MOST", 3)
+    module, inputs = module_of("GRU", 0), [random(length, 2, 3) for length in range(2, 10)]
+    expected = [results(module, x) for x in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda k: results(module, inputs[k % 8]), range(160)))
+    for k, got in enumerate(found):
+        check_bits(got, expected[k % 8])
 
 
 def test_threads_and_another_library_are_seen(quick):
