@@ -33,6 +33,7 @@ ROW_TABLES = {
     "rnn_from_scratch/lessons/exercises/behaviours.py": "the cell that each exercise sets weights of",
     "rnn_from_scratch/lessons/08_variants.py": "the variants whose weights the lesson counts",
     "rnn_from_scratch/lessons/07_carousel.py": "the three cells whose memory the lesson compares",
+    "bench/scaling.py": "the shapes that scaling is predicted for, of cells with one, three and four gates",
     "bench/cases.py": "the cells that published benchmarks ran at each shape",
 }
 
