@@ -10,31 +10,21 @@ import torch
 from .. import backends
 from ..bptt import Gradients, Tape
 from .cuda import on_gpu
-from .layout import Layer, OwnLayer, layer_of
+from .layout import Layer, layer_of
 
 Tensor = torch.Tensor
 Tensors = list[Tensor]
 Maybe = Sequence[Tensor | None]
 
 
-def batch_major(layer: Layer, a: Any) -> Any:
-    """[T,B,...] as [B,T,...] if the module has time first, and back: a view."""
-    return a.swapaxes(0, 1) if layer.time_major else a
-
-
-def flipped(layer: Layer, a: Any) -> Any:
-    """[B,T,...] between the order in which the steps are made and that of the module, both ways: a view."""
-    return a[:, ::-1] if layer.reverse and not isinstance(layer, OwnLayer) else a
-
-
 def steps(layer: Layer, y: Any) -> Any:
     """y or its like as the module has it -> [B,T,...] in the order in which the steps are made."""
-    return None if y is None else flipped(layer, batch_major(layer, y))
+    return None if y is None else layer.flipped(layer.batch_major(y))
 
 
 def outputs(layer: Layer, y: Any) -> Any:
     """Undoes steps."""
-    return batch_major(layer, flipped(layer, y))
+    return layer.batch_major(layer.flipped(y))
 
 
 def params(layer: Layer, weights: Tensors) -> dict[str, Tensor]:
@@ -55,7 +45,7 @@ def forward(call: str, x: Tensor, states: Tensors, weights: Tensors, scales: May
     def run(x: Any, s0: Any, params: Any, scales: Any) -> list[Any]:
         live, x_scale, h_scale = scales
         flags = {"go_backwards": layer.reverse, "zero_masked_outputs": layer.zero_masked, "x_scale": x_scale, "h_scale": h_scale}
-        x = batch_major(layer, x)
+        x = layer.batch_major(x)
         y, state, tape = backends.forward(layer.cell, params, x, s0 or None, mask=live, save=save, backend="cuda", **flags)
         return [outputs(layer, y), *state, *(() if tape is None else (*tape.states, tape.saved))]
 
@@ -88,12 +78,12 @@ def backward(
 def tape_of(layer: Layer, x: Any, params: Any, scales: Any, states: Any, saved: Any, **more: Any) -> Tape:
     live, x_scale, h_scale = scales
     options = (layer.reverse, layer.zero_masked, x_scale, h_scale, "cuda")
-    return Tape(layer.cell, params, batch_major(layer, x), states, saved, live, *options, **more)
+    return Tape(layer.cell, params, layer.batch_major(x), states, saved, live, *options, **more)
 
 
 def flat(layer: Layer, grads: Any) -> list[Any]:
     """Gradients in a row, dx as the module has x, those that are None left out."""
-    dx = [] if grads.x is None else [batch_major(layer, grads.x)]
+    dx = [] if grads.x is None else [layer.batch_major(grads.x)]
     return [*dx, *(grads.initial_state or ()), *(grads.params or {}).values()]
 
 
@@ -105,7 +95,7 @@ def initial(layer: Layer, x: Tensor, states: Tensors, weights: Tensors) -> Tenso
 
 def start(layer: Layer, x: Any, params: Any, scales: Any, states: Any) -> Tape:
     """A tape that holds no more than the initial states: second order runs forward itself, on numbers that carry tangents."""
-    every_step = batch_major(layer, x).shape[1]
+    every_step = layer.batch_major(x).shape[1]
     return tape_of(layer, x, params, scales, tuple(s[:, None] for s in states), None, recompute_every=every_step)
 
 
@@ -123,7 +113,7 @@ def jvp(
     layer = layer_of(call)
 
     def run(x: Any, params: Any, scales: Any, states: Any, x_t: Any, params_t: Any, states_t: Any) -> list[Any]:
-        direction = None if x_t is None else batch_major(layer, x_t), params_t, states_t or None
+        direction = None if x_t is None else layer.batch_major(x_t), params_t, states_t or None
         found = backends.second_order.jvp(start(layer, x, params, scales, states), *direction)
         return [outputs(layer, found.y), *found.state]
 
@@ -147,7 +137,7 @@ def backward_vjp(
     layer = layer_of(call)
 
     def run(x: Any, params: Any, scales: Any, states: Any, dy: Any, dfinal: Any, x_t: Any, params_t: Any, states_t: Any) -> list[Any]:
-        cotangents: Any = Gradients(None if x_t is None else batch_major(layer, x_t), params_t, states_t or None)  # type: ignore[arg-type]
+        cotangents: Any = Gradients(None if x_t is None else layer.batch_major(x_t), params_t, states_t or None)  # type: ignore[arg-type]
         tape = start(layer, x, params, scales, states)
         found = backends.second_order.backward_vjp(tape, steps(layer, dy), dfinal, cotangents)
         return [*flat(layer, found), outputs(layer, found.dy), *found.dstate]

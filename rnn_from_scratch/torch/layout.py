@@ -117,19 +117,25 @@ class Layer:
         """Our parameters as arrays, by name."""
         return dict(zip(self.names, map(array, operands)))
 
+    def batch_major(self, a: Any) -> Any:
+        """An array [T,B,...] as [B,T,...] if the module has time first, and back: a view."""
+        return a.swapaxes(0, 1) if self.time_major else a
+
+    def flipped(self, a: Any) -> Any:
+        """An array [B,T,...] between the order in which the steps are made and that of the module, both ways: a view."""
+        return a[:, ::-1] if self.reverse else a
+
     def sequence(self, x: Tensor) -> Any:
         """[B,T,...] of what came as the module has it: a view."""
-        return array(x.transpose(0, 1) if self.time_major else x)
+        return self.batch_major(array(x))
 
     def outputs(self, y: Any) -> Tensor:
         """y or its like as the module has it, contiguous, time running forward."""
-        found = y[:, ::-1] if self.reverse else y
-        return torch.from_numpy(np.ascontiguousarray(found.swapaxes(0, 1) if self.time_major else found))
+        return torch.from_numpy(np.ascontiguousarray(self.batch_major(self.flipped(y))))
 
     def steps(self, y: Tensor) -> Any:
         """[B,T,...] in the order in which the steps are made, of what the module has: a view. Undoes outputs."""
-        view = self.sequence(y)
-        return view[:, ::-1] if self.reverse else view
+        return self.flipped(self.sequence(y))
 
     def upstream(self, dy: Tensor | None) -> Any:
         return None if dy is None else self.steps(dy)
@@ -150,11 +156,8 @@ class OwnLayer(Layer):
     def turned(self, operands: Tensors) -> Tensors:
         return operands
 
-    def outputs(self, y: Any) -> Tensor:
-        return torch.from_numpy(y)
-
-    def steps(self, y: Tensor) -> Any:
-        return array(y)
+    def flipped(self, a: Any) -> Any:
+        return a
 
 
 @lru_cache
