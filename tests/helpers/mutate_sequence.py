@@ -25,8 +25,8 @@ from rnn_from_scratch.backends.gpu.planner import Tiles
 from rnn_from_scratch.measure import EXACT, compare, error
 from rnn_from_scratch.verify.cases import CELLS, problem, solve
 
-from .planted_changes import MASKS, Mutant, mutants, planted, survivors
-from .sample import drawn
+from . import planted_changes
+from .planted_changes import MASKS, Mutant, mutants, planted
 from .sequence_cases import DESERTED, PATIENCE_IN_TESTS, SMALL, Broken, on_device
 
 UNSET = "-ftrivial-auto-var-init=pattern"
@@ -218,12 +218,7 @@ def unexplained() -> tuple[list[Mutant], set[tuple[str, str]]]:
     """The mutants that nobody noticed and KNOWN does not explain; and what KNOWN explains without need."""
     with nothing_is_zero_by_luck():
         check_all()  # unbroken, all is well
-    found = every()
-    tried = drawn(found)
-    left = survivors(tried, caught, KNOWN, LIMIT)
-    names = {(m.what, m.where) for m in left}
-    unsure = names | {(m.what, m.where) for m in found if m not in tried}  # several mutants may have one name: another one may survive
-    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) & {(m.what, m.where) for m in tried} - unsure
+    return planted_changes.unexplained(every(), caught, KNOWN, LIMIT)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from rnn_from_scratch.backends.gpu import sequence
 from rnn_from_scratch.backends.gpu.planner import Tiles
 from rnn_from_scratch.verify.cases import CELLS, problem
 
+from . import planted_changes
 from .mutate_sequence import nothing_is_zero_by_luck
-from .planted_changes import Mutant, mutants, planted, survivors
-from .sample import drawn
+from .planted_changes import Mutant, mutants, planted
 from .tensor_cases import check
 
 FILE = "tensor_product.h"
@@ -117,12 +117,7 @@ def unexplained() -> tuple[list[Mutant], set[tuple[str, str]]]:
     """The mutants that nobody noticed and KNOWN does not explain; and what KNOWN explains without need."""
     with nothing_is_zero_by_luck():
         check_all()  # unbroken, all is well
-    found = every()
-    tried = drawn(found)
-    left = survivors(tried, caught, KNOWN, LIMIT)
-    names = {(m.what, m.where) for m in left}
-    unsure = names | {(m.what, m.where) for m in found if m not in tried}
-    return [m for m in left if (m.what, m.where) not in KNOWN], set(KNOWN) & {(m.what, m.where) for m in tried} - unsure
+    return planted_changes.unexplained(every(), caught, KNOWN, LIMIT)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from unittest.mock import patch
 
 from rnn_from_scratch.backends.gpu import source
 
+from .sample import drawn
+
 MASKS = {  # a choice by mask, direction or state that every kernel makes -> what it is replaced by
     r"\bon(\[i\])? \?": ["true ?", "false ?"],
     r"\bif \(on(\[i\])?\)": ["if (true)", "if (false)"],
@@ -119,3 +121,14 @@ def survivors(every: list[Mutant], caught: Callable[[Mutant], str], known: dict[
                     left.append(mutant)
     print(f"{len(every)} mutants, {len(left)} survive")
     return left
+
+
+def unexplained(
+    every: list[Mutant], caught: Callable[[Mutant], str], known: dict[tuple[str, str], str], limit: float
+) -> tuple[list[Mutant], set[tuple[str, str]]]:
+    """Of a draw of the mutants those that `caught` does not notice and `known` does not explain; what `known` explains without need."""
+    tried = drawn(every)
+    left = survivors(tried, caught, known, limit)
+    # several mutants may have one name: another one may survive
+    unsure = {(m.what, m.where) for m in left} | {(m.what, m.where) for m in every if m not in tried}
+    return [m for m in left if (m.what, m.where) not in known], set(known) & {(m.what, m.where) for m in tried} - unsure
